@@ -1,0 +1,262 @@
+"""The studio from the command line: the same requests as the page.
+
+Exit codes: 0 done, 1 failed (a sentence and a hint on stderr), 2 usage, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from diffscaler.errors import DiffScalerError, InvalidRequest, MediaError
+from diffscaler.jobs.job import Job
+from diffscaler.library.clips import Clip
+from diffscaler.library.files import room_for
+from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
+from diffscaler.wording import worded
+
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 130
+
+
+def add_commands(commands: Any) -> None:
+    """Add generate, swap, upscale and library to an argparse subparsers object; each sets `run`."""
+    at = commands.add_parser("generate", help="a clip from words, with a face and larger if asked")
+    at.add_argument("prompt")
+    add_output(at)
+    at.add_argument("--preset", help="a name from presets/text2video")
+    at.add_argument("--model")
+    at.add_argument("--negative-prompt")
+    at.add_argument("--frames", type=int, dest="num_frames")
+    at.add_argument("--width", type=int)
+    at.add_argument("--height", type=int)
+    at.add_argument("--steps", type=int, dest="num_inference_steps")
+    at.add_argument("--guidance", type=float, dest="guidance_scale")
+    at.add_argument("--seed", type=int)
+    at.add_argument("--face", action="append", type=Path, default=[], help="a photo; may be given several times")
+    at.add_argument("--consent", help="who agreed to lend the face, and when")
+    at.add_argument("--upscale", type=int, choices=(2, 4), dest="scale")
+    at.add_argument("--upscaler")
+    at.set_defaults(run=generate)
+
+    at = commands.add_parser("swap", help="a face onto the people in a clip")
+    at.add_argument("clip", help="a file, or a key from the library")
+    at.add_argument("--face", action="append", type=Path, required=True)
+    at.add_argument("--consent", help="who agreed to lend the face, and when")
+    at.add_argument("--engine", choices=("auto", "builtin", "inswapper"))
+    at.add_argument("--people", choices=("all", "largest"))
+    at.add_argument("--strength", type=float)
+    add_output(at)
+    at.set_defaults(run=swap)
+
+    at = commands.add_parser("upscale", help="a larger clip or picture")
+    at.add_argument("clip", help="a file, or a key from the library")
+    at.add_argument("--scale", type=int, choices=(2, 4))
+    at.add_argument("--upscaler")
+    at.add_argument("--tile", type=int)
+    add_output(at)
+    at.set_defaults(run=upscale)
+
+    at = commands.add_parser("library", help="what was made, and how")
+    verbs = at.add_subparsers(dest="verb", required=True)
+    row = verbs.add_parser("list")
+    row.add_argument("--all", action="store_true", help="stage results too")
+    row.add_argument("--json", action="store_true")
+    for verb in ("show", "rm"):
+        row = verbs.add_parser(verb)
+        row.add_argument("key")
+        row.add_argument("--json", action="store_true")
+    at.set_defaults(run=library)
+
+
+def add_output(at: argparse.ArgumentParser) -> None:
+    at.add_argument("-o", "--output", type=Path, required=True, help="where to write the result")
+    at.add_argument("--encoding", choices=("auto", "h264", "h265", "prores", "webm", "gif"))
+    at.add_argument("--quality", type=int)
+    at.add_argument("--json", action="store_true", help="one JSON event a line on stdout")
+
+
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options that were really given; the request's own defaults stand for the rest."""
+    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
+
+
+OUTPUT_NAMES = ("encoding", "quality")
+
+
+def generate(args: argparse.Namespace, settings: Settings) -> int:
+    from diffscaler.presets import preset
+
+    studio = Studio(settings)
+    names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale")
+    values = preset(settings, "text2video", args.preset) if args.preset else {}
+    values |= given(args, *names, "seed", "consent", "scale", "upscaler", *OUTPUT_NAMES)
+    request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
+    request = request.model_copy(update={"faces": photos(studio, args.face)})
+    return deliver(studio, request, args)
+
+
+def swap(args: argparse.Namespace, settings: Settings) -> int:
+    studio = Studio(settings)
+    values = given(args, "consent", "engine", "people", "strength", *OUTPUT_NAMES)
+    request = FaceSwapRequest(clip=clip_of(studio, args.clip).key, faces=photos(studio, args.face), **values)
+    return deliver(studio, request, args)
+
+
+def upscale(args: argparse.Namespace, settings: Settings) -> int:
+    studio = Studio(settings)
+    values = given(args, "scale", "upscaler", "tile", *OUTPUT_NAMES)
+    return deliver(studio, UpscaleRequest(clip=clip_of(studio, args.clip).key, **values), args)
+
+
+def photos(studio: Studio, paths: list[Path]) -> tuple[str, ...]:
+    return tuple(studio.add_file(path).key for path in paths)
+
+
+def clip_of(studio: Studio, text: str) -> Clip:
+    """A file on disk, or else a library key."""
+    path = Path(text)
+    if path.exists() or path.suffix or not text.isalnum():
+        return studio.add_file(path)
+    return studio.library.clip(text)
+
+
+def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
+    """Run a request to its end and copy the result to where it was asked for."""
+    output: Path = args.output
+    if not output.parent.exists():
+        raise InvalidRequest(f"There is no folder {output.parent.name!r} to write to.", "Make it first.")
+    job = studio.submit(request)
+    say = JsonLines() if args.json else Lines()
+    try:
+        for job in studio.follow(job.id):
+            say.job(job)
+    except KeyboardInterrupt:
+        studio.queue.stop(job.id)
+        sys.stderr.write("\nStopped. What was finished is kept: the same command continues from there.\n")
+        return STOPPED
+    if job.state == "stopped":
+        return STOPPED
+    if job.state == "failed":
+        raise DiffScalerError(job.sentence, job.hint)
+    clip = studio.library.clip(job.result or "")
+    made = studio.library.path(clip.key)
+    if output.suffix.lower() != made.suffix:
+        raise MediaError(
+            f"The result is a {made.suffix[1:].upper()} file, not {output.suffix[1:].upper() or 'one without a name ending'}.",
+            f"It is in the library as {clip.key[:12]}; use -o {output.stem}{made.suffix} or --encoding.",
+        )
+    part = output.with_name(f".{output.name}.{uuid.uuid4().hex}.part")
+    try:
+        with room_for(output.name):
+            shutil.copyfile(made, part)
+            os.replace(part, output)
+    finally:
+        part.unlink(missing_ok=True)
+    say.done(clip, output)
+    return DONE
+
+
+class Lines:
+    """Progress for a person: one line that rewrites itself on a terminal, and stays quiet in a pipe."""
+
+    def job(self, job: Job) -> None:
+        if not sys.stderr.isatty() or not job.progress:
+            return
+        text = f"{job.progress['fraction']:4.0%}  {job.progress['text']}"
+        sys.stderr.write(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}")
+        sys.stderr.flush()
+
+    def done(self, clip: Clip, output: Path) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+        meta = clip.meta
+        length = "" if meta.still else f", {meta.num_frames} frames, {meta.duration_s:.2f} s"
+        sys.stdout.write(f"{output}: {meta.width}x{meta.height}{length}, {clip.size_bytes / 1e6:.2f} MB\n")
+        for note in all_notes(clip, output):
+            sys.stdout.write(f"  {note}\n")
+
+
+class JsonLines:
+    """Progress for a program."""
+
+    def job(self, job: Job) -> None:
+        self._write(job.event())
+
+    def done(self, clip: Clip, output: Path) -> None:
+        meta = clip.meta.model_dump(mode="json")
+        self._write({"state": "written", "output": str(output), "key": clip.key, "meta": meta, "notes": all_notes(clip, output)})
+
+    def _write(self, row: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(row) + "\n")
+        sys.stdout.flush()
+
+
+def all_notes(clip: Clip, output: Path) -> list[str]:
+    """What the file says about how it was made."""
+    from diffscaler.video.probe import probe
+
+    manifest = probe(output).manifest or {}
+    return [*manifest.get("notes", []), *clip.notes]
+
+
+def library(args: argparse.Namespace, settings: Settings) -> int:
+    """`library list|show|rm`."""
+    import time
+
+    studio = Studio(settings)
+    if args.verb == "list":
+        for clip in studio.library.list(kept_only=not args.all, limit=10_000):
+            if args.json:
+                sys.stdout.write(json.dumps(row_of(clip)) + "\n")
+            else:
+                when = time.strftime("%Y-%m-%d %H:%M", time.localtime(clip.created))
+                size = f"{clip.meta.width}x{clip.meta.height}"
+                sys.stdout.write(f"{clip.key[:12]}  {when}  {clip.stage:<12}  {size:>9}  {clip.title}\n")
+        return DONE
+    clip = studio.library.clip(args.key)
+    if args.verb == "rm":
+        studio.library.remove(clip.key)
+        sys.stdout.write(f"Removed {clip.key[:12]} {clip.title}\n")
+    else:
+        sys.stdout.write(json.dumps(row_of(clip), indent=None if args.json else 2) + "\n")
+    return DONE
+
+
+def row_of(clip: Clip) -> dict[str, Any]:
+    from diffscaler import plan
+
+    return {
+        "key": clip.key,
+        "title": clip.title,
+        "stage": clip.stage,
+        "meta": clip.meta.model_dump(mode="json"),
+        "notes": clip.notes,
+        "size_bytes": clip.size_bytes,
+        "created": clip.created,
+        "request": clip.request,
+        "plan": plan.dump(clip.node),
+    }
+
+
+def run_worded(args: argparse.Namespace, settings: Settings) -> int:
+    """Run a command; its failures become a sentence and a hint on stderr."""
+    try:
+        return int(args.run(args, settings))
+    except (DiffScalerError, ValidationError) as error:
+        sentence, hint = worded(error)
+        sys.stderr.write(f"{sentence}\n{hint}\n" if hint else f"{sentence}\n")
+        if getattr(args, "json", False):
+            sys.stdout.write(json.dumps({"state": "failed", "error": sentence, "hint": hint}) + "\n")
+        return FAILED
+    except BrokenPipeError:
+        return FAILED

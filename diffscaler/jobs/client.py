@@ -1,0 +1,90 @@
+"""For whoever asks for work: makes sure a worker runs, and follows a job to its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+
+from filelock import Timeout
+
+from diffscaler.jobs.job import Job
+from diffscaler.jobs.queue import JobQueue
+from diffscaler.jobs.worker import lock_of
+from diffscaler.settings import ROOT, Settings
+
+POLL_S = 0.15
+CHECK_WORKER_S = 1.0
+LOG_BYTES = 5 * 2**20
+
+
+class WorkerKeeper:
+    """Starts this machine's worker when there is none. Call `ensure` often; it is cheap."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.client_id = uuid.uuid4().hex
+        self.started: subprocess.Popen[bytes] | None = None
+        self._checked = float("-inf")
+
+    def ensure(self) -> None:
+        """Start a worker unless one runs. Looks at most once a second."""
+        now = time.monotonic()
+        if now - self._checked < CHECK_WORKER_S:
+            return
+        self._checked = now
+        if self.started is not None and self.started.poll() is None:
+            return
+        if not worker_runs(self.settings):
+            self.started = spawn_worker(self.settings)
+
+
+def worker_runs(settings: Settings) -> bool:
+    """Whether a worker holds this lane's lock."""
+    lock = lock_of(settings)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def spawn_worker(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start a worker that outlives this process: in a session of its own, writing to a log of its own."""
+    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
+    log_path = settings.jobs_dir / "worker.log"
+    if log_path.exists() and log_path.stat().st_size > LOG_BYTES:
+        os.replace(log_path, log_path.with_suffix(".old.log"))
+    detached = (
+        {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
+        if sys.platform == "win32"
+        else {"start_new_session": True}
+    )
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "diffscaler.jobs.worker"],
+            cwd=ROOT,
+            env={**os.environ, **settings.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            **detached,  # type: ignore[arg-type]
+        )
+
+
+def follow(queue: JobQueue, job_id: str, keeper: WorkerKeeper) -> Iterator[Job]:
+    """A job each time something about it changed, until it has ended. Restarts a worker that was lost."""
+    last: Job | None = None
+    while True:
+        job = queue.get(job_id)
+        if job != last:
+            yield job
+            last = job
+        if job.ended:
+            return
+        keeper.ensure()
+        time.sleep(POLL_S)

@@ -1,0 +1,207 @@
+"""The queue: jobs in SQLite, taken by workers as leases that lapse when a worker dies."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Literal
+
+from diffscaler import plan
+from diffscaler.database import Database
+from diffscaler.errors import InvalidRequest
+from diffscaler.jobs.job import ENDED, Job, to_job
+from diffscaler.recipes import Recipe
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+
+LEASE_S = 15.0
+# A job whose worker is lost this often in a row without one new segment would take every worker down with it.
+MAX_CRASHES = 8
+# Ended jobs kept for the page; clips stay in the library whatever happens to their job.
+KEEP_ENDED = 200
+
+
+class JobQueue:
+    """The queue below `root`. Safe to use from several processes and threads at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.db = Database(root / "jobs.db", SCHEMA.read_text(encoding="utf-8"))
+
+    # -- for whoever asks -----------------------------------------------------------------------------------------
+
+    def submit(self, recipe: Recipe) -> Job:
+        """Queue a plan. The same plan waiting or running already is that job: two clicks make one clip."""
+        payload = {"plan": plan.dump(recipe.root), "key": recipe.root.key}
+        for job in self.list(ended=False):
+            if job.payload.get("key") == recipe.root.key:
+                return job
+        return self._add("plan", recipe.title, payload, recipe.request_row())
+
+    def submit_training(self, title: str, config: Path, output_dir: Path) -> Job:
+        """Queue a training run. Raises InvalidRequest when its output folder is in use by another."""
+        for job in self.list(ended=False):
+            if job.payload.get("output_dir") == str(output_dir):
+                raise InvalidRequest("That training is in the queue already.", "Stop it first, or pick another name.")
+        return self._add("train", title, {"config": str(config), "output_dir": str(output_dir)}, None)
+
+    def _add(self, kind: Literal["plan", "train"], title: str, payload: dict[str, Any], request: Any) -> Job:
+        job_id = uuid.uuid4().hex[:12]
+        now = time.time()
+        with self.db.transaction() as db:
+            db.execute(
+                "INSERT INTO job (id, kind, title, payload, request, state, position, created)"
+                " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+                (job_id, kind, title, json.dumps(payload), json.dumps(request) if request else None, now, now),
+            )
+            old = db.execute(
+                f"SELECT id FROM job WHERE state IN {ENDED} ORDER BY finished DESC LIMIT -1 OFFSET {KEEP_ENDED}"
+            ).fetchall()
+            db.executemany("DELETE FROM job WHERE id = ?", [(row["id"],) for row in old])
+        return self.get(job_id)
+
+    def get(self, job_id: str) -> Job:
+        """One job. Raises InvalidRequest when there is none."""
+        with self.db.reading() as db:
+            row = db.execute("SELECT * FROM job WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise InvalidRequest("That job is no longer in the queue's history.", "Look for its clip in the library.")
+        return to_job(row)
+
+    def list(self, *, ended: bool | None = None, limit: int = 100) -> list[Job]:
+        """Running first, then waiting in order, then ended ones, latest first. ended: None for all."""
+        where = {None: "1", True: f"state IN {ENDED}", False: f"state NOT IN {ENDED}"}[ended]
+        order = "CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, finished DESC, position"
+        with self.db.reading() as db:
+            rows = db.execute(f"SELECT * FROM job WHERE {where} ORDER BY {order} LIMIT ?", (limit,)).fetchall()
+        return [to_job(row) for row in rows]
+
+    def stop(self, job_id: str) -> None:
+        """Ask a job to stop; one that waits is stopped at once. Stopping an ended job does nothing."""
+        with self.db.transaction() as db:
+            db.execute("UPDATE job SET stop = 1 WHERE id = ? AND state = 'running'", (job_id,))
+            db.execute(
+                "UPDATE job SET state = 'stopped', finished = ? WHERE id = ? AND state = 'queued'", (time.time(), job_id)
+            )
+
+    def retry(self, job_id: str) -> None:
+        """Queue an ended job again; it continues from what the library kept."""
+        with self.db.transaction() as db:
+            db.execute(
+                "UPDATE job SET state = 'queued', stop = 0, crashes = 0, position = ?, started = NULL, finished = NULL,"
+                f" progress = NULL, sentence = '', hint = '', trace = '' WHERE id = ? AND state IN {ENDED}",
+                (time.time(), job_id),
+            )
+
+    def move(self, job_id: str, places: int) -> None:
+        """Move a waiting job up (negative) or down among those waiting."""
+        with self.db.transaction() as db:
+            rows = db.execute("SELECT id, position FROM job WHERE state = 'queued' ORDER BY position").fetchall()
+            order = [row["id"] for row in rows]
+            if job_id not in order:
+                return
+            at = order.index(job_id)
+            order.insert(max(0, min(len(order) - 1, at + places)), order.pop(at))
+            for name, row in zip(order, rows, strict=True):
+                db.execute("UPDATE job SET position = ? WHERE id = ?", (row["position"], name))
+
+    def forget(self, job_id: str) -> None:
+        """Remove an ended job from the history."""
+        with self.db.transaction() as db:
+            db.execute(f"DELETE FROM job WHERE id = ? AND state IN {ENDED}", (job_id,))
+        self.preview_path(job_id).unlink(missing_ok=True)
+
+    def preview_path(self, job_id: str) -> Path:
+        """Where the latest picture of an unfinished job lies, if it has made one."""
+        return self.root / "previews" / f"{job_id}.webp"
+
+    # -- for workers ----------------------------------------------------------------------------------------------
+
+    def lease(self, lane: str) -> Job | None:
+        """Take the next job: the first that waits, or a running one whose lease lapsed. None when there is none."""
+        now = time.time()
+        with self.db.transaction() as db:
+            self._release_lapsed(db, "lease_until < ?", now)
+            row = db.execute("SELECT id FROM job WHERE state = 'queued' ORDER BY position LIMIT 1").fetchone()
+            if row is None:
+                return None
+            db.execute(
+                "UPDATE job SET state = 'running', lane = ?, lease_until = ?, started = COALESCE(started, ?) WHERE id = ?",
+                (lane, now + LEASE_S, now, row["id"]),
+            )
+            return to_job(db.execute("SELECT * FROM job WHERE id = ?", (row["id"],)).fetchone())
+
+    def reclaim(self, lane: str) -> None:
+        """Put back what an earlier worker of this lane left running. Call only while holding the lane's lock."""
+        with self.db.transaction() as db:
+            self._release_lapsed(db, "lane = ?", lane)
+
+    def _release_lapsed(self, db: Any, which: str, value: Any) -> None:
+        now = time.time()
+        lost = f"state = 'running' AND {which}"
+        db.execute(f"UPDATE job SET state = 'stopped', finished = ? WHERE {lost} AND stop = 1", (now, value))
+        db.execute(
+            f"UPDATE job SET state = 'failed', finished = ?, sentence = ?, hint = ? WHERE {lost} AND crashes + 1 >= ?",
+            (
+                now,
+                f"The worker was lost {MAX_CRASHES} times in a row on this job without getting any further.",
+                "It may need more memory than this machine has; try a smaller size. The log has the details.",
+                value,
+                MAX_CRASHES,
+            ),
+        )
+        db.execute(f"UPDATE job SET state = 'queued', crashes = crashes + 1, lane = NULL WHERE {lost}", (value,))
+
+    def moved_on(self, job_id: str, stored: int) -> None:
+        """Tell how many segments of a job's clips are stored; more than last time forgives earlier crashes."""
+        with self.db.transaction() as db:
+            db.execute("UPDATE job SET crashes = 0 WHERE id = ? AND stored < ?", (job_id, stored))
+            db.execute("UPDATE job SET stored = ? WHERE id = ?", (stored, job_id))
+
+    def beat(self, job_id: str) -> bool:
+        """Extend a lease. Returns whether the job was asked to stop."""
+        with self.db.transaction() as db:
+            db.execute("UPDATE job SET lease_until = ? WHERE id = ?", (time.time() + LEASE_S, job_id))
+            row = db.execute("SELECT stop FROM job WHERE id = ?", (job_id,)).fetchone()
+        return bool(row and row["stop"])
+
+    def report(self, job_id: str, progress: dict[str, Any]) -> None:
+        with self.db.transaction() as db:
+            db.execute("UPDATE job SET progress = ? WHERE id = ?", (json.dumps(progress), job_id))
+
+    def end(self, job_id: str, state: str, *, result: str | None = None, sentence: str = "", hint: str = "", trace: str = "") -> None:
+        """Close a job. state: one of job.ENDED."""
+        with self.db.transaction() as db:
+            db.execute(
+                "UPDATE job SET state = ?, finished = ?, result = COALESCE(?, result), sentence = ?, hint = ?, trace = ?,"
+                " lane = NULL WHERE id = ?",
+                (state, time.time(), result, sentence, hint, trace, job_id),
+            )
+        self.preview_path(job_id).unlink(missing_ok=True)
+
+    # -- who is there ---------------------------------------------------------------------------------------------
+
+    def worker_seen(self, lane: str, pid: int, device: str, resident: list[str], moves: list[str]) -> None:
+        with self.db.transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO worker VALUES (?, ?, ?, ?, ?, ?)",
+                (lane, pid, device, json.dumps(resident), json.dumps(moves[-50:]), time.time()),
+            )
+
+    def workers(self, within_s: float = 10.0) -> list[dict[str, Any]]:
+        """Workers seen lately: {"lane", "pid", "device", "resident", "moves", "seen"}."""
+        with self.db.reading() as db:
+            rows = db.execute("SELECT * FROM worker WHERE seen > ?", (time.time() - within_s,)).fetchall()
+        return [{**dict(row), "resident": json.loads(row["resident"]), "moves": json.loads(row["moves"])} for row in rows]
+
+    def client_seen(self, client_id: str) -> None:
+        with self.db.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO client VALUES (?, ?)", (client_id, time.time()))
+            db.execute("DELETE FROM client WHERE seen < ?", (time.time() - 3600,))
+
+    def clients(self, within_s: float) -> int:
+        """How many pages or commands wanted a worker lately."""
+        with self.db.reading() as db:
+            return int(db.execute("SELECT COUNT(*) FROM client WHERE seen > ?", (time.time() - within_s,)).fetchone()[0])

@@ -1,0 +1,82 @@
+"""How far a plan is, and how long it will still take, from what the same stages took before on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from diffscaler.media import ClipMeta
+from diffscaler.plan import Node
+
+# Seconds per unit before anything was measured: only the first estimate on a machine depends on them.
+FIRST_GUESS = {
+    "encode_text": 1.0,
+    "denoise": 0.6,
+    "decode": 0.15,
+    "detect_faces": 0.25,
+    "swap_face": 0.3,
+    "upscale": 0.8,
+    "encode": 0.08,
+}
+
+LABELS = {
+    "import": "Reading",
+    "encode_text": "Reading the prompt",
+    "denoise": "Drawing",
+    "decode": "Developing",
+    "detect_faces": "Finding faces",
+    "swap_face": "Swapping faces",
+    "upscale": "Upscaling",
+    "encode": "Writing the file",
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a running plan. fraction: 0 to 1 of the whole plan; seconds_left: None while unknown."""
+
+    stage: str
+    index: int
+    count: int
+    done: int
+    total: int
+    what: str
+    fraction: float
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        left = "" if self.seconds_left is None else f", {max(1, round(self.seconds_left))} s left"
+        label = LABELS.get(self.stage, self.stage)
+        return f"{label}, {self.what} {self.done} of {self.total}{left}"
+
+
+def units(meta: ClipMeta, effort: float) -> float:
+    """Work in a clip: megapixel-frames times what the stage says one of them costs (sampler steps, for example)."""
+    return max(1, meta.num_frames) * max(0.01, meta.width * meta.height / 1e6) * effort
+
+
+class Tracker:
+    """Adds up what the stages of one run report."""
+
+    def __init__(self, expected: dict[str, float], order: list[Node], report: Callable[[Progress], None]) -> None:
+        """expected: seconds predicted for each missing node's key; order: the missing nodes, first to last."""
+        self.expected = expected
+        self.order = order
+        self.report = report
+        self.fractions = dict.fromkeys(expected, 0.0)
+        self.began = time.monotonic()
+
+    def update(self, node: Node, done: int, total: int, what: str) -> None:
+        self.fractions[node.key] = min(1.0, done / max(1, total))
+        planned = sum(self.expected.values()) or 1.0
+        reached = sum(self.expected[key] * part for key, part in self.fractions.items() if key in self.expected)
+        spent = time.monotonic() - self.began
+        fraction = min(1.0, reached / planned)
+        # Believe the prediction at first and the run itself more and more as it goes.
+        by_plan, by_run = planned - reached, spent * (1 - fraction) / max(fraction, 1e-3)
+        left = by_run * fraction + by_plan * (1 - fraction) if fraction > 0.02 else planned - min(spent, planned * 0.9)
+        index = next((i for i, other in enumerate(self.order) if other.key == node.key), 0)
+        self.report(
+            Progress(node.stage, index + 1, len(self.order), done, total, what, fraction, left if planned else None)
+        )

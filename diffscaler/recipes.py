@@ -1,0 +1,159 @@
+"""From a request to a plan: which stages, in which order, with every choice made.
+
+A seed nobody gave becomes a number here, so a plan never contains chance.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from diffscaler import plan
+from diffscaler.errors import InvalidRequest
+from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace, SwapFaceParams
+from diffscaler.library.clips import ClipLibrary
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.models.spec import ModelSpec
+from diffscaler.plan import Node, node
+from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.text2video.stages import Decode, DecodeParams, Denoise, DenoiseParams, EncodeText, EncodeTextParams
+from diffscaler.upscale.stage import Upscale, UpscaleParams
+from diffscaler.video.stage import Encode, EncodeParams
+
+DETECTOR = "centerface"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A plan with what the page says about it. `request` is complete: asking again with it gives the same clip."""
+
+    root: Node
+    title: str
+    request: Request
+
+    def request_row(self) -> dict[str, Any]:
+        """The request as JSON data that `request_from` reads back."""
+        return {"type": type(self.request).__name__, **self.request.model_dump(mode="json")}
+
+
+def request_from(row: dict[str, Any]) -> Request:
+    """The request that `Recipe.request_row` wrote. Raises pydantic.ValidationError or KeyError."""
+    types = {cls.__name__: cls for cls in (Text2VideoRequest, FaceSwapRequest, UpscaleRequest)}
+    return types[row["type"]].model_validate({key: value for key, value in row.items() if key != "type"})
+
+
+class Recipes:
+    """Makes plans from requests, with what is installed and what the library holds."""
+
+    def __init__(self, library: ClipLibrary, catalogue: Catalogue) -> None:
+        self.library = library
+        self.catalogue = catalogue
+
+    def of(self, request: Request) -> Recipe:
+        """The recipe of any request. Raises DiffScalerError when it cannot be had."""
+        if isinstance(request, Text2VideoRequest):
+            return self.text2video(request)
+        if isinstance(request, FaceSwapRequest):
+            return self.face_swap(request)
+        if isinstance(request, UpscaleRequest):
+            return self.upscale(request)
+        raise TypeError(f"no recipe for {type(request).__name__}")
+
+    def text2video(self, request: Text2VideoRequest) -> Recipe:
+        """prompt -> text -> latents -> frames [-> faces] [-> upscaled] -> file."""
+        spec = self.catalogue.spec(request.model, "text2video")
+        request = with_native(request, spec)
+        model = self.catalogue.ref(spec)
+        text = node(
+            EncodeText(EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt), (model,))
+        )
+        fps = str(spec.native.get("fps", 8))
+        size = {name: getattr(request, name) for name in ("width", "height", "num_frames", "num_inference_steps")}
+        params = DenoiseParams(**size, guidance_scale=request.guidance_scale, seed=request.seed, fps=fps)
+        frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, (model,)), text))
+        if request.faces:
+            frames = self._swapped(frames, request.faces, "auto", "all", 1.0)
+        if request.scale > 1:
+            frames = self._upscaled(frames, request.scale, request.upscaler, 256)
+        about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
+        return self._delivered(frames, request, request.prompt, about | consent_row(request.faces, request.consent))
+
+    def face_swap(self, request: FaceSwapRequest) -> Recipe:
+        frames = self.frames_of(request.clip)
+        swapped = self._swapped(frames, request.faces, request.engine, request.people, request.strength)
+        title = f"Face swap: {self.library.clip(request.clip).title}"
+        return self._delivered(swapped, request, title, consent_row(request.faces, request.consent))
+
+    def upscale(self, request: UpscaleRequest) -> Recipe:
+        frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
+        return self._delivered(frames, request, f"{self.library.clip(request.clip).title}, {request.scale}x", {})
+
+    def frames_of(self, key: str) -> Node:
+        """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""
+        clip = self.library.clip(key)
+        at = clip.node
+        if at.stage == "encode":
+            at = at.inputs[0]
+        if clip.meta.kind == "tensors":
+            raise InvalidRequest("That library entry holds data, not pictures.", "Pick a clip.")
+        return at
+
+    def _swapped(self, frames: Node, faces: tuple[str, ...], engine: str, people: str, strength: float) -> Node:
+        detector = self.catalogue.ref(self.catalogue.spec(DETECTOR, "face_detector"))
+        models = [detector]
+        if engine == "auto":
+            engine = "inswapper" if self._inswapper() else "builtin"
+        if engine == "inswapper":
+            models += self._inswapper() or [
+                self.catalogue.ref(self.catalogue.spec(name)) for name in ("inswapper", "arcface")
+            ]
+        detections = node(DetectFaces(DetectFacesParams(), (detector,)), frames)
+        photos = tuple(self._photo(key) for key in faces)
+        params = SwapFaceParams(photos=photos, engine=engine, tracks=people, strength=strength)
+        return node(SwapFace(params, tuple(models)), frames, detections)
+
+    def _inswapper(self) -> list[Any]:
+        names = {spec.name: spec for spec in self.catalogue.specs()}
+        return [self.catalogue.ref(names[name]) for name in ("inswapper", "arcface")] if {"inswapper", "arcface"} <= set(names) else []
+
+    def _photo(self, key: str) -> str:
+        clip = self.library.clip(key)
+        if clip.stage != plan.IMPORT or not clip.meta.still:
+            raise InvalidRequest(f"{clip.title!r} is not a photo.", "Use a JPEG, PNG or WebP picture of the face.")
+        return str(clip.node.params["sha256"])
+
+    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int) -> Node:
+        name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
+        spec = self.catalogue.spec(name, "upscaler")
+        return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
+
+    def _delivered(self, frames: Node, request: Delivered, title: str, about: dict[str, str]) -> Recipe:
+        params = EncodeParams(encoding=request.encoding, quality=request.quality, about=about)
+        return Recipe(node(Encode(params, ()), frames), title, request)
+
+
+def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoRequest:
+    """The request with every open choice made: the model's own size, length and steps, and a seed."""
+    names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale")
+    values = {name: spec.native.get(name, FALLBACK[name]) for name in names if getattr(request, name) is None}
+    if request.seed is None:
+        values["seed"] = secrets.randbelow(MAX_SEED + 1)
+    limit = spec.native.get("max_frames")
+    frames = values.get("num_frames", request.num_frames)
+    if limit and frames and frames > limit:
+        raise InvalidRequest(
+            f"{spec.title} draws at most {limit} frames at once; {frames} were asked for.",
+            f"Ask for {limit} frames or fewer.",
+        )
+    return request.model_copy(update=values)
+
+
+FALLBACK = {"width": 512, "height": 512, "num_frames": 16, "num_inference_steps": 25, "guidance_scale": 7.5}
+
+
+def consent_row(faces: tuple[str, ...], consent: str) -> dict[str, str]:
+    """What a delivered file says about the agreement behind a swapped face."""
+    return {"consent": consent or "not recorded"} if faces else {}
+
+

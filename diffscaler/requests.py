@@ -1,0 +1,131 @@
+"""What a person can ask for. The page's controls, the command line, the API and the presets all read these fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_PROMPT = 2000
+MAX_SEED = 2**31 - 1
+
+ClipKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{6,40}$")]
+EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
+
+
+def more(group: str) -> dict[str, Any]:
+    """Marks a field that waits under "More" in the page, in the group named by intent."""
+    return {"group": group}
+
+
+class Request(BaseModel):
+    """A checked, frozen set of values. Unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Delivered(Request):
+    """How the result is written."""
+
+    encoding: EncodingName = Field(
+        "auto",
+        title="File",
+        description="auto: H.264 for clips, PNG for pictures. (codec)",
+        json_schema_extra=more("Delivery"),
+    )
+    quality: int = Field(
+        14,
+        title="Compression",
+        ge=0,
+        le=40,
+        description="Lower is better and larger; 14 is visually lossless. (crf)",
+        json_schema_extra=more("Delivery"),
+    )
+
+
+class Text2VideoRequest(Delivered):
+    """A clip from words; with a face and a scale, the whole way to a finished film clip."""
+
+    prompt: str = Field(
+        title="Prompt",
+        min_length=1,
+        max_length=MAX_PROMPT,
+        description="A shot in plain words or in screenplay style: EXT. BEACH - SUNSET. A dog runs.",
+    )
+    model: str = Field("mini", title="Model", max_length=100, description="Who draws. mini is built in.")
+    negative_prompt: str = Field(
+        "",
+        title="Keep out",
+        max_length=MAX_PROMPT,
+        description="What must not appear. (negative_prompt)",
+        json_schema_extra=more("Look"),
+    )
+    num_frames: int | None = Field(
+        None, title="Frames", ge=1, le=128, description="Empty: what the model was trained for.", json_schema_extra=more("Length")
+    )
+    width: int | None = Field(
+        None, title="Width", ge=64, le=2048, multiple_of=8, description="Pixels; empty: native.", json_schema_extra=more("Frame")
+    )
+    height: int | None = Field(
+        None, title="Height", ge=64, le=2048, multiple_of=8, description="Pixels; empty: native.", json_schema_extra=more("Frame")
+    )
+    num_inference_steps: int | None = Field(
+        None,
+        title="Steps",
+        ge=1,
+        le=200,
+        description="More steps draw more carefully. Empty: the model's own. (num_inference_steps)",
+        json_schema_extra=more("Speed"),
+    )
+    guidance_scale: float | None = Field(
+        None,
+        title="Hold to the prompt",
+        ge=1,
+        le=30,
+        description="1 lets the model wander. Empty: the model's own. (guidance_scale)",
+        json_schema_extra=more("Look"),
+    )
+    seed: int | None = Field(
+        None,
+        title="Seed",
+        ge=0,
+        le=MAX_SEED,
+        description="The same seed gives the same clip; empty picks one.",
+        json_schema_extra=more("Repeatability"),
+    )
+    faces: tuple[ClipKey, ...] = Field((), title="Face", description="Photos of the performer, from the library.")
+    consent: str = Field("", title="Consent", max_length=500, description="Who agreed to lend the face, and when.")
+    scale: Literal[1, 2, 4] = Field(1, title="Upscale", description="Times larger, in both directions.")
+    upscaler: str = Field("builtin", title="Upscaler", max_length=100, json_schema_extra=more("Delivery"))
+
+
+class FaceSwapRequest(Delivered):
+    """A face onto the people in a clip."""
+
+    clip: ClipKey = Field(title="Clip", description="From the library.")
+    faces: tuple[ClipKey, ...] = Field(title="Face", min_length=1, description="Photos of the performer.")
+    consent: str = Field("", title="Consent", max_length=500, description="Who agreed to lend the face, and when.")
+    engine: Literal["auto", "builtin", "inswapper"] = Field(
+        "auto", title="Engine", description="auto: inswapper when its file is installed, else the built-in preview."
+    )
+    people: Literal["all", "largest"] = Field("all", title="People", description="Everyone, or the one seen longest.")
+    strength: float = Field(
+        1.0, title="Strength", ge=0.1, le=1, description="1 replaces the face wholly.", json_schema_extra=more("Look")
+    )
+
+
+class UpscaleRequest(Delivered):
+    """A larger clip or picture."""
+
+    clip: ClipKey = Field(title="Clip", description="From the library.")
+    scale: Literal[2, 4] = Field(4, title="Upscale", description="Times larger, in both directions.")
+    upscaler: str = Field("builtin", title="Upscaler", max_length=100, description="builtin: trained by this project.")
+    tile: int = Field(
+        256,
+        title="Tile",
+        ge=64,
+        le=1024,
+        multiple_of=16,
+        description="Pixels of input worked on at once; smaller takes less memory.",
+        json_schema_extra=more("Speed"),
+    )

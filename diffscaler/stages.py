@@ -1,0 +1,22 @@
+"""The stages there are, by the name that stands in plans. One visible list; nothing is discovered or registered at import."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+STAGES: dict[str, str] = {
+    "encode_text": "diffscaler.text2video.stages:EncodeText",
+    "denoise": "diffscaler.text2video.stages:Denoise",
+    "decode": "diffscaler.text2video.stages:Decode",
+    "detect_faces": "diffscaler.faceswap.stage:DetectFaces",
+    "swap_face": "diffscaler.faceswap.stage:SwapFace",
+    "upscale": "diffscaler.upscale.stage:Upscale",
+    "encode": "diffscaler.video.stage:Encode",
+}
+
+
+def stage_class(name: str) -> Any:
+    """The stage class called `name`. Raises KeyError when a plan names a stage this version does not have."""
+    module, _, attribute = STAGES[name].partition(":")
+    return getattr(import_module(module), attribute)

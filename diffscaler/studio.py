@@ -1,0 +1,66 @@
+"""The studio without a page: library, queue, catalogue and recipes, as the command line and the page both use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from diffscaler import engine, plan, predict
+from diffscaler.jobs.client import WorkerKeeper, follow
+from diffscaler.jobs.job import Job
+from diffscaler.jobs.queue import JobQueue
+from diffscaler.library.clips import Clip, ClipLibrary
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.recipes import Recipe, Recipes
+from diffscaler.requests import Request
+from diffscaler.settings import Settings
+
+
+class Studio:
+    """Everything below one data folder. Light: no torch, nothing starts until it is asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.models_dir.mkdir(parents=True, exist_ok=True)
+        self.library = ClipLibrary(settings.library_dir)
+        self.queue = JobQueue(settings.jobs_dir)
+        self.catalogue = Catalogue(settings)
+        self.recipes = Recipes(self.library, self.catalogue)
+        self.keeper = WorkerKeeper(settings)
+
+    def recipe(self, request: Request) -> Recipe:
+        """The checked plan of a request. Raises DiffScalerError when it cannot be had or would not fit."""
+        recipe = self.recipes.of(request)
+        todo = engine.missing(self.library, recipe.root)
+        predict.check_room(self.library, todo, int(self.settings.disk_reserve_gb * 2**30))
+        return recipe
+
+    def submit(self, request: Request) -> Job:
+        """Queue a request and make sure that a worker will take it. Raises what `recipe` raises."""
+        job = self.queue.submit(self.recipe(request))
+        self.keeper.ensure()
+        return job
+
+    def follow(self, job_id: str) -> Iterator[Job]:
+        """A job each time it changes, until it has ended."""
+        return follow(self.queue, job_id, self.keeper)
+
+    def estimate(self, recipe: Recipe) -> dict[str, Any]:
+        """{"steps", "ready", "seconds", "disk_bytes"}: how much of a plan is done, and what the rest will take."""
+        todo = engine.missing(self.library, recipe.root)
+        every = [node for node in plan.nodes(recipe.root) if node.stage != plan.IMPORT]
+        return {
+            "steps": len(every),
+            "ready": len(every) - len(todo),
+            "seconds": sum(predict.seconds_of(self.library, node) for node in todo),
+            "disk_bytes": sum(predict.disk_bytes(predict.meta_of_plan(self.library, node)) for node in todo),
+        }
+
+    def add_file(self, path: Path, name: str | None = None) -> Clip:
+        """Import a file and return its clip. Raises MediaError, NotEnoughRoom."""
+        return self.library.clip(self.library.add_file(path, name).key)
+
+    def file_of(self, clip: Clip) -> Path | None:
+        """The media file of a clip that has one, else None."""
+        return self.library.path(clip.key) if clip.meta.kind == "file" else None

@@ -1,0 +1,1 @@
+"""Upscaling: networks, tiles, and the stage that runs them over a clip."""

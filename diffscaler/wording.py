@@ -1,0 +1,35 @@
+"""Failures in the words a person reads: one sentence, one hint."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from diffscaler.errors import DiffScalerError
+
+
+def worded(error: BaseException) -> tuple[str, str]:
+    """(sentence, hint) for any exception. What is not meant for the user is called what it is: a bug."""
+    if isinstance(error, DiffScalerError):
+        return error.message, error.hint
+    if isinstance(error, ValidationError):
+        return of_validation(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "Memory ran out.", "Use a shorter or smaller clip, a smaller tile, or another model."
+    return f"This is a bug: {type(error).__name__}: {str(error)[:200]}", "The log has the details."
+
+
+def of_validation(error: ValidationError) -> tuple[str, str]:
+    """The first wrong field, in words."""
+    first = error.errors()[0]
+    field = str(first["loc"][0]) if first["loc"] else "request"
+    context = first.get("ctx", {})
+    kind = first["type"]
+    if field == "prompt" and kind in ("missing", "string_too_short"):
+        return "The prompt is empty.", "Describe a shot, for example: a cat sleeping on a road."
+    if kind == "string_too_long":
+        return f"The {field} is too long.", f"Use at most {context.get('max_length')} characters."
+    if kind == "extra_forbidden":
+        return f"There is no setting called {field!r}.", "Check the spelling."
+    if kind == "missing" or (field in ("clip", "faces") and kind in ("too_short", "string_pattern_mismatch")):
+        return f"The {field} is missing.", "Pick or upload one first."
+    return f"{field} = {str(first.get('input'))[:60]}: {first['msg'][0].lower()}{first['msg'][1:]}.", "Change that value."
