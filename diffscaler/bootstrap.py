@@ -11,7 +11,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from diffscaler.environment import LOCK_NAME, Environment, group_packages, has_pip, make, require_supported
@@ -101,7 +101,7 @@ def _require_pip(environment: Environment, own: bool) -> None:
 
 
 @contextlib.contextmanager
-def _locked(prefix: Path) -> Iterator[int | None]:
+def _locked(prefix: Path) -> Generator[int | None, None, None]:
     """Let one start at a time write into the environment. Yields the lock's file descriptor, None without locks.
 
     The system gives the lock back when its holders end, however they end.

@@ -81,7 +81,8 @@ def add_commands(commands: Any) -> None:
 def add_output(at: argparse.ArgumentParser) -> None:
     at.add_argument("-o", "--output", type=Path, required=True, help="where to write the result")
     at.add_argument("--encoding", choices=("auto", "h264", "h265", "prores", "webm", "gif"))
-    at.add_argument("--quality", type=int)
+    at.add_argument("--quality", type=int, help="lower is better and larger (crf)")
+    at.add_argument("--bitrate", type=float, dest="bitrate_mbps", help="megabits per second to aim at instead")
     at.add_argument("--json", action="store_true", help="one JSON event a line on stdout")
 
 
@@ -90,7 +91,7 @@ def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(args, name, None)) is not None}
 
 
-OUTPUT_NAMES = ("encoding", "quality")
+OUTPUT_NAMES = ("encoding", "quality", "bitrate_mbps")
 
 
 def generate(args: argparse.Namespace, settings: Settings) -> int:

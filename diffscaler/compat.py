@@ -58,7 +58,7 @@ def _install_once() -> tuple[str, ...]:
 
 def _torchvision_imports() -> bool:
     """Whether `import torchvision` succeeds; False only for the fault this module can mend."""
-    import torch  # noqa: F401  a broken torch must show its own error, not look like a broken torchvision
+    importlib.import_module("torch")  # a broken torch must show its own error, not look like a broken torchvision
 
     try:
         with warnings.catch_warnings():

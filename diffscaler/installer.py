@@ -137,7 +137,7 @@ def mend_onnxruntime(build: str, pip: Pip, say: Say, site_packages: Path) -> boo
     wheel = next(site_packages.glob("onnxruntime_gpu-*.dist-info"), None)
     if wheel is None:
         return False  # no such wheel for this machine
-    version = wheel.name.split("-")[1]
+    version = wheel.name.removesuffix(".dist-info").split("-")[1]
     say(f"Giving onnxruntime back to its GPU build ({version}).")
     _require(pip(["install", "--force-reinstall", "--no-deps", f"onnxruntime-gpu=={version}"]), "onnxruntime-gpu")
     return True
@@ -178,13 +178,12 @@ def pip_of(python: Path, log: Path, say: Say, pass_fds: Sequence[int] = ()) -> P
         command = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
         if arguments[0] == "install":
             command += ["--progress-bar", "off", "--no-warn-script-location"]
-        extra = {} if sys.platform == "win32" else {"pass_fds": tuple(pass_fds)}
         environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PYTHONUNBUFFERED": "1"}
         with log.open("a", encoding="utf-8") as file:
             file.write(f"$ {' '.join(command)}\n")
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-                errors="replace", env=environment, **extra,
+                errors="replace", env=environment, pass_fds=tuple(pass_fds),
             )  # fmt: skip
             try:
                 return _follow(process, file.write, say)

@@ -25,4 +25,4 @@ def preset(settings: Settings, kind: str, name: str) -> dict[str, Any]:
     found = presets(settings, kind)
     if name not in found:
         raise InvalidRequest(f"There is no preset {name[:60]!r}.", f"There are: {', '.join(found)}.")
-    return {key: value for key, value in found[name].items() if key not in ("title", "picture")}
+    return {key: value for key, value in found[name].items() if key not in ("title", "picture", "order")}

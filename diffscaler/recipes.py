@@ -129,7 +129,9 @@ class Recipes:
         return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
 
     def _delivered(self, frames: Node, request: Delivered, title: str, about: dict[str, str]) -> Recipe:
-        params = EncodeParams(encoding=request.encoding, quality=request.quality, about=about)
+        params = EncodeParams(
+            encoding=request.encoding, quality=request.quality, bitrate_mbps=request.bitrate_mbps, about=about
+        )
         return Recipe(node(Encode(params, ()), frames), title, request)
 
 

@@ -33,12 +33,20 @@ class Delivered(Request):
         description="auto: H.264 for clips, PNG for pictures. (codec)",
         json_schema_extra=more("Delivery"),
     )
-    quality: int = Field(
-        14,
+    quality: int | None = Field(
+        None,
         title="Compression",
         ge=0,
-        le=40,
-        description="Lower is better and larger; 14 is visually lossless. (crf)",
+        le=63,
+        description="Lower is better and larger; empty: visually lossless. (crf)",
+        json_schema_extra=more("Delivery"),
+    )
+    bitrate_mbps: float | None = Field(
+        None,
+        title="Bitrate",
+        gt=0,
+        le=1000,
+        description="Megabits per second to aim at instead. (bitrate)",
         json_schema_extra=more("Delivery"),
     )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import platform
 import shutil
@@ -100,18 +101,19 @@ def free_memory(device: Device) -> int:
     return int(free + max(0, idle))
 
 
-def onnx_providers(device: Device) -> list[Any]:
+def onnx_providers(device: Device | str) -> list[Any]:
     """What to pass as `providers` to onnxruntime, best first.
 
+    device: as picked, or torch's name for it ("cpu", "cuda", "cuda:1")
     A session may still fall back silently: report `session.get_providers()[0]`, never this list.
     """
     import onnxruntime
 
-    if device.kind == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        import torch  # noqa: F401  brings the CUDA libraries that the provider links to
+    kind, _, number = (device if isinstance(device, str) else device.torch_name).partition(":")
+    if kind == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        importlib.import_module("torch")  # brings the CUDA libraries that the provider links to
 
-        card: Any = ("CUDAExecutionProvider", {"device_id": device.index}) if device.index else "CUDAExecutionProvider"
-        return [card, "CPUExecutionProvider"]
+        return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
     return ["CPUExecutionProvider"]
 
 

@@ -49,11 +49,12 @@ def load_file(spec: ModelSpec, device: Any) -> Upscaler:
 
     try:
         found = ModelLoader(device="cpu").load_from_file(str(spec.path))
-    except pickle.UnpicklingError as error:
-        raise ModelNotFound(
-            f"{spec.title} was refused: the file holds code, not only weights.", "Get it from its author as safetensors."
-        ) from error
     except Exception as error:  # spandrel raises its own, torch's and zipfile's errors for files it cannot read
+        if isinstance(error, pickle.UnpicklingError) and "forbidden" in str(error):
+            raise ModelNotFound(
+                f"{spec.title} was refused: the file holds code, not only weights.",
+                "Get it from its author as safetensors.",
+            ) from error
         raise ModelNotFound(
             f"{spec.title} is not an upscaler this studio can read.", "RRDBNet, SRVGGNetCompact and their kin work."
         ) from error

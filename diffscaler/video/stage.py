@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from diffscaler.media import Chunk, ClipMeta, FileChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 
+if TYPE_CHECKING:
+    from diffscaler.video.encodings import Encoding
+
 
 class EncodeParams(Params):
-    """encoding: a name from video/encodings.py, or "auto"; quality: as that encoding understands it (crf)
+    """encoding: a name from video/encodings.py, or "auto" (H.264, or PNG for a picture)
 
+    quality: as that encoding counts it (crf), None for its default; bitrate_mbps: instead of a quality
     about: what the manifest says beyond the plan: prompt, seed, consent
     """
 
     encoding: str = "auto"
-    quality: int = 14
+    quality: int | None = None
+    bitrate_mbps: float | None = None
     about: dict[str, str] = {}
 
 
@@ -29,15 +35,32 @@ class Encode:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        return inputs[0].change(kind="file")
+        from diffscaler.video.encodings import stored_size
+
+        meta = inputs[0]
+        if self._is_picture(meta):
+            return meta.change(kind="file")
+        width, height = stored_size(self._encoding(), meta.width, meta.height)
+        return meta.change(kind="file", width=width, height=height, still=False)
+
+    def _is_picture(self, meta: ClipMeta) -> bool:
+        return meta.still and self.params.encoding == "auto"
+
+    def _encoding(self) -> Encoding:
+        from diffscaler.video.encodings import Encoding
+
+        name = "h264" if self.params.encoding == "auto" else self.params.encoding
+        return Encoding.model_validate(
+            {"name": name, "quality": self.params.quality, "bitrate_mbps": self.params.bitrate_mbps}
+        )
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        from diffscaler.video.encodings import Encoding
-        from diffscaler.video.writer import write_clip, write_still
+        from diffscaler.video.stills import write_still
+        from diffscaler.video.writer import write_clip
 
         meta = inputs[0].meta
         manifest = {**self.params.about, **ctx.recipe}
-        if meta.still and self.params.encoding == "auto":
+        if self._is_picture(meta):
             path = ctx.scratch / "picture.png"
             frame = next(iter(inputs[0])).frames[0]
             for _ in inputs[0]:
@@ -45,8 +68,7 @@ class Encode:
             write_still(path, frame, manifest)
             yield FileChunk(path, 1)
             return
-        name = "h264" if self.params.encoding == "auto" else self.params.encoding
-        encoding = Encoding(name=name, quality=self.params.quality)  # type: ignore[arg-type]  # checked by the request
+        encoding = self._encoding()
         path = ctx.scratch / f"clip{encoding.suffix}"
         written = write_clip(
             path,

@@ -1,0 +1,68 @@
+// Small things the page does by itself: keys, clips in step, the wipe. Everything else is Python.
+(() => {
+  const FRAME_S = 1 / 24, SPEEDS = [1, 2, 4];
+  const typing = el => el && (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName) && el.type !== 'range');
+  const seen = el => el && el.offsetParent !== null;
+  const videos = () => [...document.querySelectorAll('.monitor video')].filter(seen);
+
+  // space plays; J K L shuttle; arrows step frames; S stops the job
+  document.addEventListener('keydown', event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    const key = event.key.toLowerCase();
+    if (key === 's') {
+      const stop = [...document.querySelectorAll('button.stop')].find(seen);
+      if (stop) { stop.click(); event.preventDefault(); }
+      return;
+    }
+    const all = videos();
+    if (!all.length || event.target.type === 'range') return;
+    if (key === ' ') {
+      if (event.target.closest && event.target.closest('button, a, video, label')) return;
+      const pause = !all[0].paused;
+      all.forEach(v => pause ? v.pause() : v.play());
+    } else if (key === 'k') all.forEach(v => { v.pause(); v.playbackRate = 1; });
+    else if (key === 'l') all.forEach(v => {
+      if (!v.paused) v.playbackRate = SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(v.playbackRate) + 1)] || 1;
+      v.play();
+    });
+    else if (key === 'j') all.forEach(v => { v.pause(); v.currentTime = Math.max(0, v.currentTime - 0.5); });
+    else if (key === 'arrowleft' || key === 'arrowright') {
+      if (event.target.closest && event.target.closest('[role=tab], [role=radiogroup]')) return;
+      all.forEach(v => { v.pause(); v.currentTime += key === 'arrowleft' ? -FRAME_S : FRAME_S; });
+    } else return;
+    event.preventDefault();
+  });
+
+  // the wipe follows its (invisible) slider
+  document.addEventListener('input', event => {
+    const wipe = event.target.closest && event.target.closest('.wipe');
+    if (wipe) wipe.style.setProperty('--at', event.target.value + '%');
+  });
+  document.addEventListener('pointermove', event => {
+    const wipe = event.target.closest && event.target.closest('.wipe');
+    if (!wipe || event.pointerType !== 'mouse') return;
+    const box = wipe.getBoundingClientRect();
+    const at = Math.round(100 * Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+    wipe.style.setProperty('--at', at + '%');
+    const slider = wipe.querySelector('input[type=range]');
+    if (slider) slider.value = at;
+  });
+
+  // before and after keep step: the first leads
+  setInterval(() => {
+    for (const group of document.querySelectorAll('.synced')) {
+      const [lead, ...others] = group.querySelectorAll('video');
+      if (!lead || !seen(group)) continue;
+      for (const other of others) {
+        if (Math.abs(other.currentTime - lead.currentTime) > 0.08 && !other.seeking) other.currentTime = lead.currentTime;
+        if (other.paused !== lead.paused) lead.paused ? other.pause() : other.play().catch(() => {});
+        other.playbackRate = lead.playbackRate;
+      }
+    }
+    // a clip in a tab nobody looks at rests
+    for (const video of document.querySelectorAll('.monitor video')) {
+      if (!seen(video) && !video.paused) { video.pause(); video.dataset.rests = '1'; }
+      else if (seen(video) && video.dataset.rests) { delete video.dataset.rests; video.play().catch(() => {}); }
+    }
+  }, 200);
+})();

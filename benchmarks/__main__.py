@@ -1,0 +1,45 @@
+"""`python app.py bench [CASE ...] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import memory, rerun, startup, transcode, upscale
+from benchmarks.result import Result
+
+CASES: dict[str, Callable[[Path], list[Result]]] = {
+    "upscale": upscale.run,
+    "transcode": transcode.run,
+    "rerun": rerun.run,
+    "startup": startup.run,
+    "memory": memory.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python app.py bench", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all when none is named")
+    parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
+    args = parser.parse_args()
+    unknown = [name for name in args.cases if name not in CASES]
+    if unknown:
+        parser.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")
+    rows = []
+    for name in args.cases or CASES:
+        with tempfile.TemporaryDirectory(prefix="diffscaler-bench-") as folder:
+            for result in CASES[name](Path(folder)):
+                sys.stdout.write(result.line() + "\n")
+                sys.stdout.flush()
+                rows.append(result.row())
+    if args.json:
+        Path(args.json).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Decode, do nothing, encode: our reader and writer beside bare ffmpeg with the same encoder settings."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from benchmarks.result import Result, make_clip, median_seconds
+
+FRAMES, WIDTH, HEIGHT = 120, 1280, 720
+
+
+def run(folder: Path) -> list[Result]:
+    import imageio_ffmpeg
+
+    from diffscaler.video.encodings import THREADS, Encoding
+    from diffscaler.video.probe import meta_of, probe
+    from diffscaler.video.reader import read_frames
+    from diffscaler.video.writer import write_clip
+
+    source = make_clip(folder / "source.mp4", FRAMES, WIDTH, HEIGHT)
+    meta = meta_of(probe(source), None)
+
+    def bare() -> None:
+        subprocess.run(
+            [
+                imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(source),
+                "-c:v", "libx264", "-preset", "medium", "-crf", "14", "-threads", str(THREADS), "-g", "48",
+                "-pix_fmt", "yuv420p", "-c:a", "copy", str(folder / "bare.mp4"),
+            ],
+            check=True,
+        )  # fmt: skip
+
+    def ours() -> None:
+        write_clip(folder / "ours.mp4", meta, read_frames(source), Encoding(), sound=source, manifest={})
+
+    baseline = FRAMES / median_seconds(bare)
+    return [Result("transcode", FRAMES / median_seconds(ours), "frames/s", "bare ffmpeg, same settings", baseline, "higher")]

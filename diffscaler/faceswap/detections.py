@@ -1,0 +1,84 @@
+"""The faces found in a whole clip, as DetectFaces stores them, and the people they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from diffscaler.faceswap.track import Track, find_tracks
+from diffscaler.media import ClipMeta, TensorChunk
+
+
+@dataclass(frozen=True)
+class ClipFaces:
+    """Every face found in a clip, frame by frame.
+
+    frame: int32 (M,), ascending; box: float32 (M, 4); score: float32 (M,); landmarks: float32 (M, 5, 2), pixels
+    look: uint8 RGB (M, 32, 32, 3), each face unrolled (`appearance.unroll`); cut: uint8 (N,), 1 where a shot begins
+    sure: score from which a face counts
+    """
+
+    frame: npt.NDArray[np.int32]
+    box: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
+    landmarks: npt.NDArray[np.float32]
+    look: npt.NDArray[np.uint8]
+    cut: npt.NDArray[np.uint8]
+    sure: float
+
+    def tracks(self, fps: float) -> list[Track]:
+        """The people in the clip. fps: frames per second."""
+        return find_tracks(self.frame, self.box, self.score, self.landmarks, self.cut, fps, self.sure)
+
+
+def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
+    """All chunks of a DetectFaces clip as one."""
+    parts = list(chunks)
+
+    def whole(name: str, empty: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        return np.concatenate([empty, *(part.tensors[name] for part in parts)])
+
+    return ClipFaces(
+        frame=whole("frame", np.zeros(0, np.int32)),
+        box=whole("box", np.zeros((0, 4), np.float32)),
+        score=whole("score", np.zeros(0, np.float32)),
+        landmarks=whole("landmarks", np.zeros((0, 5, 2), np.float32)),
+        look=whole("look", np.zeros((0, 32, 32, 3), np.uint8)),
+        cut=whole("cut", np.zeros(0, np.uint8)),
+        sure=float(parts[0].tensors["sure"][0]) if parts else 0.5,
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody the page can offer: `track` is what SwapFaceParams.tracks takes.
+
+    frames [start, stop); best_frame shows them most clearly, inside best_box (x1, y1, x2, y2, pixels)
+    confidence: mean detection score, 0..1
+    """
+
+    track: int
+    start: int
+    stop: int
+    best_frame: int
+    best_box: tuple[float, float, float, float]
+    confidence: float
+
+
+def people(chunks: Iterable[TensorChunk], meta: ClipMeta) -> list[Person]:
+    """Everyone in a clip, most present first. chunks: of its DetectFaces clip; meta: of either clip (fps is used)."""
+    tracks = sorted(gather(chunks).tracks(float(meta.fps)), key=lambda track: -track.size)
+    return [
+        Person(
+            track=track.id,
+            start=track.start,
+            stop=track.stop,
+            best_frame=track.best,
+            best_box=tuple(float(side) for side in track.boxes[track.best - track.start]),
+            confidence=track.score,
+        )
+        for track in tracks
+    ]

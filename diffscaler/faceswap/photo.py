@@ -1,0 +1,73 @@
+"""Faces in photos: the performer's face, and what the page offers to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from diffscaler.errors import NoFaceFound
+from diffscaler.faceswap.align import align_face
+from diffscaler.faceswap.detect import Detector
+
+Frame = npt.NDArray[np.uint8]
+MAX_SIDE_PX = 4096  # a face needs no more, and CenterFace sees 360 px anyway
+
+
+@dataclass(frozen=True)
+class PhotoFace:
+    """One face in a photo.
+
+    photo: uint8 RGB (H, W, 3), upright; landmarks: float32 (5, 2), its pixels; box: float32 (4,), x1 y1 x2 y2
+    score: 0..1; others: how many more faces the photo shows
+    """
+
+    photo: Frame
+    landmarks: npt.NDArray[np.float32]
+    box: npt.NDArray[np.float32]
+    score: float
+    others: int
+
+    def crop(self, size: int = 224) -> Frame:
+        """The face alone, upright: uint8 RGB (size, size, 3); size a multiple of 112."""
+        return align_face(self.photo, self.landmarks, size)[0]
+
+
+def faces_in_picture(path: Path, detector: Detector) -> list[PhotoFace]:
+    """Every face in a photo, largest first. Raises MediaError when the file is no picture."""
+    photo = read_photo(path)
+    found, turns = detector.detect_turned(photo)
+    upright = np.ascontiguousarray(np.rot90(photo, turns))
+    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    order = np.argsort(-sides.prod(1), kind="stable")
+    return [
+        PhotoFace(upright, found.landmarks[i], found.boxes[i], float(found.scores[i]), len(found) - 1) for i in order
+    ]
+
+
+def main_face(path: Path, detector: Detector) -> PhotoFace:
+    """The largest face in a photo. Raises NoFaceFound when there is none, MediaError when the file is no picture."""
+    faces = faces_in_picture(path, detector)
+    if not faces:
+        raise NoFaceFound(
+            f"No face was found in the photo {path.name}.",
+            "Use a sharp photo in which the whole face is lit and looks at the camera.",
+        )
+    return faces[0]
+
+
+def read_photo(path: Path) -> Frame:
+    """The photo's pixels, upright, at most MAX_SIDE_PX a side: uint8 RGB (H, W, 3). Raises MediaError."""
+    import cv2
+
+    from diffscaler.video.pictures import open_picture, picture_pixels
+
+    with open_picture(path) as picture:
+        photo = picture_pixels(picture, path)
+    shrink = MAX_SIDE_PX / max(photo.shape[:2])
+    if shrink < 1:
+        size = max(1, round(photo.shape[1] * shrink)), max(1, round(photo.shape[0] * shrink))
+        photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(photo)

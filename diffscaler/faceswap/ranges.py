@@ -1,0 +1,34 @@
+"""Wording for stretches of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+AT_MOST = 5
+
+
+def missing_note(covered: npt.NDArray[np.bool_], fps: float) -> str | None:
+    """What to tell about frames without a swapped face, None when there are none.
+
+    covered: bool (N,), True where a face was swapped; fps: frames per second
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]]).astype(np.int8)))
+    spans = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    if not spans:
+        return None
+    named = sorted(sorted(spans, key=lambda span: span[0] - span[1])[:AT_MOST])
+    texts = [f"{a}-{b - 1} ({clock(a / fps)}-{clock(b / fps)})" if b - a > 1 else f"{a} ({clock(a / fps)})" for a, b in named]
+    listed = ", ".join(texts)
+    if len(spans) > len(named):
+        rest = sum(b - a for a, b in spans) - sum(b - a for a, b in named)
+        listed += f" and {rest} more frame{'s' if rest > 1 else ''}"
+    if len(spans) == 1 and spans[0][1] - spans[0][0] == 1:
+        return f"No face was found in frame {listed}; it is unchanged."
+    return f"No face was found in frames {listed}; they are unchanged."
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes:seconds.tenths, e.g. 0:01.6."""
+    tenths = round(seconds * 10)
+    return f"{tenths // 600}:{tenths % 600 // 10:02d}.{tenths % 10}"

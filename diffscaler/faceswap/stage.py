@@ -1,0 +1,173 @@
+"""The two stages of face swapping: find the faces of a clip, and put another face on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from diffscaler.media import ClipMeta, FrameChunk, Stream, TensorChunk
+from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.detect import Detector
+    from diffscaler.faceswap.detections import ClipFaces
+    from diffscaler.faceswap.engines import Swapper
+    from diffscaler.faceswap.photo import PhotoFace
+    from diffscaler.faceswap.track import Track
+
+WEAK = 0.6  # times the threshold: faces this certain still continue somebody already followed
+
+
+class DetectFacesParams(Params):
+    """threshold: score from which a face counts, 0..1."""
+
+    threshold: float = Field(0.5, ge=0.1, le=0.95)
+
+
+class DetectFaces:
+    """Frames -> per chunk the faces in them: see `detections.ClipFaces` for the tensors."""
+
+    name: ClassVar[str] = "detect_faces"
+    version: ClassVar[int] = 1
+    lookback: ClassVar[int | None] = 1  # a cut is seen against the frame before
+    joins: ClassVar[bool] = False
+    Params = DetectFacesParams
+
+    def __init__(self, params: DetectFacesParams, models: tuple[ModelRef, ...]) -> None:
+        self.params, self.models = params, models
+
+    def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
+        clip = inputs[0]
+        return ClipMeta(
+            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
+        )
+
+    def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
+        """Raises ModelNotFound when the detector's file is missing."""
+        from diffscaler.faceswap.cuts import is_cut, thumbnail
+        from diffscaler.faceswap.finding import faces_of, joined
+
+        total, before = inputs[0].meta.num_frames, None
+        with ctx.acquire(self.models[0]) as detector:
+            for chunk in inputs[0]:
+                found, cuts = [], []
+                for offset, frame in enumerate(chunk.frames):
+                    index = chunk.start + offset
+                    now = thumbnail(frame)
+                    if index >= ctx.start:
+                        ctx.step(index, total, "frame")
+                        found.append(faces_of(detector, frame, index, self.params.threshold * WEAK))
+                        cuts.append(is_cut(before, now))
+                    before = now
+                if found:
+                    tensors = joined(found) | {
+                        "cut": np.array(cuts, np.uint8),
+                        "sure": np.array([self.params.threshold], np.float32),
+                    }
+                    yield TensorChunk(tensors, max(chunk.start, ctx.start), len(cuts))
+
+
+class SwapFaceParams(Params):
+    """photos: SHA-256 of imported photos of one performer; tracks: whose faces are replaced, ids as `people` gives them.
+
+    strength: 1 replaces the face wholly
+    """
+
+    photos: tuple[str, ...] = Field(min_length=1)
+    engine: Literal["builtin", "inswapper"] = "builtin"
+    tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
+    strength: float = Field(1.0, ge=0, le=1)
+
+
+class SwapFace:
+    """Frames and their detections -> the same frames with the performer's face. Frames without one pass bit-equal.
+
+    A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
+    models: the detector (for the photos); for inswapper then the swapper and the recogniser
+    """
+
+    name: ClassVar[str] = "swap_face"
+    version: ClassVar[int] = 1
+    lookback: ClassVar[int | None] = 0
+    joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
+    Params = SwapFaceParams
+
+    def __init__(self, params: SwapFaceParams, models: tuple[ModelRef, ...]) -> None:
+        self.params, self.models = params, models
+
+    def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
+        return inputs[0].change(kind="frames")
+
+    def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
+        """Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing."""
+        from diffscaler.faceswap.detections import gather
+        from diffscaler.faceswap.ranges import missing_note
+        from diffscaler.faceswap.track import chosen_tracks
+
+        clip, fps = inputs[0], float(inputs[0].meta.fps)
+        total = clip.meta.num_frames
+        ctx.step(ctx.start, total, "frame")
+        faces = gather(inputs[1])
+        tracks = chosen_tracks(faces.tracks(fps), self.params.tracks)
+        covered = np.zeros(len(faces.cut), bool)
+        for track in tracks:
+            covered[track.start : track.stop] = True
+        if note := missing_note(covered, fps):
+            ctx.note(note)
+        with ExitStack() as leases:
+            swapper = self._swapper(leases, ctx, faces, tracks, fps)
+            for chunk in clip:
+                if chunk.stop > ctx.start:
+                    yield self._swapped(chunk.since(ctx.start), swapper, tracks, ctx, total)
+
+    def _swapped(
+        self, chunk: FrameChunk, swapper: Swapper, tracks: list[Track], ctx: StageContext, total: int
+    ) -> FrameChunk:
+        frames = chunk.frames
+        for offset in range(len(frames)):
+            index = chunk.start + offset
+            ctx.step(index, total, "frame")
+            here = [track for track in tracks if track.start <= index < track.stop]
+            here.sort(key=lambda track: (track.size / len(track.rows), track.id))  # nearer faces on top
+            for track in here:
+                if frames is chunk.frames:
+                    frames = chunk.frames.copy()
+                frames[offset] = swapper.swap(frames[offset], track, index - track.start)
+        if frames is not chunk.frames:
+            ctx.preview(frames)
+        return FrameChunk(frames, chunk.start, chunk.times)
+
+    def _swapper(
+        self, leases: ExitStack, ctx: StageContext, faces: ClipFaces, tracks: list[Track], fps: float
+    ) -> Swapper:
+        from diffscaler.faceswap.builtin import prepare_reference
+        from diffscaler.faceswap.engines import PreviewSwapper
+        from diffscaler.faceswap.inswapper import IdentitySwapper
+
+        with ctx.acquire(self.models[0]) as detector:
+            photos = self._photos(detector, ctx)
+        if self.params.engine == "builtin":
+            ctx.note("Face swap: built-in preview engine.")
+            references = [prepare_reference(face.photo, face.landmarks) for face in photos]
+            return PreviewSwapper(references, faces, tracks, fps, self.params.strength)
+        ctx.note("Face swap: inswapper, for non-commercial research only (insightface).")
+        network = leases.enter_context(ctx.acquire(self.models[1]))
+        with ctx.acquire(self.models[2]) as recognizer:
+            identities = [recognizer.embed(face.photo, face.landmarks) for face in photos]
+        return IdentitySwapper(network, identities, self.params.strength)
+
+    def _photos(self, detector: Detector, ctx: StageContext) -> list[PhotoFace]:
+        from diffscaler.faceswap.photo import main_face
+
+        photos: list[PhotoFace] = []
+        for sha in self.params.photos:
+            path = ctx.media_path(sha)
+            face = main_face(path, detector)
+            if face.others:
+                ctx.note(f"The photo {path.name} shows {face.others + 1} faces; the largest was used.")
+            photos.append(face)
+        return photos

@@ -1,0 +1,150 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from training.commands import run
+from training.config import TrainingConfig
+
+
+class StopAfter:
+    """Stands in for StopSignal: False for so many looks, then True."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def __bool__(self):
+        self.looks -= 1
+        return self.looks < 0
+
+
+NEVER = StopAfter(10**9)
+
+
+@pytest.fixture
+def config(clips_folder, tmp_path):
+    def make(name, **changes):
+        return TrainingConfig(
+            **{
+                "output_dir": str(tmp_path / name), "init": "", "data_dir": str(clips_folder), "size": 32,
+                "num_frames": 8, "frames_per_step": 4, "full_length_share": 0.3, "vae_steps": 2, "image_steps": 2,
+                "motion_steps": 3, "decoder_steps": 1, "vae_batch": 2, "image_batch": 2, "motion_batch": 2,
+                "learning_rate": 1e-3, "vae_widths": (8, 8, 8, 8), "unet_widths": (16, 32), "text_width": 16,
+                "checkpoint_every": 2, "sample_every": 0, "threads": 1,
+            }
+            | changes
+        )
+
+    return make
+
+
+def events_of(config):
+    lines = (open(f"{config.output_dir}/events.jsonl", encoding="utf-8")).read().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def weights_of(model):
+    return {
+        f"{part}.{key}": value
+        for part in ("unet", "vae", "text_encoder")
+        for path in sorted((model / part).glob("*.safetensors"))
+        for key, value in load_file(path).items()
+    }
+
+
+def test_a_run_from_scratch_makes_a_folder_that_animatediff_loads_and_draws_with(config):
+    from diffusers import AnimateDiffPipeline
+
+    settings = config("scratch")
+    model = run(settings, NEVER)
+    pipeline = AnimateDiffPipeline.from_pretrained(model, motion_adapter=None, local_files_only=True)
+    assert type(pipeline.unet).__name__ == "UNetMotionModel"
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    frames = pipeline("a square", num_frames=8, num_inference_steps=2, output_type="np").frames
+    assert frames.shape == (1, 8, 32, 32, 3) and np.isfinite(frames).all()
+    events = [e["event"] for e in events_of(settings)]
+    assert events[0] == "start" and events[-1] == "done" and "checkpoint" in events
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 6])
+def test_a_stopped_run_goes_on_to_the_same_weights(config, stop_after):
+    whole = weights_of(run(config("whole"), NEVER))
+    settings = config("stopped")
+    assert run(settings, StopAfter(stop_after)) is None
+    assert events_of(settings)[-1]["event"] == "stopped"
+    assert (tuple_of_parts(settings)) == {"unet", "vae", "text_encoder", "tokenizer", "scheduler"}
+    resumed = weights_of(run(settings, NEVER))
+    assert "resumed" in [e["event"] for e in events_of(settings)]
+    assert whole.keys() == resumed.keys()
+    assert max((whole[k].float() - resumed[k].float()).abs().max().item() for k in whole) <= 1e-6
+
+
+def tuple_of_parts(config):
+    from pathlib import Path
+
+    return {p.name for p in (Path(config.output_dir) / "model").iterdir() if p.is_dir()}
+
+
+def test_fine_tuning_leaves_the_vae_alone_and_moves_the_rest(config):
+    base = run(config("base"), NEVER)
+    tuned = run(config("tuned", init=str(base), vae_steps=0, image_steps=0, decoder_steps=0), NEVER)
+    before, after = weights_of(base), weights_of(tuned)
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("vae."))
+    assert any(not torch.equal(before[k], after[k]) for k in before if "motion_modules" in k)
+
+
+def test_new_temporal_layers_change_nothing():
+    from training.mini.unet import add_motion, build_unet
+
+    torch.manual_seed(0)
+    unet = build_unet((16, 32), 16, 4).eval()
+    x, text, t = torch.randn(2, 4, 3, 4, 4), torch.randn(6, 5, 16), torch.tensor([3, 700])
+    with torch.no_grad():
+        images = unet(x.transpose(1, 2).flatten(0, 1), t.repeat_interleave(3), text).sample
+        clip = add_motion(unet).eval()(x, t, text).sample
+    assert torch.allclose(clip.transpose(1, 2).flatten(0, 1), images, atol=1e-5)
+
+
+def test_temporal_layers_are_told_which_frames_they_see():
+    from training.mini.unet import add_motion, build_unet, frame_positions
+
+    torch.manual_seed(0)
+    unet = add_motion(build_unet((16, 32), 16, 4)).eval()
+    for name, p in unet.named_parameters():
+        if "proj_out" in name:
+            torch.nn.init.normal_(p, std=0.1)
+    x, text, t = torch.randn(1, 4, 3, 4, 4), torch.randn(3, 5, 16), torch.tensor([300])
+    with torch.no_grad():
+        plain = unet(x, t, text).sample
+        with frame_positions(unet, [0, 1, 2]):
+            same = unet(x, t, text).sample
+        with frame_positions(unet, [0, 2, 4]):
+            spread = unet(x, t, text).sample
+        assert torch.equal(plain, same) and not torch.allclose(plain, spread)
+        assert torch.equal(plain, unet(x, t, text).sample)
+
+
+def test_muon_makes_updates_of_nearly_orthogonal_rows():
+    from training.mini.muon import orthogonalise
+
+    torch.manual_seed(0)
+    for shape in ((3, 8, 20), (2, 20, 8)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape), steps=5))
+        assert values.min() > 0.5 and values.max() < 1.4
+
+
+def test_folding_keeps_what_the_vae_draws_and_makes_latents_standard():
+    from training.mini.vae import build_vae, fold_statistics
+
+    torch.manual_seed(0)
+    vae = build_vae((8, 8, 8, 8), 32).eval()
+    images = torch.rand(32, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        before = vae.decode(vae.encode(images).latent_dist.mean).sample
+        fold_statistics(vae, images)
+        latents = vae.encode(images).latent_dist.mean
+        assert torch.allclose(vae.decode(latents).sample, before, atol=1e-3)
+    assert torch.allclose(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-2)
+    assert torch.allclose(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-2)

@@ -1,0 +1,32 @@
+"""`python -m training CONFIG.toml`: carry out one training run.
+
+Also `python -m training evaluate-upscaler --pairs DIR` and `python -m training sample MODEL PROMPT... -o SHEET.png`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the process's exit status: 0 done or stopped, 1 a sentence on stderr says what is wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    from diffscaler import compat
+
+    compat.install()  # before anything imports diffusers or transformers
+    from training import commands
+
+    if arguments and arguments[0] in commands.COMMANDS:
+        return commands.COMMANDS[arguments[0]](arguments[1:])
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("config", type=Path, help="a TOML file with a [run] table, see training/recipes")
+    return commands.train(parser.parse_args(arguments).config)
+
+
+if __name__ == "__main__":
+    # Set before torch is imported: worker processes of the renderer must not each take every core.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What `python -m training` can do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from training.clips import ClipSet
+from training.config import TrainingConfig, load_config
+from training.events import EventLog, RunError, StopSignal
+
+
+def train(path: Path) -> int:
+    """Carry out the run of a TOML file."""
+    stop = StopSignal()
+    stop.install()
+    log: EventLog | None = None
+    try:
+        config = load_config(path)
+        log = EventLog(Path(config.output_dir) / "events.jsonl")
+        run(config, stop)
+    except RunError as error:
+        if log:
+            log.write("error", message=str(error), hint=error.hint)
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        return 1
+    except Exception as error:
+        if log:
+            log.write("error", message=f"{type(error).__name__}: {error}", hint="This is a bug; see the log.")
+        raise
+    return 0
+
+
+def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
+    """Carry out a run; returns what it made, None when it was stopped."""
+    import torch
+
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    if config.recipe == "upscaler":
+        from training.upscaler.recipe import train_upscaler
+
+        return train_upscaler(config, stop)
+    from training.mini.recipe import train_mini
+
+    return train_mini(config, _clips(config), stop)
+
+
+def _clips(config: TrainingConfig) -> ClipSet:
+    if config.data == "folder":
+        from training.folder import read_folder
+
+        return read_folder(Path(config.data_dir), config.size, config.num_frames)
+    from training.scenes.cache import cached_scenes
+
+    try:
+        return cached_scenes(Path(config.output_dir) / "data", config.num_scenes, config.size, config.num_frames,
+                             config.threads or os.cpu_count() or 1)
+    except FileNotFoundError as error:
+        raise RunError(str(error), "Install it, or set NOTO_COLOR_EMOJI to the path of the font file.") from None
+
+
+def sample(arguments: list[str]) -> int:
+    """Draw a contact sheet of a model folder, or of a run's checkpoint."""
+    parser = argparse.ArgumentParser(prog="python -m training sample")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("prompts", nargs="+")
+    parser.add_argument("-o", "--output", type=Path, default=Path("sheet.png"))
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    from PIL import Image
+
+    from training.mini.recipe import load_averaged
+    from training.mini.samples import contact_sheet
+
+    sheet = contact_sheet(load_averaged(options.model), options.prompts, options.frames, options.seed)
+    Image.fromarray(sheet).save(options.output)
+    return 0
+
+
+def export(arguments: list[str]) -> int:
+    """Make a model folder of a run's checkpoint, also while the run goes on."""
+    parser = argparse.ArgumentParser(prog="python -m training export")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("model", type=Path)
+    options = parser.parse_args(arguments)
+    from training.mini.recipe import load_averaged
+
+    load_averaged(options.checkpoint).export(options.model)
+    return 0
+
+
+def evaluate_upscaler(arguments: list[str]) -> int:
+    """Print PSNR beside bicubic for a folder of benchmark pairs."""
+    from training.upscaler.evaluate import main
+
+    return main(arguments)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "evaluate-upscaler": evaluate_upscaler, "export": export, "sample": sample,
+}

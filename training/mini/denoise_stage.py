@@ -1,0 +1,139 @@
+"""The stages that train the U-Net: on single frames first, then on clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UNetMotionModel
+
+from training.mini.average import Average
+from training.mini.bundle import Bundle, channels_last
+from training.mini.diffusion import build_scheduler, noised, v_loss
+from training.mini.muon import Muon, adam_groups, muon_groups, scheduled_lr
+from training.mini.samples import contact_sheet
+from training.mini.text import CaptionTokens
+from training.mini.unet import frame_positions, is_motion_parameter
+
+#: How much more the loss counts where the subject is: it is small, and what people look at first.
+SUBJECT_WEIGHT = 1.5
+
+#: What was learnt before goes on learning more slowly beside new temporal layers.
+OLD_FACTOR = 0.6
+EMA_DECAY = 0.995
+
+
+class DenoiseStage:
+    """v-prediction on latents, with the text encoder learning along.
+
+    latents: float16 (N, F, 4, h, w); masks: uint8 (N, F, h, w), 0..255, where the subject is.
+    The stage draws single frames when the U-Net has no temporal layers yet, else parts of clips.
+    """
+
+    def __init__(self, bundle: Bundle, latents: np.ndarray, masks: np.ndarray, captions: list[list[str]], total: int,
+                 batch: int, lr: float, seed: int, frames_per_step: int, full_length_share: float,
+                 prompts: Sequence[str]) -> None:
+        self.moving = isinstance(bundle.unet, UNetMotionModel)
+        self.name, self.total = ("motion" if self.moving else "image"), total
+        self.bundle, self.latents, self.masks = bundle, latents, masks
+        self.batch, self.lr, self.seed = batch, lr, seed
+        self.frames_per_step, self.full_length_share = frames_per_step, full_length_share
+        self.prompts = list(prompts)
+        self.tokens = CaptionTokens(bundle.tokenizer, captions)
+        self.alpha_bar = build_scheduler().alphas_cumprod.float()
+        self.unet = channels_last(bundle.unet).train()
+        self.text_encoder = bundle.text_encoder.train()
+        for module in (self.unet, self.text_encoder):
+            module.requires_grad_(True)
+        old = OLD_FACTOR if self.moving else 1.0
+        named = list(self.unet.named_parameters())
+        groups = muon_groups(((n, p) for n, p in named if not is_motion_parameter(n)), old)
+        groups += muon_groups(((n, p) for n, p in named if is_motion_parameter(n)), 1.0)
+        groups += adam_groups(self.text_encoder.named_parameters(), old)
+        self.optimizer = Muon(groups, lr=lr)
+        self.average = Average({"unet": self.unet, "text_encoder": self.text_encoder}, EMA_DECAY)
+
+    def step(self, index: int) -> tuple[float, float]:
+        rng = np.random.default_rng([self.seed, 3 + self.moving, index])
+        noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        loss = self._loss(index, rng, noise)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([*self.unet.parameters(), *self.text_encoder.parameters()], 1.0)
+        rate = scheduled_lr(index, self.total, self.lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.optimizer.step()
+        self.average.update()
+        return loss.item(), rate
+
+    def _loss(self, index: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        count, length = self.latents.shape[:2]
+        batch = self.batch
+        if self.moving:
+            positions = self._positions(index, length, rng)
+            # Full-length steps take fewer clips: every step costs about the same.
+            batch = max(batch * self.frames_per_step // len(positions), 1)
+        clips = rng.integers(count, size=batch)
+        # Spread over the batch: fewer batches without any hard noise level.
+        t = torch.from_numpy(((np.arange(batch) + rng.random(batch)) / batch * 1000).astype(np.int64))
+        alpha_bar = self.alpha_bar[t]
+        text = self.text_encoder(self.tokens.draw(clips, rng)).last_hidden_state
+        if not self.moving:
+            frames = rng.integers(length, size=batch)
+            x, mask = self.latents[clips, frames], self.masks[clips, frames][:, None]
+        else:
+            # (B, F, C, h, w) -> (B, C, F, h, w)
+            x = self.latents[clips][:, positions].transpose(0, 2, 1, 3, 4)
+            mask = self.masks[clips][:, positions][:, None]
+            text = text.repeat_interleave(len(positions), dim=0)
+        x = torch.from_numpy(np.ascontiguousarray(x)).float()
+        weight = torch.from_numpy(np.ascontiguousarray(mask)).float().div_(255)
+        weight = 1 + SUBJECT_WEIGHT * weight
+        x_t, v = noised(x, torch.randn(x.shape, generator=noise), alpha_bar)
+        if not self.moving:
+            x_t = x_t.contiguous(memory_format=torch.channels_last)
+        with frame_positions(self.unet, positions) if self.moving else nullcontext():
+            prediction = self.unet(x_t, t, text).sample
+        return v_loss(prediction, v, alpha_bar, weight)
+
+    def _positions(self, index: int, length: int, rng: np.random.Generator) -> np.ndarray:
+        """Which frames of a clip this step sees: a run of them, every second one, or at the end all."""
+        n = min(self.frames_per_step, length)
+        if n == length or index >= (1 - self.full_length_share) * self.total:
+            return np.arange(length)
+        stride = 2 if 2 * (n - 1) < length and rng.random() < 0.5 else 1
+        start = int(rng.integers(length - stride * (n - 1)))
+        return start + stride * np.arange(n)
+
+    def save(self, folder: Path) -> None:
+        self.bundle.save(folder)
+        channels_last(self.unet)
+        self.average.save(folder / "average.safetensors")
+        (folder / "average_updates").write_text(str(self.average.updates))
+
+    def load(self, folder: Path) -> None:
+        saved = Bundle.load(folder)
+        self.unet.load_state_dict(saved.unet.state_dict())
+        self.text_encoder.load_state_dict(saved.text_encoder.state_dict())
+        self.average.load(folder / "average.safetensors", int((folder / "average_updates").read_text()))
+
+    def sample(self) -> np.ndarray:
+        """One row per prompt, drawn with the averaged weights."""
+        self.average.swap()
+        try:
+            return contact_sheet(self.bundle, self.prompts, self.latents.shape[1] if self.moving else 1)
+        finally:
+            self.average.swap()
+            self.unet.train()
+            self.text_encoder.train()
+            channels_last(self.unet)
+
+    def finish(self) -> None:
+        """Keep the averaged weights."""
+        self.average.swap()
+        self.unet.eval().requires_grad_(False)
+        self.text_encoder.eval().requires_grad_(False)

@@ -1,0 +1,41 @@
+"""Contact sheets: what a model in the making draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from training.mini.bundle import Bundle
+
+NUM_STEPS, GUIDANCE = 16, 4.0
+
+#: Frames of a clip that are shown.
+SHOWN = 8
+
+
+def draw_clip(bundle: Bundle, prompt: str, num_frames: int, seed: int = 0, steps: int = NUM_STEPS,
+              guidance: float = GUIDANCE) -> np.ndarray:
+    """A clip: uint8 RGB (F, H, W, 3)."""
+    pipeline = bundle.pipeline()
+    pipeline.set_progress_bar_config(disable=True)
+    for module in bundle.modules().values():
+        module.eval()
+    with torch.no_grad():
+        frames = pipeline(prompt, num_frames=num_frames, num_inference_steps=steps, guidance_scale=guidance,
+                          generator=torch.Generator().manual_seed(seed), output_type="np").frames[0]
+    return (frames * 255).round().astype(np.uint8)
+
+
+def contact_sheet(bundle: Bundle, prompts: Sequence[str], num_frames: int, seed: int = 0) -> np.ndarray:
+    """One row per prompt: up to SHOWN frames of a clip, or as many single pictures for an image model."""
+    rows = []
+    for prompt in prompts:
+        if num_frames > 1:
+            clip = draw_clip(bundle, prompt, num_frames, seed)
+            clip = clip[np.linspace(0, num_frames - 1, min(SHOWN, num_frames)).round().astype(int)]
+        else:
+            clip = np.concatenate([draw_clip(bundle, prompt, 1, seed + i) for i in range(4)])
+        rows.append(np.concatenate(list(clip), axis=1))
+    return np.concatenate(rows)

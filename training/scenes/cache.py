@@ -1,0 +1,59 @@
+"""Render many scenes in parallel, once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training.clips import ClipSet
+from training.scenes.captions import caption_of
+from training.scenes.render import render_clip
+from training.scenes.spec import draw_spec
+
+#: Wordings kept per scene.
+CAPTION_VARIANTS = 6
+
+#: Pixels per latent, each way.
+LATENT_CELL = 8
+
+
+def render_scenes(num_clips: int, size: int, num_frames: int, processes: int, first_seed: int = 0,
+                  held_out: bool = False) -> ClipSet:
+    """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`."""
+    # In memory first: a memory-mapped file that grows while it is written makes the disk the bottleneck.
+    frames = np.empty((num_clips, num_frames, size, size, 3), np.uint8)
+    masks = np.empty((num_clips, num_frames, size // LATENT_CELL, size // LATENT_CELL), np.uint8)
+    captions: list[list[str]] = []
+    seeds = range(first_seed, first_seed + num_clips)
+    render = partial(_render, size=size, num_frames=num_frames, held_out=held_out)
+    if processes > 1:
+        with multiprocessing.get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            results = pool.imap(render, seeds, chunksize=8)
+            for i, (clip, mask, words) in enumerate(results):
+                frames[i], masks[i] = clip, mask
+                captions.append(words)
+    else:
+        for i, (clip, mask, words) in enumerate(map(render, seeds)):
+            frames[i], masks[i] = clip, mask
+            captions.append(words)
+    return ClipSet(frames, masks, captions)
+
+
+def cached_scenes(folder: Path, num_clips: int, size: int, num_frames: int, processes: int) -> ClipSet:
+    """The scenes of seeds 0..num_clips-1 from `folder`, rendered first when they are not there."""
+    home = folder / f"scenes-{num_clips}x{num_frames}x{size}"
+    if not (home / "captions.json").exists():
+        render_scenes(num_clips, size, num_frames, processes).save(home)
+    return ClipSet.load(home)
+
+
+def _render(seed: int, size: int, num_frames: int, held_out: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    spec = draw_spec(seed, held_out)
+    frames, masks = render_clip(spec, size, num_frames)
+    cells = np.stack([cv2.resize(m, None, fx=1 / LATENT_CELL, fy=1 / LATENT_CELL, interpolation=cv2.INTER_AREA)
+                      for m in masks])
+    return frames, cells, [caption_of(spec, v) for v in range(CAPTION_VARIANTS)]

@@ -1,0 +1,1 @@
+"""Training and measuring the preview upscaler; the network itself is in diffscaler/upscale/network.py."""

@@ -1,0 +1,62 @@
+"""Pictures to learn enlarging from: photos that come with scikit-image, frames of free films, drawn scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.scenes.render import render_clip
+from training.scenes.spec import draw_spec
+
+#: In scikit-image's wheel, CC0 or public domain.
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png",
+          "hubble_deep_field.jpg", "camera.png", "brick.png", "grass.png", "gravel.png")
+
+#: Photos and films hold no detail at the finest scale (sensor, compression); made smaller they do.
+SHRINK = (1.0, 0.7, 0.5)
+NUM_SCENES = 24
+
+
+def training_pictures(films: Path | None) -> list[np.ndarray]:
+    """uint8 RGB pictures (H, W, 3). `films`: a folder of clips to take frames from, or None."""
+    pictures = [shrunk for photo in _photos() for factor in SHRINK for shrunk in (_shrink(photo, factor),)]
+    if films is not None:
+        pictures += [_shrink(frame, 0.5) for frame in _film_frames(films)]
+    pictures += [render_clip(draw_spec(900_000 + i), size=256, num_frames=1)[0][0] for i in range(NUM_SCENES)]
+    return [p for p in pictures if min(p.shape[:2]) >= 128]
+
+
+def _photos() -> list[np.ndarray]:
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    # Only a few files ship in every wheel; the rest would be downloaded.
+    return [np.array(Image.open(folder / name).convert("RGB")) for name in PHOTOS if (folder / name).exists()]
+
+
+def _shrink(picture: np.ndarray, factor: float) -> np.ndarray:
+    if factor == 1.0:
+        return picture
+    height, width = picture.shape[:2]
+    return np.array(Image.fromarray(picture).resize((int(width * factor), int(height * factor)), Image.Resampling.BICUBIC))
+
+
+def _film_frames(folder: Path, every: int = 24, most: int = 24) -> list[np.ndarray]:
+    """Frames of every film in a folder, far enough apart to differ."""
+    import av
+
+    frames = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in (".mp4", ".mkv", ".gif", ".mov", ".webm"):
+            continue
+        with av.open(str(path)) as container:
+            kept = 0
+            for i, frame in enumerate(container.decode(video=0)):
+                if i % every == 0:
+                    frames.append(frame.to_ndarray(format="rgb24"))
+                    kept += 1
+                if kept == most:
+                    break
+    return frames

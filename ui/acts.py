@@ -1,0 +1,141 @@
+"""What the buttons inside the page's panes do: one place for the verbs under clips and in the queue strip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from diffscaler.errors import DiffScalerError
+from diffscaler.jobs.job import Job
+from diffscaler.recipes import request_from
+from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.studio import Studio
+from ui.faceswap_tab import FaceSwapTab
+from ui.library_tab import LibraryTab
+from ui.queue_panel import QueuePanel
+from ui.text2video_tab import Text2VideoTab
+from ui.training_tab import TrainingTab
+from ui.upscale_tab import UpscaleTab
+from ui.watch import Updates, explained
+
+WorkTab = Text2VideoTab | FaceSwapTab | UpscaleTab
+
+
+class Acts:
+    """Carries out {"do": verb, "key": clip or job} across the tabs."""
+
+    def __init__(
+        self,
+        studio: Studio,
+        tabs: gr.Tabs,
+        queue: QueuePanel,
+        library: LibraryTab,
+        training: TrainingTab,
+        work: dict[type[Request], WorkTab],
+    ) -> None:
+        self.studio, self.tabs, self.queue, self.library, self.training, self.work = studio, tabs, queue, library, training, work
+        self.watches = [tab.watch for tab in (*work.values(), training)]
+
+    def wire(self) -> None:
+        panes = [watch.monitor for watch in self.watches] + [self.queue.pane, self.library.detail]
+        outputs: list[Any] = [self.tabs, *self.queue.outputs, *self.library.outputs]
+        for watch in self.watches:
+            outputs += watch.outputs
+        for tab in self.work.values():
+            outputs += tab.fields.values()
+        outputs += [self.swap.clips.picked, self.swap.cast.shelf.picked, self.upscale.clips.picked]
+        states = {watch.name: watch.state for watch in self.watches}
+        gr.on(
+            [pane.click for pane in panes],
+            self.on_act,
+            inputs_kwargs={**states, "search": self.library.search, "kind": self.library.kind},
+            outputs=outputs,
+            api_visibility="private",
+            show_progress="hidden",
+        )
+
+    @property
+    def swap(self) -> FaceSwapTab:
+        tab = self.work[FaceSwapRequest]
+        assert isinstance(tab, FaceSwapTab)
+        return tab
+
+    @property
+    def upscale(self) -> UpscaleTab:
+        tab = self.work[UpscaleRequest]
+        assert isinstance(tab, UpscaleTab)
+        return tab
+
+    def on_act(self, event: gr.EventData, search: str, kind: str, **states: dict[str, Any]) -> Updates:
+        verb, key = str(event.do), str(event._data.get("key", ""))
+        try:
+            updates: Updates = getattr(self, f"do_{verb}")(key, states)
+            if verb == "delete":
+                updates |= self.library.listing(search, kind)
+            if verb in ("stop", "up", "down", "forget", "retry", "delete"):
+                pane, status = self.queue.look()
+                updates |= {self.queue.pane: pane, self.queue.status: status}
+        except Exception as error:  # noqa: BLE001  the page never shows a stack trace
+            gr.Warning(explained(error), title="")
+            return {self.tabs: gr.skip()}
+        return updates or {self.tabs: gr.skip()}
+
+    # -- with a clip ----------------------------------------------------------------------------------------------
+
+    def do_swap(self, key: str, states: dict[str, Any]) -> Updates:
+        return {self.tabs: gr.Tabs(selected="faceswap"), self.swap.clips.picked: [key]}
+
+    def do_upscale(self, key: str, states: dict[str, Any]) -> Updates:
+        return {self.tabs: gr.Tabs(selected="upscale"), self.upscale.clips.picked: [key]}
+
+    def do_reuse(self, key: str, states: dict[str, Any]) -> Updates:
+        clip = self.studio.library.clip(key)
+        if clip.request is None:
+            raise DiffScalerError("That clip was imported, not made here.", "It has no settings to use.")
+        request = request_from(clip.request)
+        tab = self.work[type(request)]
+        return {self.tabs: gr.Tabs(selected=tab.watch.name)} | tab.fill(request)  # type: ignore[arg-type]
+
+    def do_delete(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.library.remove(key)
+        (self.studio.library.root / "thumbs" / f"{key}.jpg").unlink(missing_ok=True)
+        updates: Updates = {}
+        for watch in self.watches:
+            if states[watch.name].get("clip") == key:
+                updates |= watch.view({"job": None, "clip": None})
+        return updates
+
+    # -- with a job -----------------------------------------------------------------------------------------------
+
+    def do_open(self, key: str, states: dict[str, Any]) -> Updates:
+        job = self.studio.queue.get(key)
+        watch = self.watch_of(job)
+        return {self.tabs: gr.Tabs(selected=watch.name)} | watch.follow(job)
+
+    def do_retry(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.queue.retry(key)
+        self.studio.keeper.ensure()
+        return self.do_open(key, states)
+
+    def do_stop(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.queue.stop(key)
+        return {}
+
+    def do_up(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.queue.move(key, -1)
+        return {}
+
+    def do_down(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.queue.move(key, 1)
+        return {}
+
+    def do_forget(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.queue.forget(key)
+        return {}
+
+    def watch_of(self, job: Job) -> Any:
+        """The monitor that shows jobs of this kind."""
+        if job.kind == "train":
+            return self.training.watch
+        return self.work[type(request_from(job.request or {"type": Text2VideoRequest.__name__}))].watch

@@ -1,0 +1,103 @@
+"""Gradio controls made from a request's fields, so that a range is stated once, in diffscaler/requests.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import gradio as gr
+from annotated_types import Ge, Le, MaxLen, MultipleOf
+from pydantic.fields import FieldInfo
+
+from diffscaler.requests import Request
+
+Controls = dict[str, gr.components.Component]
+
+LONG_TEXT = 500
+# Fields whose words read better than their values.
+WORDS: dict[str, dict[Any, str]] = {
+    "scale": {1: "off", 2: "2×", 4: "4×"},
+    "engine": {"auto": "best there is", "builtin": "built in", "inswapper": "inswapper"},
+    "encoding": {"auto": "automatic", "h264": "H.264", "h265": "H.265", "prores": "ProRes", "webm": "WebM", "gif": "GIF"},
+    "people": {"all": "everyone", "largest": "the one seen longest"},
+}
+
+
+def control(model: type[Request], name: str, **overrides: Any) -> gr.components.Component:
+    """The control for one field. overrides: keyword arguments of the Gradio component."""
+    field = model.model_fields[name]
+    kind, optional = inner_type(field.annotation)
+    common = {"label": field.title or name, "info": field.description, "elem_id": f"{model.__name__}-{name}"}
+    common |= {"value": None if field.is_required() else field.default} | overrides
+    limits = limits_of(field)
+    if "choices" in overrides:
+        return gr.Dropdown(**common)
+    if get_origin(kind) is Literal:
+        values = get_args(kind)
+        choices = [(WORDS.get(name, {}).get(value, str(value)), value) for value in values]
+        return gr.Radio(choices, **common) if len(choices) < 5 else gr.Dropdown(choices, **common)
+    if kind is bool:
+        return gr.Checkbox(**common)
+    if kind in (int, float) and (optional or not {"minimum", "maximum"} <= set(limits)):
+        precision = 0 if kind is int else None
+        return gr.Number(precision=precision, placeholder="automatic" if optional else None, **limits, **common)
+    if kind in (int, float):
+        step = limits.get("step", 1 if kind is int else 0.05)
+        return gr.Slider(limits["minimum"], limits["maximum"], step=step, **common)
+    if kind is str:
+        length = limits.get("max_length")
+        lines = 3 if (length or 0) > LONG_TEXT else 1
+        return gr.Textbox(**{"max_length": length, "lines": lines, **common})
+    raise TypeError(f"no control for {model.__name__}.{name}: {kind}")
+
+
+def more(model: type[Request], names: Iterable[str] | None = None, **overrides: dict[str, Any]) -> Controls:
+    """The fields that wait under "More", placed here, one group per intent. overrides: by field name."""
+    groups: dict[str, list[str]] = {}
+    for name, field in model.model_fields.items():
+        group = group_of(field)
+        if group and (names is None or name in names):
+            groups.setdefault(group, []).append(name)
+    made: Controls = {}
+    with gr.Accordion("More", open=False, elem_classes=["more"]):
+        for group, members in groups.items():
+            gr.HTML(f'<h3 class="group">{group}</h3>')
+            with gr.Row(elem_classes=["fields"]):
+                for name in members:
+                    made[name] = control(model, name, **overrides.get(name, {}))
+    return made
+
+
+def group_of(field: FieldInfo) -> str | None:
+    """The group a field waits in under "More", or None for one that is always in sight."""
+    extra = field.json_schema_extra
+    return str(extra["group"]) if isinstance(extra, dict) and "group" in extra else None
+
+
+def inner_type(annotation: Any) -> tuple[Any, bool]:
+    """A field's type without Optional, and whether it was."""
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        return parts[0], len(parts) < len(get_args(annotation))
+    return annotation, False
+
+
+def limits_of(field: FieldInfo) -> dict[str, Any]:
+    """minimum, maximum, step, max_length: those a field states."""
+    found: dict[str, Any] = {}
+    for rule in field.metadata:
+        if isinstance(rule, Ge):
+            found["minimum"] = rule.ge
+        elif isinstance(rule, Le):
+            found["maximum"] = rule.le
+        elif isinstance(rule, MultipleOf):
+            found["step"] = rule.multiple_of
+        elif isinstance(rule, MaxLen):
+            found["max_length"] = rule.max_length
+    return found
+
+
+def filled(values: dict[str, Any]) -> dict[str, Any]:
+    """Values without those left empty: the request's own defaults stand for them."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,54 @@
+"""A loss curve as SVG, drawn anew at every look: no chart library, no flicker."""
+
+from __future__ import annotations
+
+from html import escape
+from math import log10
+
+from ui.training_events import RunSoFar
+
+WIDTH, HEIGHT = 800, 300
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 30
+SMOOTH = 0.85
+
+
+def loss_curve(run: RunSoFar) -> str:
+    """The loss over steps, on a logarithmic scale, with its running mean and a mark where a new stage begins."""
+    if len(run.points) < 2:
+        return '<p class="invite quiet">The curve begins with the first steps.</p>'
+    losses = [max(1e-9, loss) for _, loss, _ in run.points]
+    low, high = log10(min(losses)), log10(max(losses))
+    high = max(high, low + 0.05)
+    last = max(run.total, run.points[-1][0])
+
+    def at(step: int, loss: float) -> str:
+        x = LEFT + (WIDTH - LEFT - RIGHT) * step / max(1, last)
+        y = TOP + (HEIGHT - TOP - BOTTOM) * (high - log10(max(1e-9, loss))) / (high - low)
+        return f"{x:.1f},{y:.1f}"
+
+    raw, mean, marks = [], [], []
+    smooth, stage = losses[0], ""
+    for (step, _, name), loss in zip(run.points, losses, strict=True):
+        if name != stage:
+            x = at(step, loss).split(",")[0]
+            marks.append(f'<line x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="mark"/>'
+                         f'<text x="{float(x) + 4:.1f}" y="{TOP + 10}">{escape(name)}</text>')  # fmt: skip
+            stage, smooth = name, loss
+        smooth = SMOOTH * smooth + (1 - SMOOTH) * loss
+        raw.append(at(step, loss))
+        mean.append(at(step, smooth))
+    grid = "".join(
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at(0, value).split(",")[1]}" y2="{at(0, value).split(",")[1]}" class="grid"/>'
+        f'<text x="{LEFT - 6}" y="{float(at(0, value).split(",")[1]) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        for value in (10**low, 10 ** ((low + high) / 2), 10**high)
+    )
+    step, loss, _ = run.points[-1]
+    x, y = at(step, smooth).split(",")
+    return (
+        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss {loss:.4f} at step {step} of {last}">'
+        f"{grid}{''.join(marks)}"
+        f'<polyline class="raw" points="{" ".join(raw)}"/><polyline class="mean" points="{" ".join(mean)}"/>'
+        f'<circle cx="{x}" cy="{y}" r="4"/>'
+        f'<text x="{LEFT}" y="{HEIGHT - 8}">step 0</text>'
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{last}</text></svg>'
+    )

@@ -1,0 +1,53 @@
+"""How a clip was made, drawn as a chain of pictures: every stage with what it was told and who did the work."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from diffscaler.library.clips import Clip
+from diffscaler.plan import IMPORT, Node, nodes
+from diffscaler.studio import Studio
+from ui.pictures import poster_url
+
+NAMES = {
+    "import": "Imported",
+    "encode_text": "Prompt read",
+    "denoise": "Drawn",
+    "decode": "Developed",
+    "detect_faces": "Faces found",
+    "swap_face": "Faces swapped",
+    "upscale": "Upscaled",
+    "encode": "Delivered",
+}
+LEFT_OUT = ("sha256", "photos", "about")
+
+
+def chain(studio: Studio, clip: Clip) -> str:
+    """The stages behind a clip, first to last."""
+    steps = "".join(step(studio, node) for node in nodes(clip.node))
+    about: dict[str, Any] = clip.node.params.get("about", {})
+    said = f'<p class="facts"><span>consent: {escape(str(about["consent"]))}</span></p>' if about.get("consent") else ""
+    return f'<ol class="chain" aria-label="How it was made">{steps}</ol>{said}'
+
+
+def step(studio: Studio, node: Node) -> str:
+    kept = studio.library.clip(node.key) if studio.library.complete(node.key) else None
+    poster = poster_url(studio, kept) if kept else None
+    image = f'<img src="{poster}" alt="" loading="lazy">' if poster else ""
+    lines = [titled(studio, node), *(model.name for model in node.models), *(kept.notes if kept else ())]
+    if kept is None and node.stage != IMPORT:
+        lines.append("no longer kept")
+    inside = "".join(f"<li>{escape(str(line))}</li>" for line in lines if line)
+    return f"<li>{image}<div><b>{escape(NAMES.get(node.stage, node.stage))}</b><ul>{inside}</ul></div></li>"
+
+
+def titled(studio: Studio, node: Node) -> str:
+    """A stage's parameters in a line."""
+    if node.stage == IMPORT:
+        return studio.library.file_name(str(node.params["sha256"]))
+    parts = [f"{name.replace('_', ' ')} {value}" for name, value in node.params.items()
+             if name not in LEFT_OUT and value not in ("", None)]  # fmt: skip
+    if photos := node.params.get("photos"):
+        parts.append("face from " + ", ".join(studio.library.file_name(str(sha256)) for sha256 in photos))
+    return ", ".join(parts)

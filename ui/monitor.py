@@ -1,0 +1,78 @@
+"""What the monitor shows: nothing yet, a job on its way, what went wrong, or the clip."""
+
+from __future__ import annotations
+
+from html import escape
+
+from diffscaler.jobs.job import Job
+from diffscaler.library.clips import Clip
+from diffscaler.studio import Studio
+from ui import pieces
+from ui.pictures import preview_url
+
+
+def empty(text: str) -> str:
+    return f'<div class="screen"><p class="invite">{escape(text)}</p></div><div class="under"></div>'
+
+
+def of_job(studio: Studio, job: Job, before: str = "") -> str:
+    """A job that waits, runs or ended without a clip. before: HTML to show while there is no preview."""
+    if job.state == "failed":
+        return screen(f'<div class="ended">{pieces.message(job.sentence, job.hint)}{again(job)}</div>')
+    if job.state == "stopped":
+        text = "What was finished is kept: the same request continues from there."
+        return screen(f'<div class="ended">{pieces.message("Stopped.", text, "info")}{again(job)}</div>')
+    preview = preview_url(studio, job.id)
+    shown = f'<img class="media preview" src="{preview}" alt="Unfinished picture">' if preview else before
+    fraction = float(job.progress.get("fraction", 0.0)) if job.state == "running" else 0.0
+    return screen(shown or '<p class="invite quiet"></p>', progress_line(studio, job, fraction))
+
+
+def progress_line(studio: Studio, job: Job, fraction: float) -> str:
+    return f'<div class="progress">{pieces.bar(fraction, job.title)}<p role="status">{escape(saying(studio, job))}</p></div>'
+
+
+def saying(studio: Studio, job: Job) -> str:
+    """Where a job is, in words."""
+    if job.stop and job.state == "running":
+        return "Stopping. What is finished is kept."
+    if job.state == "running":
+        return str(job.progress.get("text") or "Starting: loading the model.")
+    waiting = [other.id for other in studio.queue.list(ended=False) if other.state == "queued"]
+    running = any(other.state == "running" for other in studio.queue.list(ended=False))
+    ahead = (waiting.index(job.id) if job.id in waiting else 0) + running
+    if ahead:
+        return f"Waiting, {ahead} {'job' if ahead == 1 else 'jobs'} before it."
+    return "Starting." if studio.queue.workers() else "Starting the worker; the first time takes some seconds."
+
+
+def of_clip(studio: Studio, clip: Clip, extra: str = "") -> str:
+    """A finished clip with its facts and its verbs."""
+    return (
+        f'<div class="screen">{pieces.player(studio, clip)}</div>'
+        f'<div class="under"><h2>{escape(clip.title)}</h2>{pieces.facts(studio, clip)}{extra}'
+        f"{pieces.verbs(studio, clip)}</div>"
+    )
+
+
+def of_pair(studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "") -> str:
+    """Before and after, in step: as a wipe over each other, or side by side."""
+    kind = "wipe" if wipe else "pair"
+    handle = '<input type="range" min="0" max="100" value="50" aria-label="Wipe between before and after">' if wipe else ""
+    shape = f"--w:{max(1, after.meta.width)};--h:{max(1, after.meta.height)}"
+    return (
+        f'<div class="screen"><div class="{kind} synced" style="{shape}">'
+        f'<figure class="before">{pieces.player(studio, before, label="Before")}<figcaption>before</figcaption></figure>'
+        f'<figure class="after">{pieces.player(studio, after, label="After")}<figcaption>after</figcaption></figure>'
+        f"{handle}</div></div>"
+        f'<div class="under"><h2>{escape(after.title)}</h2>{pieces.facts(studio, after)}{extra}'
+        f"{pieces.verbs(studio, after)}</div>"
+    )
+
+
+def screen(inside: str, line: str = "") -> str:
+    return f'<div class="screen">{inside}{line}</div><div class="under"></div>'
+
+
+def again(job: Job) -> str:
+    return '<div class="verbs">' + pieces.do("retry", "Try again", key=job.id) + "</div>"

@@ -1,0 +1,48 @@
+"""The page as a whole: a header, five tabs, the queue under all of them."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from diffscaler.requests import FaceSwapRequest, Text2VideoRequest, UpscaleRequest
+from diffscaler.studio import Studio
+from ui import api
+from ui.acts import Acts
+from ui.faceswap_tab import FaceSwapTab
+from ui.library_tab import LibraryTab
+from ui.queue_panel import QueuePanel
+from ui.text2video_tab import Text2VideoTab
+from ui.training_tab import TrainingTab
+from ui.upscale_tab import UpscaleTab
+from ui.watch import remembered
+
+TITLE = "DiffScaler Studio"
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """The page, ready to launch."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        gr.HTML(f'<h1 class="brand">{TITLE}</h1>', elem_id="brand")
+        queue = QueuePanel(studio)
+        at = remembered("tab", "text2video")
+        with gr.Tabs(elem_id="tabs", selected="text2video") as tabs:
+            text2video = Text2VideoTab(studio)
+            faceswap = FaceSwapTab(studio)
+            upscale = UpscaleTab(studio)
+            training = TrainingTab(studio)
+            library = LibraryTab(studio)
+        queue.place()
+        for part in (text2video, faceswap, upscale, training, library, queue):
+            part.wire(page)
+        work = {Text2VideoRequest: text2video, FaceSwapRequest: faceswap, UpscaleRequest: upscale}
+        Acts(studio, tabs, queue, library, training, work).wire()
+        remember_tab(page, tabs, at, [text2video.tab, faceswap.tab, upscale.tab, training.tab, library.tab])
+        api.add(studio)
+    return page
+
+
+def remember_tab(page: gr.Blocks, tabs: gr.Tabs, at: gr.BrowserState, every: list[gr.Tab]) -> None:
+    """A reload shows the tab that was open."""
+    for tab in every:
+        tab.select(lambda name=tab.id: name, None, at, queue=False, api_visibility="private", show_progress="hidden")
+    page.load(lambda name: gr.Tabs(selected=name), at, tabs, queue=False, api_visibility="private", show_progress="hidden")

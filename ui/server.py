@@ -1,0 +1,85 @@
+"""Serving the page: on this computer only, unless it is shared, and then never without a password."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+from typing import Any
+
+from diffscaler.studio import Studio
+
+BEAT_S = 5.0
+USER = "studio"
+# What a phone films in some minutes; larger material is imported by the command line.
+MAX_UPLOAD = "8gb"
+
+
+def run(
+    studio: Studio,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    share: bool = False,
+    password: str | None = None,
+    open_browser: bool = True,
+) -> None:
+    """Serve until Ctrl-C. A shared page always asks for a password; one is made and printed when none is given."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(studio.settings.data_dir / "uploads"))
+    keep_ready(studio)
+    if (share or host not in ("127.0.0.1", "localhost", "::1")) and not password:
+        password = secrets.token_urlsafe(9)
+    if password:
+        sys.stdout.write(f"User: {USER}   Password: {password}\n")
+        sys.stdout.flush()
+    page, options = launchable(studio)
+    auth = {"auth": (USER, password), "auth_message": "DiffScaler Studio"} if password else {}
+    page.launch(server_name=host, server_port=port, share=share, inbrowser=open_browser, **auth, **options)
+
+
+def launchable(studio: Studio) -> tuple[Any, dict[str, Any]]:
+    """The page and the options every launch of it needs."""
+    import gradio as gr
+
+    from ui.page import build_page
+    from ui.pictures import served
+
+    theme = studio.settings.assets_dir / "theme"
+    folders = served(studio)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    script = (theme / "studio.js").read_text(encoding="utf-8")
+    options: dict[str, Any] = {
+        "theme": gr.themes.Base(font=[gr.themes.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"]),
+        "css_paths": [theme / "studio.css"],
+        "head": f'<meta name="color-scheme" content="dark"><script>{script}</script>',
+        "favicon_path": theme / "icon.svg",
+        "allowed_paths": [str(folder) for folder in folders],
+        "footer_links": [],
+        "run_history": False,
+        "max_file_size": MAX_UPLOAD,
+        "quiet": False,
+    }
+    page = build_page(studio)
+    page.queue(max_size=200, default_concurrency_limit=4, api_open=True)
+    return page, options
+
+
+def keep_ready(studio: Studio) -> threading.Thread:
+    """Tell the worker that somebody may want it, as long as this server runs; start it at once, so that it is warm."""
+
+    def beat() -> None:
+        while True:
+            try:
+                studio.queue.client_seen(studio.keeper.client_id)
+                studio.keeper.ensure()
+            except Exception:  # noqa: BLE001  a busy disk; the next beat makes up for it
+                pass
+            wake.wait(BEAT_S)
+
+    wake = threading.Event()
+    thread = threading.Thread(target=beat, name="keep-ready", daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,141 @@
+"""The Text to video tab: its controls and its wiring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from pydantic import ValidationError
+
+from diffscaler.errors import DiffScalerError
+from diffscaler.requests import Text2VideoRequest
+from diffscaler.studio import Studio
+from ui import looks, pieces
+from ui.cast import Cast, check_consent
+from ui.controls import control, filled, more
+from ui.estimate import costing, upscalers
+from ui.watch import Updates, Watch, remembered
+from ui.words import words_line
+
+KIND = "text2video"
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+TAKES = 12
+
+
+class Text2VideoTab:
+    """Words to a clip, with a face and larger if asked."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.draft = remembered(f"{KIND}.draft", {})
+        self.watch = Watch(studio, KIND, "Generate", "Describe a shot. For example: a cat sleeping on a road.")
+        with gr.Tab("Text to video", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
+            with gr.Column(elem_classes=["side"]):
+                prompt = control(
+                    Text2VideoRequest, "prompt", lines=3, autofocus=True, info=None, elem_id="prompt",
+                    placeholder="EXT. BEACH - SUNSET. A dog runs along the water.",
+                )  # fmt: skip
+                self.words = gr.HTML(words_line(studio, "mini", ""), elem_id="words", js_on_load=pieces.ON_CLICK)
+                self.chips = gr.HTML(looks.chips(studio, KIND), elem_id="looks", js_on_load=pieces.ON_CLICK)
+                with gr.Row(elem_classes=["fields"]):
+                    model = control(Text2VideoRequest, "model", choices=self.models(), info=None)
+                    scale = control(Text2VideoRequest, "scale", info=None)
+                with gr.Accordion("A performer's face in it", open=False, elem_id="t2v-face"):
+                    self.cast = Cast(studio, KIND)
+                rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
+                self.watch.button()
+            with gr.Column(elem_classes=["view"]):
+                self.watch.screen()
+                self.takes = gr.HTML("", elem_id="takes", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK)
+        self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
+        self.inputs = {**self.fields, **self.cast.inputs}
+
+    def wire(self, page: gr.Blocks) -> None:
+        watch = self.watch
+        watch.wire()
+        self.cast.wire()
+        watch.go.click(self.on_generate, inputs_kwargs=self.inputs, outputs=watch.outputs, **QUIET)
+        gr.on(
+            [at.change for at in self.fields.values()] + [self.cast.shelf.picked.change],
+            self.on_change,
+            inputs_kwargs={**self.fields, "faces": self.cast.shelf.picked},
+            outputs=[watch.go, self.words, self.draft],
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        self.words.click(self.on_example, outputs=self.fields["prompt"], **QUIET)
+        self.chips.click(self.on_preset, outputs=[*self.fields.values(), self.chips], **QUIET)
+        self.takes.click(self.on_take, outputs=watch.outputs, **QUIET)
+        watch.state.change(self.render_takes, watch.state, self.takes, **QUIET)
+        self.tab.select(self.refresh, outputs=[self.fields["model"], self.fields["upscaler"]], **QUIET)
+        page.load(
+            self.restore,
+            [watch.state, self.draft, self.cast.shelf.picked],
+            [*watch.outputs, self.takes, self.cast.shelf.pane, *self.fields.values()],
+            **QUIET,
+        )
+
+    def on_generate(self, faces: list[str], agreed: bool, consent: str, **values: Any) -> Updates:
+        updates: Updates = {self.watch.said: ""}
+        with self.watch.said_in(updates):
+            check_consent(faces, agreed, consent)
+            request = Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent)
+            updates |= self.watch.submit(request)
+        return updates
+
+    def on_change(self, faces: list[str], **values: Any) -> Updates:
+        """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
+        label = "Generate"
+        try:
+            request = Text2VideoRequest(**filled(values), faces=tuple(faces))
+            label = costing(self.studio, "Generate", request)
+        except (DiffScalerError, ValidationError):
+            pass  # said when the button is pressed, not while the person is typing
+        return {
+            self.watch.go: gr.Button(label),
+            self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
+            self.draft: values,
+        }
+
+    def on_example(self, event: gr.EventData) -> str:
+        return str(event.prompt)
+
+    def on_preset(self, event: gr.EventData) -> Updates:
+        names = [name for name in self.fields if name != "prompt"]
+        values = looks.values_of(self.studio, KIND, str(event.name), Text2VideoRequest, names)
+        filling: Updates = {self.fields[name]: value for name, value in values.items()}
+        return filling | {self.chips: looks.chips(self.studio, KIND, str(event.name))}
+
+    def on_take(self, event: gr.EventData) -> Updates:
+        return self.watch.showing(str(event.key))
+
+    def fill(self, request: Text2VideoRequest) -> Updates:
+        """Put an earlier request's values into the controls."""
+        return {at: getattr(request, name) for name, at in self.fields.items()}
+
+    def restore(self, state: dict[str, Any], draft: dict[str, Any], picked: list[str]) -> Updates:
+        updates = self.watch.restore(state) | self.refresh()
+        updates |= {self.takes: self.render_takes(state), self.cast.shelf.pane: self.cast.shelf.render(picked)}
+        known = {choice[1] for choice in self.models()}
+        for name, value in (draft or {}).items():
+            if name in self.fields and not (name in ("model", "upscaler") and value not in known):
+                updates[self.fields[name]] = value
+        return updates
+
+    def refresh(self) -> Updates:
+        """Model lists as they are now: training may have added one."""
+        return {
+            self.fields["model"]: gr.Dropdown(choices=self.models()),
+            self.fields["upscaler"]: gr.Dropdown(choices=upscalers(self.studio)),
+        }
+
+    def render_takes(self, state: dict[str, Any] | None) -> str:
+        """The latest clips from words, as a strip to choose from."""
+        made = [clip for clip in self.studio.library.list(kept_only=True, stages=("encode",), limit=100)
+                if (clip.request or {}).get("type") == Text2VideoRequest.__name__]  # fmt: skip
+        shown = (state or {}).get("clip")
+        cards = [pieces.card(self.studio, clip, picked=clip.key == shown) for clip in made[:TAKES]]
+        return f'<h3 class="group">Takes</h3><div class="cards">{"".join(cards)}</div>' if cards else ""
+
+    def models(self) -> list[tuple[str, str]]:
+        return [(spec.title, spec.name) for spec in self.studio.catalogue.specs("text2video")] or [("mini, built in", "mini")]

@@ -1,0 +1,104 @@
+"""What the Training tab asks, and the trainer's configuration file made from it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.models.catalogue import plain
+from diffscaler.requests import Request, more
+from diffscaler.settings import Settings
+
+MAX_NAME = 60
+CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp", ".png", ".jpg", ".jpeg")
+
+
+class TrainRequest(Request):
+    """A training run as the page asks for it; training/config.py knows many more settings."""
+
+    name: str = Field(title="Name", min_length=1, max_length=MAX_NAME, description="The model appears under it in Text to video.")
+    recipe: Literal["mini", "upscaler"] = Field("mini", title="Train", description="What is trained.")
+    start: Literal["built in", "scratch"] = Field("built in", title="Start from", description="Scratch takes hours, not minutes.")
+    folder: str = Field("", title="Folder of clips", max_length=1000, description="On this computer; each clip with a .txt caption beside it.")
+    steps: int = Field(200, title="Steps", ge=4, le=100_000, description="200 take about five minutes on a laptop.")
+    learning_rate: float = Field(3e-4, title="Learning rate", gt=0, le=0.1, description="Lower is safer. (learning_rate)", json_schema_extra=more("Learning"))
+    num_scenes: int = Field(300, title="Scenes", ge=4, le=20_000, description="Drawn by the program when no clips are given. (num_scenes)", json_schema_extra=more("Learning"))
+    size: int = Field(96, title="Size", ge=32, le=256, multiple_of=16, description="Pixels a side. (size)", json_schema_extra=more("Picture"))
+    num_frames: int = Field(16, title="Frames", ge=2, le=32, description="Length of a clip. (num_frames)", json_schema_extra=more("Picture"))
+    sample_every: int = Field(50, title="Sample every", ge=0, le=100_000, description="Steps between samples; 0 draws none. (sample_every)", json_schema_extra=more("Watching"))
+    sample_prompts: str = Field("", title="Sample prompts", max_length=500, description="Separated by semicolons. (sample_prompts)", json_schema_extra=more("Watching"))
+    seed: int = Field(0, title="Seed", ge=0, lt=2**31, description="The same seed trains the same model.", json_schema_extra=more("Repeatability"))
+
+
+def folders(settings: Settings, name: str) -> tuple[Path, Path]:
+    """(where the run's configuration and dropped clips lie, where its model goes) for a model name."""
+    safe = plain(re.sub(r"\s+", "-", name.strip()))[:MAX_NAME]
+    return settings.data_dir / "training" / safe, settings.models_dir / safe
+
+
+def write_config(request: TrainRequest, settings: Settings) -> tuple[Path, Path]:
+    """Write the trainer's TOML file; returns (file, output folder). Raises InvalidRequest."""
+    home, output = folders(settings, request.name)
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "config.toml"
+    rows = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table_of(request, settings).items())
+    file.write_text(f"# Written by the Training tab; run again with: python app.py train {file.name}\n[run]\n{rows}", encoding="utf-8")
+    return file, output
+
+
+def table_of(request: TrainRequest, settings: Settings) -> dict[str, Any]:
+    """The fields of training/config.py for a request. Raises InvalidRequest when the clips are not there."""
+    home, output = folders(settings, request.name)
+    scratch = request.start == "scratch"
+    table: dict[str, Any] = {"recipe": request.recipe, "output_dir": output.as_posix()}
+    names = ("learning_rate", "num_scenes", "size", "num_frames", "sample_every", "seed")
+    table |= {name: getattr(request, name) for name in names}
+    table["frames_per_step"] = min(8, request.num_frames)
+    table["checkpoint_every"] = max(10, min(100, request.steps // 4))
+    table["sample_prompts"] = [text.strip() for text in request.sample_prompts.split(";") if text.strip()]
+    clips = clips_folder(request, home)
+    table |= {"data": "folder", "data_dir": clips.as_posix()} if clips else {"data": "scenes"}
+    if request.recipe == "upscaler":
+        return table | {"init": "", "upscaler_steps": request.steps, "motion_steps": 0}
+    table["init"] = "" if scratch else (settings.assets_dir / "models" / "mini").as_posix()
+    if scratch:  # the shares of the recipe that made the built-in model
+        table |= {"vae_steps": max(1, request.steps // 4), "image_steps": max(1, request.steps // 3)}
+        table["motion_steps"] = max(1, request.steps - request.steps // 4 - request.steps // 3)
+    else:
+        table["motion_steps"] = request.steps
+    return table
+
+
+def clips_folder(request: TrainRequest, home: Path) -> Path | None:
+    """Where the clips to learn from lie: the folder named, else what was dropped, else None."""
+    if request.folder:
+        folder = Path(request.folder).expanduser()
+        if not folder.is_dir():
+            raise InvalidRequest(f"There is no folder {folder.name!r} on the studio's computer.", "Give its full path, or drop the clips.")
+        return folder
+    dropped = home / "clips"
+    return dropped if dropped.is_dir() and any(dropped.iterdir()) else None
+
+
+def keep_dropped(files: list[Path], settings: Settings, name: str) -> int:
+    """Put dropped clips and captions into the run's own folder; returns how many clips lie there.
+
+    A clip without a caption gets its file name as one: "a-dog-running.mp4" says enough.
+    """
+    home, _ = folders(settings, name or "model")
+    target = home / "clips"
+    target.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, target / file.name)
+    clips = [file for file in target.iterdir() if file.suffix.lower() in CLIP_SUFFIXES]
+    for clip in clips:
+        caption = clip.with_suffix(".txt")
+        if not caption.exists():
+            caption.write_text(" ".join(re.findall(r"[^\W\d_]+", clip.stem)), encoding="utf-8")
+    return len(clips)

@@ -1,0 +1,110 @@
+"""The Training tab: its controls, the run it follows, and its wiring."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from diffscaler.errors import DiffScalerError
+from diffscaler.jobs.job import Job
+from diffscaler.studio import Studio
+from ui import monitor, pieces
+from ui.controls import control, filled, more
+from ui.curve import loss_curve
+from ui.pictures import url_of
+from ui.training_events import read_run
+from ui.training_form import TrainRequest, keep_dropped, write_config
+from ui.watch import Updates, Watch
+
+KIND = "training"
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+SAMPLES_SHOWN = 8
+
+
+class TrainingWatch(Watch):
+    """Follows a run by the trainer's own events: they tell more than the queue, and stay when the job is done."""
+
+    def settled(self, state: dict[str, Any], job: Job) -> tuple[dict[str, Any], Job | None]:
+        return state, job
+
+    def of_job(self, job: Job) -> str:
+        run = read_run(Path(job.payload["output_dir"]))
+        fraction = float(job.progress.get("fraction", 1.0 if job.state == "done" else 0.0))
+        if job.ended:
+            name = escape(Path(job.payload["output_dir"]).name)
+            done = f'<p class="facts"><span>{name} is in the model list of Text to video.</span></p>'
+            line = done if job.state == "done" else pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", "info" if job.state == "stopped" else "error") + monitor.again(job)  # fmt: skip
+        else:
+            line = monitor.progress_line(self.studio, job, fraction)
+        strips = "".join(
+            f'<figure><img src="{url_of(path)}" alt="Sample at step {step}"><figcaption>step {step}</figcaption></figure>'
+            for step, path in reversed(run.samples[-SAMPLES_SHOWN:])
+        )
+        return (
+            f'<div class="screen chart">{loss_curve(run)}</div><div class="under"><h2>{escape(job.title)}</h2>{line}'
+            f'<div class="samples">{strips}</div></div>'
+        )
+
+
+class TrainingTab:
+    """Teaches the built-in model a look, and shows it learn."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.watch = TrainingWatch(studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them.")
+        with gr.Tab("Training", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
+            with gr.Column(elem_classes=["side"]):
+                name = control(TrainRequest, "name", placeholder="rainy-streets")
+                self.drop = gr.File(
+                    label="Clips, each with a .txt caption of the same name", file_count="multiple", height=84,
+                    elem_id="training-drop", elem_classes=["drop"],
+                )  # fmt: skip
+                self.dropped = gr.HTML('<p class="quiet">Without clips it learns from scenes the program draws.</p>')
+                with gr.Row(elem_classes=["fields"]):
+                    recipe = control(TrainRequest, "recipe", info=None)
+                    start = control(TrainRequest, "start")
+                steps = control(TrainRequest, "steps")
+                with gr.Accordion("A folder on this computer instead", open=False):
+                    folder = control(TrainRequest, "folder", show_label=False)
+                rest = more(TrainRequest)
+                self.watch.button()
+            with gr.Column(elem_classes=["view"]):
+                self.watch.screen()
+        self.fields = {"name": name, "recipe": recipe, "start": start, "folder": folder, "steps": steps, **rest}
+
+    def wire(self, page: gr.Blocks) -> None:
+        self.watch.wire()
+        self.watch.go.click(self.on_train, inputs_kwargs=self.fields, outputs=self.watch.outputs, **QUIET)
+        self.drop.upload(self.on_drop, [self.drop, self.fields["name"]], [self.drop, self.dropped], **QUIET)
+        page.load(self.restore, self.watch.state, self.watch.outputs, **QUIET)
+
+    def on_train(self, **values: Any) -> Updates:
+        updates: Updates = {self.watch.said: ""}
+        with self.watch.said_in(updates):
+            request = TrainRequest(**filled(values))
+            config, output = write_config(request, self.studio.settings)
+            job = self.studio.queue.submit_training(f"Train {request.name}", config, output)
+            self.studio.keeper.ensure()
+            updates |= self.watch.follow(job)
+        return updates
+
+    def on_drop(self, files: list[str], name: str) -> Updates:
+        if not (name or "").strip():
+            return {self.drop: None, self.dropped: pieces.message("The name is missing.", "Name the model first, then drop its clips.")}
+        count = keep_dropped([Path(file) for file in files or []], self.studio.settings, name)
+        return {self.drop: None, self.dropped: f'<p class="quiet">{count} clips to learn from.</p>'}
+
+    def restore(self, state: dict[str, Any] | None) -> Updates:
+        """What this browser followed, else the run in the queue, whoever started it."""
+        followed = (state or {}).get("job")
+        try:
+            if followed:
+                self.studio.queue.get(followed)
+        except DiffScalerError:
+            followed = None
+        if not followed:
+            followed = next((job.id for job in self.studio.queue.list(ended=False) if job.kind == "train"), None)
+        return self.watch.view({"job": followed, "clip": None})

@@ -1,0 +1,86 @@
+"""The Upscale tab: its controls and its wiring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from pydantic import ValidationError
+
+from diffscaler.errors import DiffScalerError
+from diffscaler.library.clips import Clip
+from diffscaler.requests import UpscaleRequest
+from diffscaler.studio import Studio
+from ui import looks, monitor, pieces
+from ui.controls import control, filled, more
+from ui.estimate import costing, upscalers
+from ui.shelf import Shelf
+from ui.source import source_of
+from ui.watch import Updates, Watch
+
+KIND = "upscale"
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+class UpscaleTab:
+    """A clip or a picture, larger, with its own sound."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.watch = Watch(studio, KIND, "Upscale", "Pick a clip or a picture.", self.show)
+        with gr.Tab("Upscale", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
+            with gr.Column(elem_classes=["side"]):
+                self.clips = Shelf(studio, f"{KIND}-clip", "The clip or picture")
+                self.chips = gr.HTML(looks.chips(studio, KIND), js_on_load=pieces.ON_CLICK)
+                with gr.Row(elem_classes=["fields"]):
+                    scale = control(UpscaleRequest, "scale", info=None)
+                    model = control(UpscaleRequest, "upscaler", choices=upscalers(studio), info=None)
+                rest = more(UpscaleRequest)
+                self.watch.button()
+            with gr.Column(elem_classes=["view"]):
+                self.watch.screen()
+        self.fields = {"scale": scale, "upscaler": model, **rest}
+
+    def wire(self, page: gr.Blocks) -> None:
+        self.watch.wire()
+        self.clips.wire()
+        inputs = {"clip": self.clips.picked, **self.fields}
+        self.watch.go.click(self.on_upscale, inputs_kwargs=inputs, outputs=self.watch.outputs, **QUIET)
+        gr.on([at.change for at in inputs.values()], self.on_change, inputs_kwargs=inputs, outputs=self.watch.go,
+              trigger_mode="always_last", **QUIET)  # fmt: skip
+        self.chips.click(self.on_preset, outputs=[*self.fields.values(), self.chips], **QUIET)
+        self.tab.select(self.refresh, outputs=self.fields["upscaler"], **QUIET)
+        page.load(self.restore, [self.watch.state, self.clips.picked], [*self.watch.outputs, self.clips.pane], **QUIET)
+
+    def on_upscale(self, clip: list[str], **values: Any) -> Updates:
+        updates: Updates = {self.watch.said: ""}
+        with self.watch.said_in(updates):
+            updates |= self.watch.submit(UpscaleRequest(clip="".join(clip[:1]), **filled(values)))
+        return updates
+
+    def on_change(self, clip: list[str], **values: Any) -> Any:
+        try:
+            return gr.Button(costing(self.studio, "Upscale", UpscaleRequest(clip="".join(clip[:1]), **filled(values))))
+        except (DiffScalerError, ValidationError):
+            return gr.Button("Upscale")  # what is wrong is said when the button is pressed
+
+    def on_preset(self, event: gr.EventData) -> Updates:
+        values = looks.values_of(self.studio, KIND, str(event.name), UpscaleRequest, list(self.fields))
+        filling: Updates = {self.fields[name]: value for name, value in values.items()}
+        return filling | {self.chips: looks.chips(self.studio, KIND, str(event.name))}
+
+    def fill(self, request: UpscaleRequest) -> Updates:
+        return {self.clips.picked: [request.clip]} | {at: getattr(request, name) for name, at in self.fields.items()}
+
+    def refresh(self) -> Any:
+        return gr.Dropdown(choices=upscalers(self.studio))
+
+    def restore(self, state: dict[str, Any], clip: list[str]) -> Updates:
+        return self.watch.restore(state) | {self.clips.pane: self.clips.render(clip)}
+
+    def show(self, clip: Clip) -> str:
+        """The larger clip with the smaller one under a wipe."""
+        source = source_of(self.studio, clip)
+        if source is None:
+            return monitor.of_clip(self.studio, clip)
+        return monitor.of_pair(self.studio, source, clip, wipe=True)
