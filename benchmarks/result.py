@@ -33,7 +33,9 @@ class Result:
         return self.value / self.baseline_value
 
     def row(self) -> dict[str, Any]:
-        machine = f"{describe_without_torch()}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        machine = (
+            f"{describe_without_torch()}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        )
         return {**asdict(self), "ratio": round(self.ratio, 3), "machine": machine}
 
     def line(self) -> str:

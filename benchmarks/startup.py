@@ -31,9 +31,7 @@ def free_port() -> int:
 def seconds_to_page(command: list[str], port: int, environment: dict[str, str]) -> float:
     """Start a server, ask until its page is there, end it."""
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while time.perf_counter() - began < 120:
             try:

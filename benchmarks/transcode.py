@@ -35,4 +35,6 @@ def run(folder: Path) -> list[Result]:
         write_clip(folder / "ours.mp4", meta, read_frames(source), Encoding(), sound=source, manifest={})
 
     baseline = FRAMES / median_seconds(bare)
-    return [Result("transcode", FRAMES / median_seconds(ours), "frames/s", "bare ffmpeg, same settings", baseline, "higher")]
+    return [
+        Result("transcode", FRAMES / median_seconds(ours), "frames/s", "bare ffmpeg, same settings", baseline, "higher")
+    ]

@@ -32,7 +32,12 @@ def run(folder: Path) -> list[Result]:
     ours = load_file(upscaler_file(path), device)
     half = device.kind == "cuda"
     theirs = RealESRGANer(
-        4, str(path), model=SRVGGNetCompact(3, 3, 64, 16, 4), tile=TILE, half=half, device=torch.device(device.torch_name)
+        4,
+        str(path),
+        model=SRVGGNetCompact(3, 3, 64, 16, 4),
+        tile=TILE,
+        half=half,
+        device=torch.device(device.torch_name),
     )
     frames = [picture(HEIGHT, WIDTH, seed) for seed in range(FRAMES)]
 
@@ -46,4 +51,8 @@ def run(folder: Path) -> list[Result]:
             upscale_frame(ours, frame, 4, TILE)
 
     baseline = FRAMES / median_seconds(run_theirs)
-    return [Result("upscale", FRAMES / median_seconds(run_ours), "frames/s", "RealESRGANer, same weights", baseline, "higher")]
+    return [
+        Result(
+            "upscale", FRAMES / median_seconds(run_ours), "frames/s", "RealESRGANer, same weights", baseline, "higher"
+        )
+    ]

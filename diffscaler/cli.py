@@ -136,13 +136,14 @@ def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
     output: Path = args.output
     if not output.parent.exists():
         raise InvalidRequest(f"There is no folder {output.parent.name!r} to write to.", "Make it first.")
-    job = studio.submit(request)
+    submitted = studio.submit(request)
     say = JsonLines() if args.json else Lines()
+    job = submitted
     try:
-        for job in studio.follow(job.id):
+        for job in studio.follow(submitted.id):
             say.job(job)
     except KeyboardInterrupt:
-        studio.queue.stop(job.id)
+        studio.queue.stop(submitted.id)
         sys.stderr.write("\nStopped. What was finished is kept: the same command continues from there.\n")
         return STOPPED
     if job.state == "stopped":
@@ -153,7 +154,7 @@ def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
     made = studio.library.path(clip.key)
     if output.suffix.lower() != made.suffix:
         raise MediaError(
-            f"The result is a {made.suffix[1:].upper()} file, not {output.suffix[1:].upper() or 'one without a name ending'}.",
+            f"The result is a {made.suffix} file, not {output.suffix or 'one without a name ending'}.",
             f"It is in the library as {clip.key[:12]}; use -o {output.stem}{made.suffix} or --encoding.",
         )
     part = output.with_name(f".{output.name}.{uuid.uuid4().hex}.part")
@@ -195,7 +196,9 @@ class JsonLines:
 
     def done(self, clip: Clip, output: Path) -> None:
         meta = clip.meta.model_dump(mode="json")
-        self._write({"state": "written", "output": str(output), "key": clip.key, "meta": meta, "notes": all_notes(clip, output)})
+        self._write(
+            {"state": "written", "output": str(output), "key": clip.key, "meta": meta, "notes": all_notes(clip, output)}
+        )
 
     def _write(self, row: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(row) + "\n")

@@ -37,7 +37,8 @@ class Watcher(Protocol):
 class Lender(Protocol):
     """Where models come from; in the worker, catalogue and residency together."""
 
-    budget_bytes: int
+    @property
+    def budget_bytes(self) -> int: ...
 
     def size_bytes(self, ref: ModelRef) -> int: ...
 
@@ -223,12 +224,17 @@ class _Run:
         for node in plan.nodes(root):
             if node is not root and node.stage != plan.IMPORT and self.library.complete(node.key):
                 notes += [text for text in self.library.clip(node.key).notes if text not in notes]
-        files = {
-            sha256: self.library.file_name(sha256)
+        sources = {
+            sha256: self.library.file_story(sha256)
             for node in plan.nodes(root)
             if node.stage == plan.IMPORT and (sha256 := node.params["sha256"])
         }
-        return {"made_by": f"DiffScaler Studio {__version__}", "plan": plan.dump(root), "notes": notes, "files": files}
+        return {
+            "made_by": f"DiffScaler Studio {__version__}",
+            "plan": plan.dump(root),
+            "notes": notes,
+            "sources": sources,
+        }
 
     def _scratch_root(self) -> Path:
         path = self.library.root / "scratch"

@@ -1,6 +1,6 @@
 """A plan: stages as nodes of a graph, each named by the hash of everything that determines its output.
 
-A node's key is sha256 over canonical JSON of its stage, version, parameters, model revisions and its inputs' keys. Equal
+A node's key is sha256 over canonical JSON of its stage, version, parameters, model revisions and inputs' keys. Equal
 recipes have equal keys on every machine, so a clip that exists is found before anything runs.
 """
 
@@ -35,10 +35,11 @@ class Node:
     key: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(canonical_json(self._own(self.inputs)).encode()).hexdigest()
+        digest = hashlib.sha256(canonical_json(self.facts(self.inputs)).encode()).hexdigest()
         object.__setattr__(self, "key", digest[:40])
 
-    def _own(self, inputs: tuple[Node, ...]) -> dict[str, Any]:
+    def facts(self, inputs: tuple[Node, ...]) -> dict[str, Any]:
+        """Everything the key is made from, as JSON data."""
         return {
             "stage": self.stage,
             "version": self.version,
@@ -86,7 +87,7 @@ def nodes(root: Node) -> Iterator[Node]:
 
 def dump(root: Node) -> list[dict[str, Any]]:
     """A plan as JSON data: nodes in order, inputs by key. `load` is its inverse."""
-    return [{**at._own(at.inputs), "key": at.key} for at in nodes(root)]
+    return [{**at.facts(at.inputs), "key": at.key} for at in nodes(root)]
 
 
 def load(rows: Iterable[dict[str, Any]]) -> Node:

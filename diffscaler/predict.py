@@ -8,6 +8,7 @@ from diffscaler import plan
 from diffscaler.errors import InvalidRequest, NotEnoughRoom
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.media import ClipMeta
+from diffscaler.models.device import free_main_memory
 from diffscaler.plan import Node
 from diffscaler.progress import FIRST_GUESS, units
 
@@ -16,6 +17,9 @@ MAX_SIDE = 16384
 # Bytes per pixel that one stored frame takes; measured 0.02 (clean) to 1.25 MB (noisy) a frame at 720p, 0.5 in between.
 FRAME_BYTES_PER_PIXEL = 0.5
 FILE_BYTES_PER_PIXEL = 0.12
+
+# A few copies of a frame are alive at once: made, waiting, being stored, read back, inside the encoder.
+WORKING_BYTES_PER_PIXEL = 3 * 12
 
 
 def meta_of_plan(library: ClipLibrary, node: Node) -> ClipMeta:
@@ -45,13 +49,23 @@ def disk_bytes(meta: ClipMeta) -> int:
 
 
 def check_room(library: ClipLibrary, todo: list[Node], reserve_bytes: int = 0) -> None:
-    """Raise when the clips of `todo` would not fit: InvalidRequest for a size no file can have, NotEnoughRoom for disk."""
+    """Raise when the clips of `todo` would not fit.
+
+    InvalidRequest: a size no file can have; NotEnoughRoom: more memory or disk than is free.
+    """
     total = 0
     for node in todo:
         meta = meta_of_plan(library, node)
         if max(meta.width, meta.height) > MAX_SIDE:
             raise InvalidRequest(
                 f"The result would be {meta.width} x {meta.height} pixels; {MAX_SIDE} a side is the limit.",
+                "Use a smaller scale or a smaller clip.",
+            )
+        needed = meta.width * meta.height * WORKING_BYTES_PER_PIXEL
+        if needed > (free := free_main_memory()):
+            raise NotEnoughRoom(
+                f"Frames of {meta.width} x {meta.height} need about {needed / 1e9:.1f} GB of memory;"
+                f" {free / 1e9:.1f} GB are free.",
                 "Use a smaller scale or a smaller clip.",
             )
         total += disk_bytes(meta)

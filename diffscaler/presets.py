@@ -15,7 +15,7 @@ else:
 
 
 def presets(settings: Settings, kind: str) -> dict[str, dict[str, Any]]:
-    """All presets of a kind ("text2video", "upscale", "training") by name; `title` is for the page, the rest are fields."""
+    """All presets of a kind ("text2video", "upscale") by name; `title` is for the page, the rest are fields."""
     folder = settings.presets_dir / kind
     return {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.toml"))}
 

@@ -69,8 +69,8 @@ class Recipes:
             EncodeText(EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt), (model,))
         )
         fps = str(spec.native.get("fps", 8))
-        size = {name: getattr(request, name) for name in ("width", "height", "num_frames", "num_inference_steps")}
-        params = DenoiseParams(**size, guidance_scale=request.guidance_scale, seed=request.seed, fps=fps)
+        names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed")
+        params = DenoiseParams.model_validate({"fps": fps, **{name: getattr(request, name) for name in names}})
         frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, (model,)), text))
         if request.faces:
             frames = self._swapped(frames, request.faces, "auto", "all", 1.0)
@@ -110,12 +110,18 @@ class Recipes:
             ]
         detections = node(DetectFaces(DetectFacesParams(), (detector,)), frames)
         photos = tuple(self._photo(key) for key in faces)
-        params = SwapFaceParams(photos=photos, engine=engine, tracks=people, strength=strength)
+        params = SwapFaceParams.model_validate(
+            {"photos": photos, "engine": engine, "tracks": people, "strength": strength}
+        )
         return node(SwapFace(params, tuple(models)), frames, detections)
 
     def _inswapper(self) -> list[Any]:
         names = {spec.name: spec for spec in self.catalogue.specs()}
-        return [self.catalogue.ref(names[name]) for name in ("inswapper", "arcface")] if {"inswapper", "arcface"} <= set(names) else []
+        return (
+            [self.catalogue.ref(names[name]) for name in ("inswapper", "arcface")]
+            if {"inswapper", "arcface"} <= set(names)
+            else []
+        )
 
     def _photo(self, key: str) -> str:
         clip = self.library.clip(key)
@@ -157,5 +163,3 @@ FALLBACK = {"width": 512, "height": 512, "num_frames": 16, "num_inference_steps"
 def consent_row(faces: tuple[str, ...], consent: str) -> dict[str, str]:
     """What a delivered file says about the agreement behind a swapped face."""
     return {"consent": consent or "not recorded"} if faces else {}
-
-

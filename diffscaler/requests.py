@@ -69,13 +69,30 @@ class Text2VideoRequest(Delivered):
         json_schema_extra=more("Look"),
     )
     num_frames: int | None = Field(
-        None, title="Frames", ge=1, le=128, description="Empty: what the model was trained for.", json_schema_extra=more("Length")
+        None,
+        title="Frames",
+        ge=1,
+        le=128,
+        description="Empty: what the model was trained for.",
+        json_schema_extra=more("Length"),
     )
     width: int | None = Field(
-        None, title="Width", ge=64, le=2048, multiple_of=8, description="Pixels; empty: native.", json_schema_extra=more("Frame")
+        None,
+        title="Width",
+        ge=64,
+        le=2048,
+        multiple_of=8,
+        description="Pixels; empty: native.",
+        json_schema_extra=more("Frame"),
     )
     height: int | None = Field(
-        None, title="Height", ge=64, le=2048, multiple_of=8, description="Pixels; empty: native.", json_schema_extra=more("Frame")
+        None,
+        title="Height",
+        ge=64,
+        le=2048,
+        multiple_of=8,
+        description="Pixels; empty: native.",
+        json_schema_extra=more("Frame"),
     )
     num_inference_steps: int | None = Field(
         None,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,11 +66,23 @@ class Stage(Protocol):
     joins: reads all inputs more than once or out of step, so they are finished before it starts
     """
 
-    name: ClassVar[str]
-    version: ClassVar[int]
-    lookback: ClassVar[int | None]
-    params: Any
-    models: tuple[ModelRef, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def lookback(self) -> int | None: ...
+
+    @property
+    def joins(self) -> bool: ...
+
+    @property
+    def params(self) -> Any: ...
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]: ...
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
         """The facts of the clip this stage will make. Pure: used to predict size before anything runs."""

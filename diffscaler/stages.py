@@ -1,4 +1,4 @@
-"""The stages there are, by the name that stands in plans. One visible list; nothing is discovered or registered at import."""
+"""The stages there are, by the name that stands in plans. One visible list; nothing is discovered at import."""
 
 from __future__ import annotations
 

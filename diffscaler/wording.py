@@ -32,4 +32,7 @@ def of_validation(error: ValidationError) -> tuple[str, str]:
         return f"There is no setting called {field!r}.", "Check the spelling."
     if kind == "missing" or (field in ("clip", "faces") and kind in ("too_short", "string_pattern_mismatch")):
         return f"The {field} is missing.", "Pick or upload one first."
-    return f"{field} = {str(first.get('input'))[:60]}: {first['msg'][0].lower()}{first['msg'][1:]}.", "Change that value."
+    return (
+        f"{field} = {str(first.get('input'))[:60]}: {first['msg'][0].lower()}{first['msg'][1:]}.",
+        "Change that value.",
+    )

@@ -190,4 +190,15 @@ def frames_of(library: Any, node: Node) -> np.ndarray:
     return np.concatenate([chunk.frames for chunk in library.read(node.key)])
 
 
-__all__ = ["FAKES", "FakeBlur", "FakeClip", "FakeLender", "FakeMix", "FakeScale", "FakeWatcher", "JobCancelled", "frames_of", "install"]
+__all__ = [
+    "FAKES",
+    "FakeBlur",
+    "FakeClip",
+    "FakeLender",
+    "FakeMix",
+    "FakeScale",
+    "FakeWatcher",
+    "JobCancelled",
+    "frames_of",
+    "install",
+]

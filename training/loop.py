@@ -81,7 +81,8 @@ class Loop:
         state = self.saved_state()
         names = [name for name, steps, _ in builders if steps > 0]
         if state and state["stage"] not in names:
-            raise RunError(f"The checkpoint in {self.output_dir} is at the stage {state['stage']}, which this run skips.",
+            raise RunError(f"The checkpoint in {self.output_dir} is at the stage {state['stage']}, "
+                           "which this run skips.",
                            "Use another output folder, or give that stage its steps back.")
         done = 0
         for name, steps, build in builders:

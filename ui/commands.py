@@ -19,7 +19,9 @@ COMMANDS = ("serve", "test", "generate", "swap", "upscale", "train", "bench", "d
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line. `run` of each command takes (args, settings) and returns an exit code."""
-    top = argparse.ArgumentParser(prog="python app.py", description="DiffScaler Studio: see a scene before you shoot it.")
+    top = argparse.ArgumentParser(
+        prog="python app.py", description="DiffScaler Studio: see a scene before you shoot it."
+    )
     top.add_argument("--version", action="version", version=f"DiffScaler Studio {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -41,7 +43,10 @@ def parser() -> argparse.ArgumentParser:
     at.add_argument("--json", metavar="FILE", dest="json_file")
     at.set_defaults(run=bench)
 
-    for name, words in (("test", "run the tests; takes pytest's arguments"), ("doctor", "prove that everything works here")):
+    for name, words in (
+        ("test", "run the tests; takes pytest's arguments"),
+        ("doctor", "prove that everything works here"),
+    ):
         commands.add_parser(name, help=words, add_help=False)
     return top
 

@@ -15,6 +15,7 @@ from diffscaler.requests import Request
 Controls = dict[str, gr.components.Component]
 
 LONG_TEXT = 500
+SLIDER_STEPS = 1000
 # Fields whose words read better than their values.
 WORDS: dict[str, dict[Any, str]] = {
     "scale": {1: "off", 2: "2×", 4: "4×"},
@@ -39,7 +40,7 @@ def control(model: type[Request], name: str, **overrides: Any) -> gr.components.
         return gr.Radio(choices, **common) if len(choices) < 5 else gr.Dropdown(choices, **common)
     if kind is bool:
         return gr.Checkbox(**common)
-    if kind in (int, float) and (optional or not {"minimum", "maximum"} <= set(limits)):
+    if kind in (int, float) and (optional or not slides(limits)):
         precision = 0 if kind is int else None
         return gr.Number(precision=precision, placeholder="automatic" if optional else None, **limits, **common)
     if kind in (int, float):
@@ -96,6 +97,11 @@ def limits_of(field: FieldInfo) -> dict[str, Any]:
         elif isinstance(rule, MaxLen):
             found["max_length"] = rule.max_length
     return found
+
+
+def slides(limits: dict[str, Any]) -> bool:
+    """Whether a range is one a slider can set with some precision."""
+    return {"minimum", "maximum"} <= set(limits) and limits["maximum"] - limits["minimum"] <= SLIDER_STEPS * limits.get("step", 1)
 
 
 def filled(values: dict[str, Any]) -> dict[str, Any]:

@@ -30,10 +30,15 @@ class FaceSwapTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.watch = Watch(studio, KIND, "Swap", "Pick a clip and a photo of the performer.", self.show)
+        self.cast = Cast(studio, KIND)
+        self.clips = Shelf(studio, f"{KIND}-clip", "The clip to change")
+
+    def place(self) -> None:
+        """Place the tab here."""
         with gr.Tab("Face swap", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["side"]):
-                self.cast = Cast(studio, KIND)
-                self.clips = Shelf(studio, f"{KIND}-clip", "The clip to change")
+                self.clips.place()
+                self.cast.place()
                 engine = control(FaceSwapRequest, "engine", info=self.engine_line())
                 people = control(FaceSwapRequest, "people", info=None)
                 rest = more(FaceSwapRequest)
@@ -58,11 +63,11 @@ class FaceSwapTab:
             **QUIET,
         )
 
-    def on_swap(self, clip: list[str], faces: list[str], agreed: bool, consent: str, **values: Any) -> Updates:
+    def on_swap(self, clip: list[str], faces: list[str], agreed: bool, consent: str | None, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
-            request = FaceSwapRequest(clip="".join(clip[:1]), faces=tuple(faces), consent=consent, **filled(values))
-            check_consent(faces, agreed, consent)
+            request = FaceSwapRequest(clip="".join(clip[:1]), faces=tuple(faces), consent=consent or "", **filled(values))
+            check_consent(faces, agreed, consent or "")
             updates |= self.watch.submit(request)
         return updates
 

@@ -34,14 +34,17 @@ class LibraryTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.opened = remembered(f"{KIND}.opened", None)
+
+    def place(self) -> None:
+        """Place the tab here."""
         with gr.Tab("Library", id=KIND) as self.tab:
             with gr.Row(elem_classes=["filters"]):
                 self.search = gr.Textbox(show_label=False, placeholder="Search by prompt or name", container=False, elem_id="search")
                 self.kind = gr.Radio(list(KINDS), value="everything", show_label=False, container=False, elem_id="kinds")
                 self.drop = gr.UploadButton("Add files", file_count="multiple", size="sm", elem_id="library-add")
             with gr.Row(elem_classes=["shelves"]):
-                self.sheet = gr.HTML("", elem_id="sheet", js_on_load=pieces.ON_CLICK)
-                self.detail = gr.HTML("", elem_id="detail", elem_classes=["monitor"], js_on_load=pieces.ON_CLICK)
+                self.sheet = gr.HTML("", elem_id="sheet", js_on_load=pieces.ON_CLICK, apply_default_css=False)
+                self.detail = gr.HTML("", elem_id="detail", elem_classes=["monitor"], js_on_load=pieces.ON_CLICK, apply_default_css=False)
 
     @property
     def outputs(self) -> list[Any]:

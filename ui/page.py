@@ -24,13 +24,13 @@ def build_page(studio: Studio) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(f'<h1 class="brand">{TITLE}</h1>', elem_id="brand")
         queue = QueuePanel(studio)
+        # Whatever a browser remembers stands outside the tabs: a tab's inside is only there once it was opened.
         at = remembered("tab", "text2video")
-        with gr.Tabs(elem_id="tabs", selected="text2video") as tabs:
-            text2video = Text2VideoTab(studio)
-            faceswap = FaceSwapTab(studio)
-            upscale = UpscaleTab(studio)
-            training = TrainingTab(studio)
-            library = LibraryTab(studio)
+        text2video, faceswap, upscale = Text2VideoTab(studio), FaceSwapTab(studio), UpscaleTab(studio)
+        training, library = TrainingTab(studio), LibraryTab(studio)
+        with gr.Tabs(elem_id="tabs", selected="text2video", overflow_behavior="wrap") as tabs:
+            for tab in (text2video, faceswap, upscale, training, library):
+                tab.place()
         queue.place()
         for part in (text2video, faceswap, upscale, training, library, queue):
             part.wire(page)

@@ -29,7 +29,7 @@ class QueuePanel:
         self.status = gr.HTML(self.status_line(), elem_id="status")
 
     def place(self) -> None:
-        self.pane = gr.HTML("", elem_id="queue", js_on_load=pieces.ON_CLICK)
+        self.pane = gr.HTML("", elem_id="queue", js_on_load=pieces.ON_CLICK, apply_default_css=False)
         self.timer = gr.Timer(LOOK_S)
 
     @property

@@ -22,18 +22,22 @@ class Shelf:
 
     def __init__(self, studio: Studio, name: str, label: str, *, photos: bool = False) -> None:
         """photos: still pictures, several at once; otherwise clips, one at a time."""
-        self.studio, self.photos = studio, photos
+        self.studio, self.name, self.label, self.photos = studio, name, label, photos
         self.picked = remembered(f"{name}.picked", [])
+
+    def place(self) -> None:
+        """Place the shelf here."""
+        name = self.name
         # No file_types for clips: a wrong file is refused with a sentence that says what it really is.
         self.drop = gr.File(
-            label=label,
-            file_count="multiple" if photos else "single",
-            file_types=PHOTO_TYPES if photos else None,
+            label=self.label,
+            file_count="multiple" if self.photos else "single",
+            file_types=PHOTO_TYPES if self.photos else None,
             height=84,
             elem_id=f"{name}-drop",
             elem_classes=["drop"],
         )
-        self.pane = gr.HTML("", elem_id=f"{name}-shelf", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK)
+        self.pane = gr.HTML("", elem_id=f"{name}-shelf", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK, apply_default_css=False)
         self.said = gr.HTML("", elem_classes=["said"])
 
     def wire(self) -> None:

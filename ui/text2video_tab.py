@@ -29,24 +29,29 @@ class Text2VideoTab:
         self.studio = studio
         self.draft = remembered(f"{KIND}.draft", {})
         self.watch = Watch(studio, KIND, "Generate", "Describe a shot. For example: a cat sleeping on a road.")
+        self.cast = Cast(studio, KIND)
+
+    def place(self) -> None:
+        """Place the tab here."""
+        studio = self.studio
         with gr.Tab("Text to video", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["side"]):
                 prompt = control(
                     Text2VideoRequest, "prompt", lines=3, autofocus=True, info=None, elem_id="prompt",
                     placeholder="EXT. BEACH - SUNSET. A dog runs along the water.",
                 )  # fmt: skip
-                self.words = gr.HTML(words_line(studio, "mini", ""), elem_id="words", js_on_load=pieces.ON_CLICK)
-                self.chips = gr.HTML(looks.chips(studio, KIND), elem_id="looks", js_on_load=pieces.ON_CLICK)
+                self.words = gr.HTML(words_line(studio, "mini", ""), elem_id="words", js_on_load=pieces.ON_CLICK, apply_default_css=False)
+                self.chips = gr.HTML(looks.chips(studio, KIND), elem_id="looks", js_on_load=pieces.ON_CLICK, apply_default_css=False)
                 with gr.Row(elem_classes=["fields"]):
                     model = control(Text2VideoRequest, "model", choices=self.models(), info=None)
                     scale = control(Text2VideoRequest, "scale", info=None)
                 with gr.Accordion("A performer's face in it", open=False, elem_id="t2v-face"):
-                    self.cast = Cast(studio, KIND)
+                    self.cast.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
-                self.takes = gr.HTML("", elem_id="takes", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK)
+                self.takes = gr.HTML("", elem_id="takes", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK, apply_default_css=False)
         self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
         self.inputs = {**self.fields, **self.cast.inputs}
 
@@ -75,11 +80,11 @@ class Text2VideoTab:
             **QUIET,
         )
 
-    def on_generate(self, faces: list[str], agreed: bool, consent: str, **values: Any) -> Updates:
+    def on_generate(self, faces: list[str], agreed: bool, consent: str | None, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
-            check_consent(faces, agreed, consent)
-            request = Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent)
+            check_consent(faces, agreed, consent or "")
+            request = Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent or "")
             updates |= self.watch.submit(request)
         return updates
 

@@ -55,6 +55,9 @@ class TrainingTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.watch = TrainingWatch(studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them.")
+
+    def place(self) -> None:
+        """Place the tab here."""
         with gr.Tab("Training", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["side"]):
                 name = control(TrainRequest, "name", placeholder="rainy-streets")

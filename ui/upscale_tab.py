@@ -28,10 +28,15 @@ class UpscaleTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.watch = Watch(studio, KIND, "Upscale", "Pick a clip or a picture.", self.show)
+        self.clips = Shelf(studio, f"{KIND}-clip", "The clip or picture")
+
+    def place(self) -> None:
+        """Place the tab here."""
+        studio = self.studio
         with gr.Tab("Upscale", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["side"]):
-                self.clips = Shelf(studio, f"{KIND}-clip", "The clip or picture")
-                self.chips = gr.HTML(looks.chips(studio, KIND), js_on_load=pieces.ON_CLICK)
+                self.clips.place()
+                self.chips = gr.HTML(looks.chips(studio, KIND), js_on_load=pieces.ON_CLICK, apply_default_css=False)
                 with gr.Row(elem_classes=["fields"]):
                     scale = control(UpscaleRequest, "scale", info=None)
                     model = control(UpscaleRequest, "upscaler", choices=upscalers(studio), info=None)

@@ -67,7 +67,7 @@ class Watch:
     def screen(self) -> None:
         """Place the monitor here."""
         self.monitor = gr.HTML(
-            monitor.empty(self.invitation), elem_classes=["monitor"], elem_id=f"{self.name}-monitor", js_on_load=pieces.ON_CLICK
+            monitor.empty(self.invitation), elem_classes=["monitor"], elem_id=f"{self.name}-monitor", js_on_load=pieces.ON_CLICK, apply_default_css=False
         )
 
     def button(self) -> None:

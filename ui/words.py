@@ -35,7 +35,7 @@ def words_line(studio: Studio, model: str, prompt: str) -> str:
     known, unknown = found
     line = f'<span class="sc">{escape(model)} knows</span> ' + (" · ".join(f"<b>{escape(w)}</b>" for w in known) or "no word of this")
     if unknown:
-        line += ' <span class="unknown"><span class="sc">not</span> ' + " · ".join(map(escape, unknown)) + "</span>"
+        line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in unknown)
     return f'<p class="words">{line}</p>'
 
 

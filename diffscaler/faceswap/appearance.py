@@ -95,10 +95,11 @@ def bare(picture: Frame, visible: Floats, tone: SkinTone) -> Floats:
 
     x, y = grid_mm().transpose(2, 0, 1)
     apart = (to_lab(picture) - tone.mean) / (np.maximum(0.6 * tone.dark, 9), 7, 8)
-    unlike = np.clip(((apart**2).sum(2) - 1.2) / 1.2, 0, 1) * (visible > 0.3)
+    unlike = np.clip(((apart**2).sum(2) - 1.0) / 1.0, 0, 1) * (visible > 0.3)
     face = 1 - unlike * np.clip((-26 - y) / 4, 0, 1)
     # Behind a fringe comes more hair: what lies further up is no better than what lies below.
     face = np.minimum.accumulate(face[::-1], axis=0)[::-1]
+    face[1:] = face[:-1]  # and the cell before the fringe shows its shadow
     sides = 1 - unlike * np.clip((np.abs(x) - 46) / 6, 0, 1) * np.clip((100 - y) / 20, 0, 1)
     middle = SIZE // 2
     right = np.minimum.accumulate(sides[:, middle:], axis=1)

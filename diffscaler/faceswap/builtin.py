@@ -22,6 +22,7 @@ Frame = npt.NDArray[np.uint8]
 
 CELL_MM = 2.5  # one ray per cell; the picture between is interpolated
 LIGHT_MM = 24.0  # reach of what counts as lighting: wider than an eye, narrower than a cheek
+MOST_BLUR_PX = 1.5
 LIGHT_SHARE = np.float32([0.8, 0.55, 0.55])  # how much of the target's lighting is taken over, for L, a, b
 
 
@@ -73,9 +74,10 @@ def draw_face(
     cells = cells_at(where)
     for table in (reference.bare, allowed):
         mask = mask * cv2.remap(table, *cells, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = _enlarge(mask, (width, height)) * np.float32(strength)
     part = frame[y:below, x:right]
-    matched = _match(to_lab(drawn), to_lab(part), mask, pose, tone, reference.tone)
+    mask = _enlarge(_trim(mask, where, part, pose, tone), (width, height)) * np.float32(strength)
+    target = to_lab(part)
+    matched = _soften(_match(to_lab(drawn), target, mask, pose, tone, reference.tone), target, mask)
     levels = int(np.clip(np.log2(max(1.0, pose.scale * 8)), 1, 5))
     mixed = blend_bands(part.astype(np.float32), from_lab(matched), mask, levels)
     result = frame.copy()
@@ -105,6 +107,20 @@ def project(pose: Pose, area: tuple[int, int, int, int]) -> tuple[Floats, Floats
     return np.where(hit[..., None], where, around).astype(np.float32), mask.astype(np.float32)
 
 
+def _trim(mask: Floats, where: Floats, part: Frame, pose: Pose, tone: SkinTone) -> Floats:
+    """The mask (h, w) without what lies beside the real face: the generic head may be wider than the cheek it turns.
+
+    Looks at the far cheek only, by colour: what is not skin there is background or hair.
+    """
+    import cv2
+
+    facing = look_up(surface().normals, where) @ pose.rotation[2].astype(np.float32)
+    margin = np.clip((0.75 - facing) / 0.25, 0, 1) * np.clip((np.abs(where[..., 0]) - 40) / 8, 0, 1)
+    apart = to_lab(cv2.resize(part, mask.shape[::-1], interpolation=cv2.INTER_AREA)) - tone.mean
+    unlike = ((apart / (max(12.0, 0.8 * tone.dark), 5, 6)) ** 2).sum(2)
+    return mask * (1 - margin * np.clip((unlike - 0.8) / 1.2, 0, 1)).astype(np.float32)
+
+
 def _sample(reference: Reference, where: Floats, scale: float, size: tuple[int, int]) -> Frame:
     """The photo as seen at face-plane places (h, w, 2), enlarged to `size` (width, height): uint8 RGB."""
     import cv2
@@ -127,6 +143,15 @@ def _match(drawn: Floats, part: Floats, mask: Floats, pose: Pose, tone: SkinTone
     weights = mask * mask + 1e-4
     lighting = local_mean(part, weights, LIGHT_MM * pose.scale) - local_mean(toned, weights, LIGHT_MM * pose.scale)
     return toned + LIGHT_SHARE * lighting
+
+
+def _soften(drawn: Floats, part: Floats, mask: Floats) -> Floats:
+    """The drawn face (Lab), blurred as far as the target (`part`, Lab) is softer: out of focus, moving, enlarged."""
+    weights = mask.sum() + 1e-6
+    fine = [picture[..., 0] - blur(np.ascontiguousarray(picture[..., 0]), 1.0) for picture in (drawn, part)]
+    own, wanted = (float(np.sqrt((band**2 * mask).sum() / weights)) + 1e-3 for band in fine)
+    sigma = min(MOST_BLUR_PX, 0.65 * np.sqrt(max(0.0, own / wanted - 1)))
+    return blur(drawn, sigma)
 
 
 def _enlarge(table: Floats, size: tuple[int, int]) -> Floats:

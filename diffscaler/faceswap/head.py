@@ -126,7 +126,9 @@ def fit_poses(landmarks: npt.NDArray[np.floating]) -> list[Pose]:
 
 def _misfits(p: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Distances to `target` (K, 5, 2) in units of 3 mm, and priors, for parameters p (K, N, 6): (K, N, 13)."""
-    flat = np.exp(p[..., 3])[..., None, None] * (LANDMARKS_MM @ turn(p[..., 0], p[..., 1], p[..., 2])[..., :2, :].swapaxes(-1, -2))
+    flat = np.exp(p[..., 3])[..., None, None] * (
+        LANDMARKS_MM @ turn(p[..., 0], p[..., 1], p[..., 2])[..., :2, :].swapaxes(-1, -2)
+    )
     apart = (flat + p[..., None, 4:6] * 10 - target[:, None]) / 3
     priors = p[..., [0, 1, 3]] / (1.2, 0.3, 0.6)
     return np.concatenate([apart.reshape(*p.shape[:2], 10), priors], axis=-1)
@@ -179,11 +181,14 @@ def cast(pose: Pose, points: npt.NDArray[np.floating]) -> tuple[Floats, npt.NDAr
     shape = points.shape[:2]
     hit, found = np.zeros(shape, bool), np.zeros((*shape, 2), np.float32)
     before = np.full(shape, 1.0, np.float32)
-    step, far = 4.0, 80.0
-    for index in range(46):
-        at = start + ray * np.float32(far - step * index)
+    step = 4.0
+    nearest, farthest = _reach(ray)
+    for distance in np.arange(nearest + step, farthest - step, -step, dtype=np.float32):
+        at = start + ray * distance
         columns, rows = (at[..., 0] - LEFT_MM) / STEP_MM, (at[..., 1] - TOP_MM) / STEP_MM
-        ground = cv2.remap(table, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=BEYOND_MM)
+        ground = cv2.remap(
+            table, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=BEYOND_MM
+        )
         above = at[..., 2] - ground
         first = (above <= 0) & ~hit
         share = np.clip(above / np.minimum(above - before, -1e-6), 0, 1)  # how far back towards the last sample
@@ -192,6 +197,20 @@ def cast(pose: Pose, points: npt.NDArray[np.floating]) -> tuple[Floats, npt.NDAr
         hit |= first & (ground > BEYOND_MM / 2)
         before = above
     return found, hit
+
+
+def _reach(ray: Floats) -> tuple[float, float]:
+    """Along a viewing ray's direction (3,), the nearest and farthest millimetre of the part of the head that is a face."""
+    along = _face_points() @ ray
+    return float(along.max()), float(along.min())
+
+
+@lru_cache(maxsize=1)
+def _face_points() -> Floats:
+    tables = surface()
+    rows, columns = np.nonzero(tables.face > 0)
+    points = [columns * STEP_MM + LEFT_MM, rows * STEP_MM + TOP_MM, tables.depth[rows, columns]]
+    return np.stack(points, axis=1).astype(np.float32)[::3]
 
 
 def look_up(table: Floats, places: Floats, outside: float = 0.0) -> Floats:

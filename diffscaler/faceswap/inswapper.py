@@ -100,7 +100,9 @@ def load_swapper(spec: Any, device: Any = "cpu") -> SwapNetwork:
     images = [value for value in session.get_inputs() if len(value.shape) == 4]
     vectors = [value for value in session.get_inputs() if len(value.shape) == 2]
     if len(images) != 1 or len(vectors) != 1 or not maps or not isinstance(images[0].shape[2], int):
-        raise ModelNotFound(f"{path.name} is not an inswapper model.", "Use inswapper_128.onnx, or the built-in engine.")
+        raise ModelNotFound(
+            f"{path.name} is not an inswapper model.", "Use inswapper_128.onnx, or the built-in engine."
+        )
     import onnx.numpy_helper
 
     # insightface keeps the identity basis as the last initialiser of the graph, which no node uses.
@@ -127,7 +129,10 @@ def load_recognizer(spec: Any, device: Any = "cpu") -> Recognizer:
 def _graph(path: Path) -> Any:
     import onnx
 
-    return onnx.load(str(path)).graph
+    try:
+        return onnx.load(str(path)).graph
+    except Exception as error:  # protobuf's own exception type is not part of onnx's interface
+        raise ModelNotFound(f"{path.name} cannot be read as an ONNX model.", "Download the file again.") from error
 
 
 def _file(path: Path | None, name: str, what: str) -> Path:

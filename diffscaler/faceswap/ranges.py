@@ -18,7 +18,9 @@ def missing_note(covered: npt.NDArray[np.bool_], fps: float) -> str | None:
     if not spans:
         return None
     named = sorted(sorted(spans, key=lambda span: span[0] - span[1])[:AT_MOST])
-    texts = [f"{a}-{b - 1} ({clock(a / fps)}-{clock(b / fps)})" if b - a > 1 else f"{a} ({clock(a / fps)})" for a, b in named]
+    texts = [
+        f"{a}-{b - 1} ({clock(a / fps)}-{clock(b / fps)})" if b - a > 1 else f"{a} ({clock(a / fps)})" for a, b in named
+    ]
     listed = ", ".join(texts)
     if len(spans) > len(named):
         rest = sum(b - a for a, b in spans) - sum(b - a for a, b in named)

@@ -153,7 +153,10 @@ class SwapFace:
         if self.params.engine == "builtin":
             ctx.note("Face swap: built-in preview engine.")
             references = [prepare_reference(face.photo, face.landmarks) for face in photos]
-            return PreviewSwapper(references, faces, tracks, fps, self.params.strength)
+            done, total = ctx.start, len(faces.cut)
+            return PreviewSwapper(
+                references, faces, tracks, fps, self.params.strength, lambda: ctx.step(done, total, "Following faces")
+            )
         ctx.note("Face swap: inswapper, for non-commercial research only (insightface).")
         network = leases.enter_context(ctx.acquire(self.models[1]))
         with ctx.acquire(self.models[2]) as recognizer:

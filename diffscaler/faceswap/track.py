@@ -62,7 +62,13 @@ class _Open:
 
 
 def find_tracks(
-    frame: Ints, box: Floats, score: Floats, landmarks: Floats, cut: npt.NDArray[np.uint8], fps: float, sure: float = 0.5
+    frame: Ints,
+    box: Floats,
+    score: Floats,
+    landmarks: Floats,
+    cut: npt.NDArray[np.uint8],
+    fps: float,
+    sure: float = 0.5,
 ) -> list[Track]:
     """Follow every face through the clip.
 
@@ -107,7 +113,9 @@ def _real(track: _Open, score: Floats, sure: float, num_frames: int) -> bool:
     return True
 
 
-def _matches(active: list[_Open], rows: npt.NDArray[np.int_], index: int, box: Floats, score: Floats) -> list[tuple[_Open, int]]:
+def _matches(
+    active: list[_Open], rows: npt.NDArray[np.int_], index: int, box: Floats, score: Floats
+) -> list[tuple[_Open, int]]:
     """Pairs of track and detection, by place and size after each track's last movement; weak detections come second."""
     from scipy.optimize import linear_sum_assignment
 

@@ -28,7 +28,7 @@ class CatalogueLender:
         return self.residency.acquire(self.catalogue.spec_of(ref), ref.revision)
 
     def notes(self, ref: ModelRef) -> tuple[str, ...]:
-        """What page and file must tell of a model: which one, that it is a preview engine, where it ran, its licence."""
+        """What page and file must tell of a model: which one, where it ran, and a licence that limits its use."""
         spec = self.catalogue.spec_of(ref)
         where = f"{spec.title}, on {self.residency.device.name}"
         limits = [] if spec.commercial else [f"{spec.title}: licence {spec.licence}"]

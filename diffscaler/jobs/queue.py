@@ -83,7 +83,8 @@ class JobQueue:
         with self.db.transaction() as db:
             db.execute("UPDATE job SET stop = 1 WHERE id = ? AND state = 'running'", (job_id,))
             db.execute(
-                "UPDATE job SET state = 'stopped', finished = ? WHERE id = ? AND state = 'queued'", (time.time(), job_id)
+                "UPDATE job SET state = 'stopped', finished = ? WHERE id = ? AND state = 'queued'",
+                (time.time(), job_id),
             )
 
     def retry(self, job_id: str) -> None:
@@ -128,7 +129,8 @@ class JobQueue:
             if row is None:
                 return None
             db.execute(
-                "UPDATE job SET state = 'running', lane = ?, lease_until = ?, started = COALESCE(started, ?) WHERE id = ?",
+                "UPDATE job SET state = 'running', lane = ?, lease_until = ?, started = COALESCE(started, ?)"
+                " WHERE id = ?",
                 (lane, now + LEASE_S, now, row["id"]),
             )
             return to_job(db.execute("SELECT * FROM job WHERE id = ?", (row["id"],)).fetchone())
@@ -171,12 +173,14 @@ class JobQueue:
         with self.db.transaction() as db:
             db.execute("UPDATE job SET progress = ? WHERE id = ?", (json.dumps(progress), job_id))
 
-    def end(self, job_id: str, state: str, *, result: str | None = None, sentence: str = "", hint: str = "", trace: str = "") -> None:
+    def end(
+        self, job_id: str, state: str, *, result: str | None = None, sentence: str = "", hint: str = "", trace: str = ""
+    ) -> None:
         """Close a job. state: one of job.ENDED."""
         with self.db.transaction() as db:
             db.execute(
-                "UPDATE job SET state = ?, finished = ?, result = COALESCE(?, result), sentence = ?, hint = ?, trace = ?,"
-                " lane = NULL WHERE id = ?",
+                "UPDATE job SET state = ?, finished = ?, result = COALESCE(?, result), sentence = ?, hint = ?,"
+                " trace = ?, lane = NULL WHERE id = ?",
                 (state, time.time(), result, sentence, hint, trace, job_id),
             )
         self.preview_path(job_id).unlink(missing_ok=True)
@@ -194,7 +198,9 @@ class JobQueue:
         """Workers seen lately: {"lane", "pid", "device", "resident", "moves", "seen"}."""
         with self.db.reading() as db:
             rows = db.execute("SELECT * FROM worker WHERE seen > ?", (time.time() - within_s,)).fetchall()
-        return [{**dict(row), "resident": json.loads(row["resident"]), "moves": json.loads(row["moves"])} for row in rows]
+        return [
+            {**dict(row), "resident": json.loads(row["resident"]), "moves": json.loads(row["moves"])} for row in rows
+        ]
 
     def client_seen(self, client_id: str) -> None:
         with self.db.transaction() as db:
@@ -204,4 +210,6 @@ class JobQueue:
     def clients(self, within_s: float) -> int:
         """How many pages or commands wanted a worker lately."""
         with self.db.reading() as db:
-            return int(db.execute("SELECT COUNT(*) FROM client WHERE seen > ?", (time.time() - within_s,)).fetchone()[0])
+            return int(
+                db.execute("SELECT COUNT(*) FROM client WHERE seen > ?", (time.time() - within_s,)).fetchone()[0]
+            )

@@ -62,7 +62,9 @@ class PlanRunner:
             lender = CatalogueLender(self.catalogue, self._residency)
             reserve = int(self.settings.disk_reserve_gb * GIB)
             self._engine = Engine(self.library, lender, reserve)
-            log.info("%s; models may take %.1f GB; %s (%s)", device.name, budget / GIB, device.dtype, device.dtype_reason)
+            log.info(
+                "%s; models may take %.1f GB; %s (%s)", device.name, budget / GIB, device.dtype, device.dtype_reason
+            )
         return self._engine
 
     def run(self, job: Job, stopped: Callable[[], bool]) -> str:

@@ -75,7 +75,7 @@ def start(config: str, output: Path) -> subprocess.Popen[bytes]:
 
 
 class EventFile:
-    """Reads the lines a trainer appends, each once. Only whole lines: the last may be in the middle of being written."""
+    """Reads the lines a trainer appends, each once and only whole: the last may be in the middle of being written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

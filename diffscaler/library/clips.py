@@ -72,7 +72,8 @@ class ClipLibrary:
         now = time.time()
         with self.db.transaction() as db:
             db.execute(
-                "INSERT INTO file VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET filename = excluded.filename",
+                "INSERT INTO file VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (sha256) DO UPDATE SET filename = excluded.filename",
                 (sha256, filename, name, info.model_dump_json(), path.stat().st_size, now),
             )
             db.execute(
@@ -92,9 +93,15 @@ class ClipLibrary:
         return path
 
     def file_name(self, sha256: str) -> str:
-        """The name its owner gave an imported file."""
-        row = self._one("SELECT name FROM file WHERE sha256 = ?", sha256)
-        return row["name"] if row else sha256[:12]
+        """What its owner called an imported file."""
+        return str(self.file_story(sha256)["name"])
+
+    def file_story(self, sha256: str) -> dict[str, Any]:
+        """{"name", "manifest"} of an imported file: what its owner called it, and how it was made if it says so."""
+        row = self._one("SELECT name, info FROM file WHERE sha256 = ?", sha256)
+        if row is None:
+            return {"name": sha256[:12], "manifest": None}
+        return {"name": row["name"], "manifest": json.loads(row["info"]).get("manifest")}
 
     # -- clips ----------------------------------------------------------------------------------------------------
 
@@ -184,7 +191,9 @@ class ClipLibrary:
         row = self._one("SELECT complete FROM clip WHERE key = ?", key)
         return bool(row and row["complete"])
 
-    def list(self, *, kept_only: bool = False, stages: tuple[str, ...] = (), limit: int = 200, search: str = "") -> list[Clip]:
+    def list(
+        self, *, kept_only: bool = False, stages: tuple[str, ...] = (), limit: int = 200, search: str = ""
+    ) -> list[Clip]:
         """Complete clips, newest first."""
         where, values = ["complete = 1"], []
         if kept_only:
@@ -255,9 +264,8 @@ class ClipLibrary:
             return db.execute(query, values).fetchone()
 
 
-SELECT_CLIPS = (
-    "SELECT clip.*, (SELECT COALESCE(SUM(size_bytes), 0) FROM segment WHERE segment.clip = clip.key) AS size_bytes FROM clip"
-)
+SIZE = "(SELECT COALESCE(SUM(size_bytes), 0) FROM segment WHERE segment.clip = clip.key)"
+SELECT_CLIPS = f"SELECT clip.*, {SIZE} AS size_bytes FROM clip"
 
 
 def dumps(node: Node) -> str:

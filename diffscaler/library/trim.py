@@ -1,4 +1,4 @@
-"""Keeps the library within its disk budget: the longest unused intermediate clips go first, results people asked for stay."""
+"""Keeps the library within its disk budget: the longest unused intermediates go first, results stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models there are: the ones presets/models/*.toml describes, and the files a person put into the models folder."""
+"""What models there are: those presets/models/*.toml describes, and the files a person put into the models folder."""
 
 from __future__ import annotations
 
@@ -82,14 +82,18 @@ def text2video_folder(path: Path) -> ModelSpec:
     row: dict[str, Any] = tomllib.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
     name = path.name if path.name != "model" else path.parent.name
     weights = sum(file.stat().st_size for file in path.rglob("*.safetensors"))
-    fields = {"title": name, "licence": "yours", **{key: row[key] for key in ("title", "licence", "native", "description") if key in row}}
-    return ModelSpec(
-        name=plain(name),
-        kind="text2video",
-        path=path,
-        loader="diffscaler.text2video.load:load_pipeline",
-        working_bytes=int(weights * 2.5) + 300 * 2**20,
-        **fields,
+    said = {key: row[key] for key in ("title", "licence", "native", "description") if key in row}
+    return ModelSpec.model_validate(
+        {
+            "name": plain(name),
+            "title": name,
+            "licence": "yours",
+            "kind": "text2video",
+            "path": path,
+            "loader": "diffscaler.text2video.load:load_pipeline",
+            "working_bytes": int(weights * 2.5) + 300 * 2**20,
+            **said,
+        }
     )
 
 

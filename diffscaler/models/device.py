@@ -101,6 +101,11 @@ def free_memory(device: Device) -> int:
     return int(free + max(0, idle))
 
 
+def free_main_memory() -> int:
+    """Bytes of main memory a process could take now, within its container's limit. Needs no torch."""
+    return _memory_bytes()[1]
+
+
 def onnx_providers(device: Device | str) -> list[Any]:
     """What to pass as `providers` to onnxruntime, best first.
 

@@ -36,6 +36,8 @@ class Move:
 
 @dataclass
 class Resident:
+    """A model in memory; lent: how many blocks use it now; used: when the last one ended (monotonic seconds)."""
+
     spec: ModelSpec
     model: Any
     lent: int = 0

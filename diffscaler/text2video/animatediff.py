@@ -15,13 +15,15 @@ import torch
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.text2video.family import Array, Sampling
+from diffscaler.text2video.vocabulary import sorted_words
 
 
 class AnimateDiff:
-    """pipeline: a diffusers AnimateDiffPipeline, used for its components and its prompt encoder."""
+    """pipeline: a diffusers AnimateDiffPipeline, used for its components and its prompt encoder; path: its folder."""
 
-    def __init__(self, pipeline: Any, device: Any) -> None:
+    def __init__(self, pipeline: Any, device: Any, path: Path) -> None:
         self.pipeline = pipeline
+        self.path = path
         self.device = torch.device(device.torch_name)
         self.dtype: torch.dtype = getattr(torch, device.dtype)
 
@@ -34,7 +36,7 @@ class AnimateDiff:
             pipeline = AnimateDiffPipeline.from_pretrained(
                 str(path),
                 local_files_only=True,
-                torch_dtype=getattr(torch, device.dtype),
+                dtype=getattr(torch, device.dtype),
                 use_safetensors=True,
                 low_cpu_mem_usage=True,
             )
@@ -45,7 +47,11 @@ class AnimateDiff:
         pipeline.to(device.torch_name)
         for name in ("unet", "vae", "text_encoder"):
             getattr(pipeline, name).eval().requires_grad_(False)
-        return cls(pipeline, device)
+        return cls(pipeline, device, path)
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        found = sorted_words(self.path, prompt)
+        return found[1] if found else []
 
     @torch.inference_mode()
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:

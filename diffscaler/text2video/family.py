@@ -27,6 +27,10 @@ class Sampling:
 class Family(Protocol):
     """A loaded text-to-video model."""
 
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words of the prompt that the model was never taught; [] when nobody can say."""
+        ...
+
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:
         """Named float32 arrays, everything `denoise` needs to know about the words."""
         ...

@@ -30,7 +30,9 @@ def load_pipeline(spec: ModelSpec, device: Any) -> Family:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelNotFound(f"{spec.title} is not a diffusers folder.", "It needs a model_index.json.") from error
     if class_name not in FAMILIES:
-        raise ModelNotFound(f"{spec.title} is a {class_name}, which is not supported yet.", f"Supported: {', '.join(FAMILIES)}.")
+        raise ModelNotFound(
+            f"{spec.title} is a {class_name}, which is not supported yet.", f"Supported: {', '.join(FAMILIES)}."
+        )
     compat.install()  # before the first import of transformers or diffusers
     module, _, name = FAMILIES[class_name].partition(":")
     return getattr(import_module(module), name).load(spec.path, device)

@@ -16,6 +16,8 @@ PREVIEW_FRAMES = 4
 
 
 class EncodeTextParams(Params):
+    """What is wanted, and what must not appear."""
+
     prompt: str
     negative_prompt: str = ""
 
@@ -35,6 +37,8 @@ class EncodeText:
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         ctx.step(0, 1, "prompt")
         with ctx.acquire(self.models[0]) as model:
+            if unknown := model.unknown_words(self.params.prompt):
+                ctx.note(f"{self.models[0].name} does not know: {', '.join(unknown)}.")
             yield TensorChunk(model.encode_text(self.params.prompt, self.params.negative_prompt))
 
 
@@ -91,7 +95,7 @@ class Denoise:
 
 
 class DecodeParams(Params):
-    pass
+    """Nothing to choose."""
 
 
 class Decode:

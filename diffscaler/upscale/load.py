@@ -64,7 +64,7 @@ def load_file(spec: ModelSpec, device: Any) -> Upscaler:
 
 
 def on_device(network: torch.nn.Module, scale: int, device: Any, multiple: int = 1) -> Upscaler:
-    """float32 on a CPU, where 8-bit output must not depend on the CPU's generation; half precision on an accelerator."""
+    """float32 on a CPU, where output must not depend on the CPU's generation; half precision on an accelerator."""
     where = torch.device(device.torch_name)
     dtype = torch.float32 if where.type == "cpu" else getattr(torch, device.dtype)
     return Upscaler(network.eval().requires_grad_(False).to(where, dtype), scale, OVERLAP_PX, where, dtype, multiple)

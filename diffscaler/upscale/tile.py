@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name the field uses
+import torch.nn.functional as F
 
 Picture = npt.NDArray[np.uint8]
 
@@ -58,7 +58,11 @@ def tiles(height: int, width: int, size: int) -> Iterator[Tile]:
 
 @torch.inference_mode()
 def upscale_frame(
-    upscaler: Upscaler, frame: Picture, scale: int, tile: int, on_tile: Callable[[int, int], None] = lambda done, total: None
+    upscaler: Upscaler,
+    frame: Picture,
+    scale: int,
+    tile: int,
+    on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> Picture:
     """Enlarge one picture.
 

@@ -7,8 +7,9 @@ import json
 import zlib
 from typing import Any, cast
 
-# The comment tag is the one that MP4, MOV, MKV, WebM, GIF, PNG, JPEG and WebP all have.
+# The comment tag is the one that MP4, MOV, MKV, WebM, GIF and PNG all have; JPEG and WebP keep it as an EXIF tag.
 KEY = "comment"
+IMAGE_DESCRIPTION = 0x010E
 MARK = "diffscaler"
 MANIFEST_BEGINS = f'{{"{MARK}'
 

@@ -28,8 +28,8 @@ def open_picture(path: Path) -> Image.Image:
     head_of(path)
     try:
         with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels and raises at twice that; the limit here is on the sides.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns from 89 megapixels and raises at twice that, and warns of every damaged tag.
+            warnings.simplefilter("ignore")
             picture = Image.open(path)
     except Image.DecompressionBombError as error:
         raise MediaError(f"{path.name} is too large: it would fill memory.", "Make it smaller first.") from error
@@ -47,13 +47,18 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
 
 def exif_orientation(picture: Image.Image) -> int:
     """1 to 8; 1 (upright) where it is absent or nonsense."""
+    value = exif_value(picture, 0x0112)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def exif_value(picture: Image.Image, tag: int) -> object:
+    """One EXIF value, or None where it is absent or the EXIF data is damaged."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of every damaged tag
-            value = picture.getexif().get(0x0112, 1)
+            return picture.getexif().get(tag)
     except Exception:  # Pillow's EXIF parser fails in many ways, and a picture is worth more than its tags
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        return None
 
 
 def picture_pixels(picture: Image.Image, path: Path) -> Frames:

@@ -11,13 +11,14 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from diffscaler.media import ClipMeta, Rate
 from diffscaler.video import pictures
 from diffscaler.video.colour import MATRIX_NAMES, PRIMARIES_NAMES, RANGE_NAMES, TRANSFER_NAMES
 from diffscaler.video.container import check_size, open_media, video_stream
-from diffscaler.video.manifest import manifest_from_text, split_metadata
+from diffscaler.video.manifest import IMAGE_DESCRIPTION, manifest_from_text, split_metadata
 from diffscaler.video.orient import aspect_of, orientation_of, shown_size
 from diffscaler.video.sniff import head_of, is_picture
 from diffscaler.video.timeline import codec_name, no_frames, read_timeline
@@ -203,15 +204,12 @@ def _probe_picture(path: Path) -> MediaInfo:
         )
 
 
-def _picture_manifest(picture: Any) -> dict[str, Any] | None:
-    try:
-        texts = [picture.info.get("comment"), picture.getexif().get(0x010E)]
-    except Exception:  # Pillow's EXIF parser fails in many ways, and a picture is worth more than its tags
-        return None
-    for text in texts:
-        found = manifest_from_text(text.decode("ascii", "replace") if isinstance(text, bytes) else text)
-        if found is not None:
-            return found
+def _picture_manifest(picture: Image.Image) -> dict[str, Any] | None:
+    for text in (picture.info.get("comment"), pictures.exif_value(picture, IMAGE_DESCRIPTION)):
+        if isinstance(text, (str, bytes)):
+            found = manifest_from_text(text.decode("ascii", "replace") if isinstance(text, bytes) else text)
+            if found is not None:
+                return found
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from diffscaler.media import Chunk, ClipMeta, FileChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 
@@ -22,11 +24,11 @@ class EncodeParams(Params):
     encoding: str = "auto"
     quality: int | None = None
     bitrate_mbps: float | None = None
-    about: dict[str, str] = {}
+    about: dict[str, str] = Field(default_factory=dict)
 
 
 class Encode:
-    """Writes a clip as one file. It joins, so that all notes of earlier stages are known when the manifest is written."""
+    """Writes a clip as one file. It joins: all notes of earlier stages are known when the manifest is written."""
 
     name, version, lookback, joins = "encode", 1, None, True
     Params = EncodeParams

@@ -11,10 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffscaler.errors import InvalidRequest
 from diffscaler.media import Frames
-from diffscaler.video.manifest import KEY, manifest_text
+from diffscaler.video.manifest import IMAGE_DESCRIPTION, KEY, manifest_text
 from diffscaler.video.storage import writing
 
-IMAGE_DESCRIPTION = 0x010E
 # JPEG keeps EXIF in one segment of 64 KiB.
 EXIF_LIMIT = 60_000
 

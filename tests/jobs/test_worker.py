@@ -39,7 +39,9 @@ def save_clip(path: Path) -> Path:
         for i in range(FRAMES):
             x = np.arange(96)[None, :, None] + i * 3
             y = np.arange(64)[:, None, None]
-            frame = np.concatenate([(x + y) % 256, (x * 2 + 0 * y) % 256, (y * 4 + 0 * x) % 256], axis=2).astype(np.uint8)
+            frame = np.concatenate([(x + y) % 256, (x * 2 + 0 * y) % 256, (y * 4 + 0 * x) % 256], axis=2).astype(
+                np.uint8
+            )
             out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         tone = (np.sin(np.arange(48000 * FRAMES // 30) / 20) * 8000).astype(np.int16)[None]
         sound = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
@@ -50,9 +52,10 @@ def save_clip(path: Path) -> Path:
     return path
 
 
-def finish(studio: Studio, job: Job, seconds: float = 240) -> Job:
+def finish(studio: Studio, submitted: Job, seconds: float = 240) -> Job:
     until = time.monotonic() + seconds
-    for job in studio.follow(job.id):
+    job = submitted
+    for job in studio.follow(submitted.id):
         assert time.monotonic() < until, f"still {job.state} after {seconds} s: {job.progress}"
     return job
 

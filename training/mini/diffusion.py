@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 

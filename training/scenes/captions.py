@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from training.scenes.spec import SceneSpec
-from training.scenes.world import (ACTION_WORDS, CAMERAS, DIRECTION_WORDS, LIGHTS, PLACES, PROPS, SHOTS, STILL_WORDS,
-                                   SUBJECTS)
+from training.scenes.world import (
+    ACTION_WORDS,
+    CAMERAS,
+    DIRECTION_WORDS,
+    LIGHTS,
+    PLACES,
+    PROPS,
+    SHOTS,
+    STILL_WORDS,
+    SUBJECTS,
+)
 
 
 def caption_of(spec: SceneSpec, variant: int = 0) -> str:

@@ -161,7 +161,7 @@ def _plant(world: np.ndarray, place: str, light: str, rng: np.random.Generator) 
         return
     text, density, foot, size = plants
     h, w = world.shape[:2]
-    count = max(int(round(density * w / h)), 1)
+    count = max(round(density * w / h), 1)
     for i in range(count):
         x = w * (i + rng.uniform(0.15, 0.85)) / count
         paste(world, glyph(text), x, h * (foot + rng.uniform(-0.02, 0.02)), h * size * rng.uniform(0.85, 1.12),

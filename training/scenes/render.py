@@ -37,7 +37,7 @@ def render_clip(spec: SceneSpec, size: int = 128, num_frames: int = NUM_FRAMES) 
         canvas = world.copy()
         mask = _draw_subject(canvas, spec, u * duration, duration, phase, start, scale, view)
         pan, zoom = view_at(spec, min(u, 1.0))
-        side = int(round(view / zoom))
+        side = round(view / zoom)
         left = int(np.clip((width - side) / 2 + pan * view, 0, width - side))
         # Zoom towards the subject's middle rather than the frame's: feet stay in view.
         top = int(np.clip(view * 0.62 - side * 0.62, 0, view - side))
@@ -69,11 +69,12 @@ def _draw_subject(canvas: np.ndarray, spec: SceneSpec, t: float, duration: float
     mask = paste(canvas, glyph(text, subject.tint), x, foot - pose.y * view, height, flip,
                  pose.angle * -spec.facing if spec.action != "walk" else pose.angle, pose.squash, shade)
     if spec.prop == "umbrella":
-        mask = np.maximum(mask, paste(canvas, glyph("☂"), x - spec.facing * height * 0.04, foot - height * 0.80 - pose.y * view,
-                                      height * 0.62 if subject.kind != "person" else height * 0.5, shade=shade))
+        over = foot - height * 0.80 - pose.y * view
+        tall = height * (0.5 if subject.kind == "person" else 0.62)
+        mask = np.maximum(mask, paste(canvas, glyph("☂"), x - spec.facing * height * 0.04, over, tall, shade=shade))
     elif spec.prop == "laptop":
-        mask = np.maximum(mask, paste(canvas, glyph("💻"), x + spec.facing * height * 0.42, foot + 0.03 * view, height * 0.48,
-                                      shade=shade))
+        before = x + spec.facing * height * 0.42
+        mask = np.maximum(mask, paste(canvas, glyph("💻"), before, foot + 0.03 * view, height * 0.48, shade=shade))
     if spec.action == "sleep":
         rise = ((t + phase) * 0.5) % 1.0
         top = foot - height * (0.62 + 0.16 * rise)

@@ -65,7 +65,7 @@ def _named() -> dict[str, str]:
 
 
 def vocabulary(first_seed: int = 0) -> dict[str, object]:
-    """{"words": {word: "category:canonical" or "other"}, "stopwords": [...]}: only words that captions really contain."""
+    """{"words": {word: "category:canonical" or "other"}, "stopwords": [...]}, of words in captions."""
     seen = Counter(w for i in range(NUM_CAPTIONS) for w in words_of(caption_of(draw_spec(first_seed + i), i % 6)))
     meaning = _named()
     words = {w: meaning.get(w, "other") for w in sorted(seen) if w not in STOPWORDS}

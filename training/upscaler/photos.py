@@ -40,7 +40,8 @@ def _shrink(picture: np.ndarray, factor: float) -> np.ndarray:
     if factor == 1.0:
         return picture
     height, width = picture.shape[:2]
-    return np.array(Image.fromarray(picture).resize((int(width * factor), int(height * factor)), Image.Resampling.BICUBIC))
+    size = (int(width * factor), int(height * factor))
+    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
 
 
 def _film_frames(folder: Path, every: int = 24, most: int = 24) -> list[np.ndarray]:
