@@ -22,7 +22,7 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(peak * (1 if sys.platform == "darwin" else 1024) / 2**20)
 """
 
-WIDTH, HEIGHT = 320, 180
+WIDTH, HEIGHT = 192, 108
 
 
 def run(folder: Path) -> list[Result]:

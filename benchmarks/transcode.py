@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.result import Result, make_clip, median_seconds
 
-FRAMES, WIDTH, HEIGHT = 120, 1280, 720
+FRAMES, WIDTH, HEIGHT = 48, 1280, 720
 
 
 def run(folder: Path) -> list[Result]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.result import Result, median_seconds, picture
 
-FRAMES, HEIGHT, WIDTH, TILE = 2, 180, 320, 128
+FRAMES, HEIGHT, WIDTH, TILE = 2, 135, 240, 128
 
 
 def run(folder: Path) -> list[Result]:

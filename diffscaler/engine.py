@@ -127,6 +127,7 @@ class _Run:
         """
         if node.stage == plan.IMPORT or self.library.complete(node.key):
             if start is not None:
+                self.library.touch(node.key)
                 yield from self.library.read(node.key, start)
             return
         stage = node.build()

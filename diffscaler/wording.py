@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
@@ -13,6 +15,8 @@ def worded(error: BaseException) -> tuple[str, str]:
         return error.message, error.hint
     if isinstance(error, ValidationError):
         return of_validation(error)
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return "The disk is full.", "Free some space, then run the same request to continue."
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "Memory ran out.", "Use a shorter or smaller clip, a smaller tile, or another model."
     return f"This is a bug: {type(error).__name__}: {str(error)[:200]}", "The log has the details."

@@ -34,7 +34,14 @@ class Acts:
         training: TrainingTab,
         work: dict[type[Request], WorkTab],
     ) -> None:
-        self.studio, self.tabs, self.queue, self.library, self.training, self.work = studio, tabs, queue, library, training, work
+        self.studio, self.tabs, self.queue, self.library, self.training, self.work = (
+            studio,
+            tabs,
+            queue,
+            library,
+            training,
+            work,
+        )
         self.watches = [tab.watch for tab in (*work.values(), training)]
 
     def wire(self) -> None:
@@ -76,7 +83,7 @@ class Acts:
             if verb in ("stop", "up", "down", "forget", "retry", "delete"):
                 pane, status = self.queue.look()
                 updates |= {self.queue.pane: pane, self.queue.status: status}
-        except Exception as error:  # noqa: BLE001  the page never shows a stack trace
+        except Exception as error:
             gr.Warning(explained(error), title="")
             return {self.tabs: gr.skip()}
         return updates or {self.tabs: gr.skip()}
@@ -88,6 +95,11 @@ class Acts:
 
     def do_upscale(self, key: str, states: dict[str, Any]) -> Updates:
         return {self.tabs: gr.Tabs(selected="upscale"), self.upscale.clips.picked: [key]}
+
+    def do_compare(self, key: str, states: dict[str, Any]) -> Updates:
+        clip = self.studio.library.clip(key)
+        tab = self.work[type(request_from(clip.request or {}))]
+        return {self.tabs: gr.Tabs(selected=tab.watch.name)} | tab.watch.showing(key)
 
     def do_reuse(self, key: str, states: dict[str, Any]) -> Updates:
         clip = self.studio.library.clip(key)
@@ -102,8 +114,8 @@ class Acts:
         (self.studio.library.root / "thumbs" / f"{key}.jpg").unlink(missing_ok=True)
         updates: Updates = {}
         for watch in self.watches:
-            if states[watch.name].get("clip") == key:
-                updates |= watch.view({"job": None, "clip": None})
+            if key in (states[watch.name].get("clip"), states[watch.name].get("source")):
+                updates |= watch.view({**states[watch.name], "clip": None})
         return updates
 
     # -- with a job -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,7 +10,6 @@ import gradio as gr
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.studio import Studio
-from pathlib import Path
 from ui.watch import explained
 
 PARALLEL = 8
@@ -23,9 +23,7 @@ def add(studio: Studio) -> None:
         return studio.add_file(Path(file)).key if file else key
 
     def carried_out(request: Request) -> str:
-        job = studio.submit(request)
-        for job in studio.follow(job.id):
-            pass
+        *_, job = studio.follow(studio.submit(request).id)
         if job.state != "done":
             raise DiffScalerError(job.sentence or "The job was stopped.", job.hint)
         return str(studio.library.path(job.result or ""))
@@ -33,7 +31,7 @@ def add(studio: Studio) -> None:
     def answered(make: Any) -> str:
         try:
             return carried_out(make())
-        except Exception as error:  # noqa: BLE001  callers get the same sentence as the page
+        except Exception as error:
             raise gr.Error(explained(error), print_exception=False) from error
 
     def generate(
@@ -51,7 +49,12 @@ def add(studio: Studio) -> None:
         def make() -> Request:
             if face and not consent.strip():
                 raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")
-            numbers = {"seed": seed, "num_inference_steps": num_inference_steps, "num_frames": num_frames, "scale": scale}
+            numbers = {
+                "seed": seed,
+                "num_inference_steps": num_inference_steps,
+                "num_frames": num_frames,
+                "scale": scale,
+            }
             whole = {name: int(value) for name, value in numbers.items() if value is not None}
             faces = (key_of(face, ""),) if face else ()
             return Text2VideoRequest(prompt=prompt, model=model, faces=faces, consent=consent, **whole)  # type: ignore[arg-type]
@@ -77,7 +80,9 @@ def add(studio: Studio) -> None:
         return {
             "jobs": [job.event() for job in studio.queue.list(limit=50)],
             "workers": [{name: row[name] for name in ("device", "resident")} for row in studio.queue.workers()],
-            "models": [{"name": spec.name, "kind": spec.kind, "licence": spec.licence} for spec in studio.catalogue.specs()],
+            "models": [
+                {"name": spec.name, "kind": spec.kind, "licence": spec.licence} for spec in studio.catalogue.specs()
+            ],
         }
 
     with gr.Column(visible=False):

@@ -20,7 +20,14 @@ SLIDER_STEPS = 1000
 WORDS: dict[str, dict[Any, str]] = {
     "scale": {1: "off", 2: "2×", 4: "4×"},
     "engine": {"auto": "best there is", "builtin": "built in", "inswapper": "inswapper"},
-    "encoding": {"auto": "automatic", "h264": "H.264", "h265": "H.265", "prores": "ProRes", "webm": "WebM", "gif": "GIF"},
+    "encoding": {
+        "auto": "automatic",
+        "h264": "H.264",
+        "h265": "H.265",
+        "prores": "ProRes",
+        "webm": "WebM",
+        "gif": "GIF",
+    },
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 
@@ -101,7 +108,9 @@ def limits_of(field: FieldInfo) -> dict[str, Any]:
 
 def slides(limits: dict[str, Any]) -> bool:
     """Whether a range is one a slider can set with some precision."""
-    return {"minimum", "maximum"} <= set(limits) and limits["maximum"] - limits["minimum"] <= SLIDER_STEPS * limits.get("step", 1)
+    return {"minimum", "maximum"} <= set(limits) and limits["maximum"] - limits["minimum"] <= SLIDER_STEPS * limits.get(
+        "step", 1
+    )
 
 
 def filled(values: dict[str, Any]) -> dict[str, Any]:

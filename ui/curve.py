@@ -38,14 +38,15 @@ def loss_curve(run: RunSoFar) -> str:
         raw.append(at(step, loss))
         mean.append(at(step, smooth))
     grid = "".join(
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at(0, value).split(",")[1]}" y2="{at(0, value).split(",")[1]}" class="grid"/>'
+        f'<polyline class="grid" points="{at(0, value)} {at(last, value)}"/>'
         f'<text x="{LEFT - 6}" y="{float(at(0, value).split(",")[1]) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
         for value in (10**low, 10 ** ((low + high) / 2), 10**high)
     )
     step, loss, _ = run.points[-1]
     x, y = at(step, smooth).split(",")
+    label = f"Loss {loss:.4f} at step {step} of {last}"
     return (
-        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss {loss:.4f} at step {step} of {last}">'
+        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
         f"{grid}{''.join(marks)}"
         f'<polyline class="raw" points="{" ".join(raw)}"/><polyline class="mean" points="{" ".join(mean)}"/>'
         f'<circle cx="{x}" cy="{y}" r="4"/>'

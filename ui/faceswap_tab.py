@@ -15,13 +15,13 @@ from ui import monitor
 from ui.cast import Cast, check_consent
 from ui.controls import control, filled, more
 from ui.estimate import costing
+from ui.pane import QUIET
 from ui.people import people_strip
 from ui.shelf import Shelf
 from ui.source import source_of
 from ui.watch import Updates, Watch
 
 KIND = "faceswap"
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 class FaceSwapTab:
@@ -52,6 +52,13 @@ class FaceSwapTab:
         self.watch.wire()
         self.cast.wire()
         self.clips.wire()
+        self.clips.picked.change(
+            self.watch.source,
+            [self.watch.state, self.clips.picked],
+            self.watch.outputs,
+            trigger_mode="always_last",
+            **QUIET,
+        )
         self.watch.go.click(self.on_swap, inputs_kwargs=self.inputs, outputs=self.watch.outputs, **QUIET)
         costs = {"clip": self.clips.picked, "faces": self.cast.shelf.picked, **self.fields}
         gr.on([at.change for at in costs.values()], self.on_change, inputs_kwargs=costs, outputs=self.watch.go,
@@ -66,7 +73,9 @@ class FaceSwapTab:
     def on_swap(self, clip: list[str], faces: list[str], agreed: bool, consent: str | None, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
-            request = FaceSwapRequest(clip="".join(clip[:1]), faces=tuple(faces), consent=consent or "", **filled(values))
+            request = FaceSwapRequest(
+                clip="".join(clip[:1]), faces=tuple(faces), consent=consent or "", **filled(values)
+            )
             check_consent(faces, agreed, consent or "")
             updates |= self.watch.submit(request)
         return updates

@@ -14,6 +14,7 @@ from diffscaler.library.clips import Clip
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.lineage import chain
+from ui.pane import QUIET, pane
 from ui.watch import Updates, explained, remembered
 
 KIND = "library"
@@ -39,27 +40,32 @@ class LibraryTab:
         """Place the tab here."""
         with gr.Tab("Library", id=KIND) as self.tab:
             with gr.Row(elem_classes=["filters"]):
-                self.search = gr.Textbox(show_label=False, placeholder="Search by prompt or name", container=False, elem_id="search")
-                self.kind = gr.Radio(list(KINDS), value="everything", show_label=False, container=False, elem_id="kinds")
+                self.search = gr.Textbox(
+                    show_label=False, placeholder="Search by prompt or name", container=False, elem_id="search"
+                )
+                self.kind = gr.Radio(
+                    list(KINDS), value="everything", show_label=False, container=False, elem_id="kinds"
+                )
                 self.drop = gr.UploadButton("Add files", file_count="multiple", size="sm", elem_id="library-add")
             with gr.Row(elem_classes=["shelves"]):
-                self.sheet = gr.HTML("", elem_id="sheet", js_on_load=pieces.ON_CLICK, apply_default_css=False)
-                self.detail = gr.HTML("", elem_id="detail", elem_classes=["monitor"], js_on_load=pieces.ON_CLICK, apply_default_css=False)
+                self.sheet = pane(elem_id="sheet")
+                self.detail = pane(elem_id="detail", elem_classes=["monitor"])
 
     @property
     def outputs(self) -> list[Any]:
         return [self.sheet, self.detail, self.opened]
 
     def wire(self, page: gr.Blocks) -> None:
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         filters = [self.search, self.kind]
         gr.on(
             [self.search.change, self.kind.change, self.tab.select],
-            self.render, [*filters, self.opened], self.sheet, trigger_mode="always_last", **quiet,
+            self.render, [*filters, self.opened], self.sheet, trigger_mode="always_last", **QUIET,
         )  # fmt: skip
-        self.sheet.click(self.on_open, filters, self.outputs, **quiet)
-        self.drop.upload(self.on_drop, [self.drop, *filters], self.outputs, api_visibility="private", show_progress="hidden")
-        page.load(self.restore, self.opened, self.outputs, **quiet)
+        self.sheet.click(self.on_open, filters, self.outputs, **QUIET)
+        self.drop.upload(
+            self.on_drop, [self.drop, *filters], self.outputs, api_visibility="private", show_progress="hidden"
+        )
+        page.load(self.restore, self.opened, self.outputs, **QUIET)
 
     def restore(self, opened: str | None) -> Updates:
         return {self.sheet: self.render("", "everything", opened), self.detail: self.story(opened), self.opened: opened}
@@ -73,7 +79,7 @@ class LibraryTab:
         for file in files:
             try:
                 added = self.studio.add_file(Path(file)).key
-            except Exception as error:  # noqa: BLE001  one wrong file must not keep the others out
+            except Exception as error:
                 gr.Warning(explained(error), title="")
         return {self.sheet: self.render(search, kind, added), self.detail: self.story(added), self.opened: added}
 

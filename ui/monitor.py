@@ -29,7 +29,8 @@ def of_job(studio: Studio, job: Job, before: str = "") -> str:
 
 
 def progress_line(studio: Studio, job: Job, fraction: float) -> str:
-    return f'<div class="progress">{pieces.bar(fraction, job.title)}<p role="status">{escape(saying(studio, job))}</p></div>'
+    line = escape(saying(studio, job))
+    return f'<div class="progress">{pieces.bar(fraction, job.title)}<p role="status">{line}</p></div>'
 
 
 def saying(studio: Studio, job: Job) -> str:
@@ -46,6 +47,14 @@ def saying(studio: Studio, job: Job) -> str:
     return "Starting." if studio.queue.workers() else "Starting the worker; the first time takes some seconds."
 
 
+def of_source(studio: Studio, clip: Clip) -> str:
+    """The clip that is about to be worked on."""
+    return (
+        f'<div class="screen">{pieces.player(studio, clip)}</div>'
+        f'<div class="under"><h2>{escape(clip.title)}</h2>{pieces.facts(studio, clip)}</div>'
+    )
+
+
 def of_clip(studio: Studio, clip: Clip, extra: str = "") -> str:
     """A finished clip with its facts and its verbs."""
     return (
@@ -58,15 +67,22 @@ def of_clip(studio: Studio, clip: Clip, extra: str = "") -> str:
 def of_pair(studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "") -> str:
     """Before and after, in step: as a wipe over each other, or side by side."""
     kind = "wipe" if wipe else "pair"
-    handle = '<input type="range" min="0" max="100" value="50" aria-label="Wipe between before and after">' if wipe else ""
+    handle = (
+        '<input type="range" min="0" max="100" value="50" aria-label="Wipe between before and after">' if wipe else ""
+    )
     shape = f"--w:{max(1, after.meta.width)};--h:{max(1, after.meta.height)}"
     return (
         f'<div class="screen"><div class="{kind} synced" style="{shape}">'
-        f'<figure class="before">{pieces.player(studio, before, label="Before")}<figcaption>before</figcaption></figure>'
-        f'<figure class="after">{pieces.player(studio, after, label="After")}<figcaption>after</figcaption></figure>'
+        f"{side(studio, before, 'before')}{side(studio, after, 'after')}"
         f"{handle}</div></div>"
         f'<div class="under"><h2>{escape(after.title)}</h2>{pieces.facts(studio, after)}{extra}'
-        f"{pieces.verbs(studio, after)}</div>"
+        f"{pieces.verbs(studio, after, compared=True)}</div>"
+    )
+
+
+def side(studio: Studio, clip: Clip, which: str) -> str:
+    return (
+        f'<figure class="{which}">{pieces.player(studio, clip, label=which)}<figcaption>{which}</figcaption></figure>'
     )
 
 

@@ -45,4 +45,6 @@ def remember_tab(page: gr.Blocks, tabs: gr.Tabs, at: gr.BrowserState, every: lis
     """A reload shows the tab that was open."""
     for tab in every:
         tab.select(lambda name=tab.id: name, None, at, queue=False, api_visibility="private", show_progress="hidden")
-    page.load(lambda name: gr.Tabs(selected=name), at, tabs, queue=False, api_visibility="private", show_progress="hidden")
+    page.load(
+        lambda name: gr.Tabs(selected=name), at, tabs, queue=False, api_visibility="private", show_progress="hidden"
+    )

@@ -65,7 +65,7 @@ def make_poster(studio: Studio, clip: Clip, path: Path) -> bool:
 
     try:
         frame = middle_frame(studio, clip)
-    except Exception:  # noqa: BLE001  a poster is never worth a failed page, whatever the decoder says
+    except Exception:
         return False
     picture = Image.fromarray(frame)
     picture.thumbnail((POSTER_PX, POSTER_PX))

@@ -11,16 +11,6 @@ from diffscaler.plan import IMPORT, nodes
 from diffscaler.studio import Studio
 from ui.pictures import media_url, poster_url
 
-# Clicks on anything with data-do reach Python as one event that carries the element's data.
-ON_CLICK = """
-element.addEventListener('click', event => {
-  const at = event.target.closest('[data-do]');
-  if (!at || at.disabled) return;
-  if (at.dataset.do === 'delete' && !confirm('Delete this clip and its file?')) return;
-  trigger('click', {...at.dataset});
-});
-"""
-
 VIDEO_SUFFIXES = ("mp4", "webm", "m4v", "mov")
 PICTURE_SUFFIXES = ("png", "jpg", "jpeg", "webp", "gif", "avif", "bmp")
 
@@ -101,8 +91,8 @@ def weight(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{max(1, size_bytes // 1000)} kB"
 
 
-def verbs(studio: Studio, clip: Clip, *, leave_out: str = "") -> str:
-    """The same row under every clip."""
+def verbs(studio: Studio, clip: Clip, *, compared: bool = False) -> str:
+    """The same row under every clip. compared: it is beside its source already."""
     url = media_url(studio, clip)
     usable = clip.meta.kind != "tensors"
     row = [
@@ -110,6 +100,8 @@ def verbs(studio: Studio, clip: Clip, *, leave_out: str = "") -> str:
         do("upscale", "Upscale", key=clip.key, disabled=not usable),
         do("reuse", "Use settings", key=clip.key, disabled=not clip.request),
     ]
+    if not compared and (clip.request or {}).get("clip"):
+        row.append(do("compare", "Compare", key=clip.key, title="Before and after"))
     if url:
         name = escape(download_name(clip, url))
         row.append(f'<a class="verb" href="{url}" download="{name}">Download</a>')
@@ -128,8 +120,9 @@ def card(studio: Studio, clip: Clip, *, picked: bool = False, verb: str = "pick"
     poster = poster_url(studio, clip)
     image = f'<img src="{poster}" alt="" loading="lazy">' if poster else '<span class="blank"></span>'
     length = "" if clip.meta.still else f'<span class="tc">{clip.meta.duration_s:.1f} s</span>'
+    pressed = str(picked).lower()
     return (
-        f'<button type="button" class="card" data-do="{verb}" data-key="{clip.key}" aria-pressed="{str(picked).lower()}"'
+        f'<button type="button" class="card" data-do="{verb}" data-key="{clip.key}" aria-pressed="{pressed}"'
         f' title="{escape(clip.title)}">{image}{length}<span class="name">{escape(clip.title)}</span></button>'
     )
 

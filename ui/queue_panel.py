@@ -13,6 +13,7 @@ from diffscaler.models.device import describe_without_torch
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.monitor import saying
+from ui.pane import QUIET, pane
 from ui.pictures import poster_url, preview_url
 
 LOOK_S = 1.0
@@ -29,7 +30,7 @@ class QueuePanel:
         self.status = gr.HTML(self.status_line(), elem_id="status")
 
     def place(self) -> None:
-        self.pane = gr.HTML("", elem_id="queue", js_on_load=pieces.ON_CLICK, apply_default_css=False)
+        self.pane = pane(elem_id="queue")
         self.timer = gr.Timer(LOOK_S)
 
     @property
@@ -37,9 +38,8 @@ class QueuePanel:
         return [self.pane, self.status]
 
     def wire(self, page: gr.Blocks) -> None:
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.timer.tick(self.look, None, self.outputs, trigger_mode="once", concurrency_limit=None, **quiet)
-        page.load(self.look, None, self.outputs, **quiet)
+        self.timer.tick(self.look, None, self.outputs, trigger_mode="once", concurrency_limit=None, **QUIET)
+        page.load(self.look, None, self.outputs, **QUIET)
 
     def look(self) -> tuple[str, str]:
         return self.strip(), self.status_line()
@@ -58,8 +58,9 @@ class QueuePanel:
         line = escape(saying(self.studio, job) if not job.ended else job.sentence or WORDS[job.state])
         fraction = float(job.progress.get("fraction", 0)) if job.state == "running" else 0.0
         progress = pieces.bar(fraction, job.title) if job.state == "running" else ""
+        title = escape(job.title)
         return (
-            f'<article class="job {job.state}" id="job-{job.id}">{image}<div><b title="{escape(job.title)}">{escape(job.title)}</b>'
+            f'<article class="job {job.state}" id="job-{job.id}">{image}<div><b title="{title}">{title}</b>'
             f"<span>{line}</span>{progress}</div><nav>{self.buttons(job, waiting)}</nav></article>"
         )
 
@@ -68,12 +69,18 @@ class QueuePanel:
             return pieces.do(verb, label, title=title, key=job.id)
 
         if job.state == "running":
-            return button("open", "Show", "Show it in its tab") + button("stop", "Stop", "Stop; what is finished is kept")
+            return button("open", "Show", "Show it in its tab") + button(
+                "stop", "Stop", "Stop; what is finished is kept"
+            )
         if job.state == "queued":
             up = button("up", "↑", "Move up") if job.id != waiting[0] else ""
             down = button("down", "↓", "Move down") if job.id != waiting[-1] else ""
             return up + down + button("stop", "×", "Take out of the queue")
-        first = button("open", "Show", "Show the result") if job.state == "done" else button("retry", "Retry", "Continue it")
+        first = (
+            button("open", "Show", "Show the result")
+            if job.state == "done"
+            else button("retry", "Retry", "Continue it")
+        )
         return first + button("forget", "×", "Take off this strip; the clip stays in the library")
 
     def picture(self, job: Job) -> str | None:
@@ -97,7 +104,11 @@ class QueuePanel:
         resident = ", ".join(workers[0]["resident"]) if workers else ""
         waiting = len(self.studio.queue.list(ended=False))
         state = "on" if workers else "off"
-        tip = (f"In memory: {resident}" if resident else "No model in memory") if workers else "The worker starts with the first job"
+        tip = (
+            (f"In memory: {resident}" if resident else "No model in memory")
+            if workers
+            else "The worker starts with the first job"
+        )
         name = describe_without_torch() if device == "starting" else device
         return (
             f'<p class="status" title="{escape(tip)}"><i class="{state}"></i>{escape(name)}'

@@ -1,9 +1,8 @@
-"""A shelf of library pictures to choose from, with a place to drop new files: photos of a face, or the clip to work on."""
+"""A shelf of library pictures to choose from, and a place to drop new ones: photos of a face, or a clip to work on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -11,6 +10,7 @@ from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.library.clips import Clip
 from diffscaler.studio import Studio
 from ui import pieces
+from ui.pane import QUIET, pane
 from ui.watch import Updates, remembered, said
 
 PHOTO_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"]
@@ -37,17 +37,19 @@ class Shelf:
             elem_id=f"{name}-drop",
             elem_classes=["drop"],
         )
-        self.pane = gr.HTML("", elem_id=f"{name}-shelf", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK, apply_default_css=False)
-        self.said = gr.HTML("", elem_classes=["said"])
+        self.pane = pane(elem_id=f"{name}-shelf", elem_classes=["shelf"])
+        self.said = pane(elem_classes=["said"])
 
     def wire(self) -> None:
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.drop.upload(
-            self.on_drop, [self.drop, self.picked], [self.drop, self.picked, self.pane, self.said], api_visibility="private",
+            self.on_drop,
+            [self.drop, self.picked],
+            [self.drop, self.picked, self.pane, self.said],
+            api_visibility="private",
             show_progress_on=[self.drop],
         )
-        self.pane.click(self.on_pick, self.picked, [self.picked, self.pane], **quiet)
-        self.picked.change(self.render, self.picked, self.pane, **quiet)
+        self.pane.click(self.on_pick, self.picked, [self.picked, self.pane], **QUIET)
+        self.picked.change(self.render, self.picked, self.pane, **QUIET)
 
     def on_drop(self, dropped: list[str] | str | None, picked: list[str]) -> Updates:
         updates: Updates = {self.drop: None, self.said: ""}
@@ -81,7 +83,9 @@ class Shelf:
         clips = self.studio.library.list(kept_only=True, limit=200)
         if self.photos:
             return [clip for clip in clips if clip.stage == "import" and clip.meta.still]
-        return [clip for clip in clips if clip.meta.kind != "tensors" and not (clip.stage == "import" and clip.meta.still)]
+        return [
+            clip for clip in clips if clip.meta.kind != "tensors" and not (clip.stage == "import" and clip.meta.still)
+        ]
 
     def _clip(self, key: str) -> Clip | None:
         try:
@@ -91,4 +95,6 @@ class Shelf:
 
     def _check(self, clip: Clip) -> None:
         if self.photos and not clip.meta.still:
-            raise InvalidRequest(f"{clip.title} is a clip, not a photo.", "Drop a JPEG, PNG or WebP picture of the face.")
+            raise InvalidRequest(
+                f"{clip.title} is a clip, not a photo.", "Drop a JPEG, PNG or WebP picture of the face."
+            )

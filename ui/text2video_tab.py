@@ -14,11 +14,11 @@ from ui import looks, pieces
 from ui.cast import Cast, check_consent
 from ui.controls import control, filled, more
 from ui.estimate import costing, upscalers
+from ui.pane import QUIET, pane
 from ui.watch import Updates, Watch, remembered
 from ui.words import words_line
 
 KIND = "text2video"
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 TAKES = 12
 
 
@@ -40,8 +40,8 @@ class Text2VideoTab:
                     Text2VideoRequest, "prompt", lines=3, autofocus=True, info=None, elem_id="prompt",
                     placeholder="EXT. BEACH - SUNSET. A dog runs along the water.",
                 )  # fmt: skip
-                self.words = gr.HTML(words_line(studio, "mini", ""), elem_id="words", js_on_load=pieces.ON_CLICK, apply_default_css=False)
-                self.chips = gr.HTML(looks.chips(studio, KIND), elem_id="looks", js_on_load=pieces.ON_CLICK, apply_default_css=False)
+                self.words = pane(words_line(studio, "mini", ""), elem_id="words")
+                self.chips = pane(looks.chips(studio, KIND), elem_id="looks")
                 with gr.Row(elem_classes=["fields"]):
                     model = control(Text2VideoRequest, "model", choices=self.models(), info=None)
                     scale = control(Text2VideoRequest, "scale", info=None)
@@ -51,7 +51,7 @@ class Text2VideoTab:
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
-                self.takes = gr.HTML("", elem_id="takes", elem_classes=["shelf"], js_on_load=pieces.ON_CLICK, apply_default_css=False)
+                self.takes = pane(elem_id="takes", elem_classes=["shelf"])
         self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
         self.inputs = {**self.fields, **self.cast.inputs}
 
@@ -143,4 +143,6 @@ class Text2VideoTab:
         return f'<h3 class="group">Takes</h3><div class="cards">{"".join(cards)}</div>' if cards else ""
 
     def models(self) -> list[tuple[str, str]]:
-        return [(spec.title, spec.name) for spec in self.studio.catalogue.specs("text2video")] or [("mini, built in", "mini")]
+        return [(spec.title, spec.name) for spec in self.studio.catalogue.specs("text2video")] or [
+            ("mini, built in", "mini")
+        ]

@@ -22,18 +22,71 @@ CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp", ".png", ".jpg
 class TrainRequest(Request):
     """A training run as the page asks for it; training/config.py knows many more settings."""
 
-    name: str = Field(title="Name", min_length=1, max_length=MAX_NAME, description="The model appears under it in Text to video.")
+    name: str = Field(
+        title="Name", min_length=1, max_length=MAX_NAME, description="The model appears under it in Text to video."
+    )
     recipe: Literal["mini", "upscaler"] = Field("mini", title="Train", description="What is trained.")
-    start: Literal["built in", "scratch"] = Field("built in", title="Start from", description="Scratch takes hours, not minutes.")
-    folder: str = Field("", title="Folder of clips", max_length=1000, description="On this computer; each clip with a .txt caption beside it.")
+    start: Literal["built in", "scratch"] = Field(
+        "built in", title="Start from", description="Scratch takes hours, not minutes."
+    )
+    folder: str = Field(
+        "",
+        title="Folder of clips",
+        max_length=1000,
+        description="On this computer; each clip with a .txt caption beside it.",
+    )
     steps: int = Field(200, title="Steps", ge=4, le=100_000, description="200 take about five minutes on a laptop.")
-    learning_rate: float = Field(3e-4, title="Learning rate", gt=0, le=0.1, description="Lower is safer. (learning_rate)", json_schema_extra=more("Learning"))
-    num_scenes: int = Field(300, title="Scenes", ge=4, le=20_000, description="Drawn by the program when no clips are given. (num_scenes)", json_schema_extra=more("Learning"))
-    size: int = Field(96, title="Size", ge=32, le=256, multiple_of=16, description="Pixels a side. (size)", json_schema_extra=more("Picture"))
-    num_frames: int = Field(16, title="Frames", ge=2, le=32, description="Length of a clip. (num_frames)", json_schema_extra=more("Picture"))
-    sample_every: int = Field(50, title="Sample every", ge=0, le=100_000, description="Steps between samples; 0 draws none. (sample_every)", json_schema_extra=more("Watching"))
-    sample_prompts: str = Field("", title="Sample prompts", max_length=500, description="Separated by semicolons. (sample_prompts)", json_schema_extra=more("Watching"))
-    seed: int = Field(0, title="Seed", ge=0, lt=2**31, description="The same seed trains the same model.", json_schema_extra=more("Repeatability"))
+    learning_rate: float = Field(
+        3e-4,
+        title="Learning rate",
+        gt=0,
+        le=0.1,
+        description="Lower is safer. (learning_rate)",
+        json_schema_extra=more("Learning"),
+    )
+    num_scenes: int = Field(
+        300,
+        title="Scenes",
+        ge=4,
+        le=20_000,
+        description="Drawn by the program when no clips are given. (num_scenes)",
+        json_schema_extra=more("Learning"),
+    )
+    size: int = Field(
+        96,
+        title="Size",
+        ge=32,
+        le=256,
+        multiple_of=16,
+        description="Pixels a side. (size)",
+        json_schema_extra=more("Picture"),
+    )
+    num_frames: int = Field(
+        16, title="Frames", ge=2, le=32, description="Length of a clip. (num_frames)", json_schema_extra=more("Picture")
+    )
+    sample_every: int = Field(
+        50,
+        title="Sample every",
+        ge=0,
+        le=100_000,
+        description="Steps between samples; 0 draws none. (sample_every)",
+        json_schema_extra=more("Watching"),
+    )
+    sample_prompts: str = Field(
+        "",
+        title="Sample prompts",
+        max_length=500,
+        description="Separated by semicolons. (sample_prompts)",
+        json_schema_extra=more("Watching"),
+    )
+    seed: int = Field(
+        0,
+        title="Seed",
+        ge=0,
+        lt=2**31,
+        description="The same seed trains the same model.",
+        json_schema_extra=more("Repeatability"),
+    )
 
 
 def folders(settings: Settings, name: str) -> tuple[Path, Path]:
@@ -47,8 +100,13 @@ def write_config(request: TrainRequest, settings: Settings) -> tuple[Path, Path]
     home, output = folders(settings, request.name)
     home.mkdir(parents=True, exist_ok=True)
     file = home / "config.toml"
-    rows = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table_of(request, settings).items())
-    file.write_text(f"# Written by the Training tab; run again with: python app.py train {file.name}\n[run]\n{rows}", encoding="utf-8")
+    rows = "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table_of(request, settings).items()
+    )
+    file.write_text(
+        f"# Written by the Training tab; run again with: python app.py train {file.name}\n[run]\n{rows}",
+        encoding="utf-8",
+    )
     return file, output
 
 
@@ -80,7 +138,10 @@ def clips_folder(request: TrainRequest, home: Path) -> Path | None:
     if request.folder:
         folder = Path(request.folder).expanduser()
         if not folder.is_dir():
-            raise InvalidRequest(f"There is no folder {folder.name!r} on the studio's computer.", "Give its full path, or drop the clips.")
+            raise InvalidRequest(
+                f"There is no folder {folder.name!r} on the studio's computer.",
+                "Give its full path, or drop the clips.",
+            )
         return folder
     dropped = home / "clips"
     return dropped if dropped.is_dir() and any(dropped.iterdir()) else None

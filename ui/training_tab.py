@@ -14,13 +14,13 @@ from diffscaler.studio import Studio
 from ui import monitor, pieces
 from ui.controls import control, filled, more
 from ui.curve import loss_curve
+from ui.pane import QUIET
 from ui.pictures import url_of
 from ui.training_events import read_run
 from ui.training_form import TrainRequest, keep_dropped, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 SAMPLES_SHOWN = 8
 
 
@@ -33,14 +33,17 @@ class TrainingWatch(Watch):
     def of_job(self, job: Job) -> str:
         run = read_run(Path(job.payload["output_dir"]))
         fraction = float(job.progress.get("fraction", 1.0 if job.state == "done" else 0.0))
-        if job.ended:
+        if job.state == "done":
             name = escape(Path(job.payload["output_dir"]).name)
-            done = f'<p class="facts"><span>{name} is in the model list of Text to video.</span></p>'
-            line = done if job.state == "done" else pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", "info" if job.state == "stopped" else "error") + monitor.again(job)  # fmt: skip
+            line = f'<p class="facts"><span>{name} is in the model list of Text to video.</span></p>'
+        elif job.ended:
+            kind = "info" if job.state == "stopped" else "error"
+            why = pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", kind)
+            line = why + monitor.again(job)
         else:
             line = monitor.progress_line(self.studio, job, fraction)
         strips = "".join(
-            f'<figure><img src="{url_of(path)}" alt="Sample at step {step}"><figcaption>step {step}</figcaption></figure>'
+            f'<figure><img src="{url_of(path)}" alt=""><figcaption>step {step}</figcaption></figure>'
             for step, path in reversed(run.samples[-SAMPLES_SHOWN:])
         )
         return (
@@ -54,7 +57,9 @@ class TrainingTab:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.watch = TrainingWatch(studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them.")
+        self.watch = TrainingWatch(
+            studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
+        )
 
     def place(self) -> None:
         """Place the tab here."""
@@ -96,7 +101,10 @@ class TrainingTab:
 
     def on_drop(self, files: list[str], name: str) -> Updates:
         if not (name or "").strip():
-            return {self.drop: None, self.dropped: pieces.message("The name is missing.", "Name the model first, then drop its clips.")}
+            return {
+                self.drop: None,
+                self.dropped: pieces.message("The name is missing.", "Name the model first, then drop its clips."),
+            }
         count = keep_dropped([Path(file) for file in files or []], self.studio.settings, name)
         return {self.drop: None, self.dropped: f'<p class="quiet">{count} clips to learn from.</p>'}
 

@@ -11,15 +11,15 @@ from diffscaler.errors import DiffScalerError
 from diffscaler.library.clips import Clip
 from diffscaler.requests import UpscaleRequest
 from diffscaler.studio import Studio
-from ui import looks, monitor, pieces
+from ui import looks, monitor
 from ui.controls import control, filled, more
 from ui.estimate import costing, upscalers
+from ui.pane import QUIET, pane
 from ui.shelf import Shelf
 from ui.source import source_of
 from ui.watch import Updates, Watch
 
 KIND = "upscale"
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 class UpscaleTab:
@@ -36,7 +36,7 @@ class UpscaleTab:
         with gr.Tab("Upscale", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["side"]):
                 self.clips.place()
-                self.chips = gr.HTML(looks.chips(studio, KIND), js_on_load=pieces.ON_CLICK, apply_default_css=False)
+                self.chips = pane(looks.chips(studio, KIND), elem_id="upscale-looks")
                 with gr.Row(elem_classes=["fields"]):
                     scale = control(UpscaleRequest, "scale", info=None)
                     model = control(UpscaleRequest, "upscaler", choices=upscalers(studio), info=None)
@@ -50,6 +50,13 @@ class UpscaleTab:
         self.watch.wire()
         self.clips.wire()
         inputs = {"clip": self.clips.picked, **self.fields}
+        self.clips.picked.change(
+            self.watch.source,
+            [self.watch.state, self.clips.picked],
+            self.watch.outputs,
+            trigger_mode="always_last",
+            **QUIET,
+        )
         self.watch.go.click(self.on_upscale, inputs_kwargs=inputs, outputs=self.watch.outputs, **QUIET)
         gr.on([at.change for at in inputs.values()], self.on_change, inputs_kwargs=inputs, outputs=self.watch.go,
               trigger_mode="always_last", **QUIET)  # fmt: skip

@@ -20,6 +20,7 @@ from diffscaler.requests import Request
 from diffscaler.studio import Studio
 from diffscaler.wording import worded
 from ui import monitor, pieces
+from ui.pane import QUIET, pane
 
 log = logging.getLogger("diffscaler.page")
 
@@ -41,7 +42,7 @@ def said(updates: Updates, pane: gr.HTML) -> Iterator[None]:
     """Turns a failure inside the block into a sentence in `pane`; what is a bug goes to the log as well."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001  the page never shows a stack trace
+    except Exception as error:
         if not isinstance(error, (DiffScalerError, ValidationError)):
             log.exception("in the page")
         updates[pane] = pieces.message(*worded(error))
@@ -66,15 +67,13 @@ class Watch:
 
     def screen(self) -> None:
         """Place the monitor here."""
-        self.monitor = gr.HTML(
-            monitor.empty(self.invitation), elem_classes=["monitor"], elem_id=f"{self.name}-monitor", js_on_load=pieces.ON_CLICK, apply_default_css=False
-        )
+        self.monitor = pane(monitor.empty(self.invitation), elem_classes=["monitor"], elem_id=f"{self.name}-monitor")
 
     def button(self) -> None:
         """Place the primary button here, with Stop in its place while a job runs."""
         self.go = gr.Button(self.verb, variant="primary", elem_id=f"{self.name}-go", elem_classes=["go"])
         self.stop = gr.Button("Stop", visible=False, elem_id=f"{self.name}-stop", elem_classes=["go", "stop"])
-        self.said = gr.HTML("", elem_id=f"{self.name}-said", elem_classes=["said"])
+        self.said = pane(elem_id=f"{self.name}-said", elem_classes=["said"])
 
     @property
     def outputs(self) -> list[Any]:
@@ -82,9 +81,8 @@ class Watch:
 
     def wire(self) -> None:
         """Connect looking and stopping; call once everything is placed."""
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", concurrency_limit=None, **quiet)
-        self.stop.click(self.on_stop, self.state, self.outputs, queue=False, **quiet)
+        self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", concurrency_limit=None, **QUIET)
+        self.stop.click(self.on_stop, self.state, self.outputs, queue=False, **QUIET)
 
     def said_in(self, updates: Updates) -> AbstractContextManager[None]:
         """Failures inside the block become a sentence under the button."""
@@ -95,11 +93,21 @@ class Watch:
         return self.follow(self.studio.submit(request))
 
     def follow(self, job: Job) -> Updates:
-        return self.view({"job": job.id, "clip": None}) | {self.said: ""}
+        source = (job.request or {}).get("clip")
+        return self.view({"job": job.id, "clip": None, "source": source}) | {self.said: ""}
 
     def showing(self, key: str) -> Updates:
         """Show a clip of the library, following no job."""
-        return self.view({"job": None, "clip": key}) | {self.said: ""}
+        source = (self.studio.library.clip(key).request or {}).get("clip")
+        return self.view({"job": None, "clip": key, "source": source}) | {self.said: ""}
+
+    def source(self, state: dict[str, Any], picked: list[str]) -> Updates:
+        """Show the clip just picked to work on, unless a job runs or what is shown was made from it."""
+        job = self._job(state.get("job"))
+        key = picked[0] if picked else None
+        if (job is not None and not job.ended) or key == state.get("source"):
+            return {self.state: gr.skip()}
+        return self.view({"job": None, "clip": None, "source": key}) | {self.said: ""}
 
     def restore(self, state: dict[str, Any] | None) -> Updates:
         return self.view(state or {"job": None, "clip": None})
@@ -122,14 +130,14 @@ class Watch:
         return {
             self.state: state,
             self.timer: gr.Timer(active=running),
-            self.monitor: self.of_job(job) if job else self._clip(state.get("clip")),
+            self.monitor: self.of_job(job) if job else self._clip(state.get("clip"), state.get("source")),
             self.go: gr.Button(visible=not running),
             self.stop: gr.Button(visible=running, interactive=not (job and job.stop)),
         }
 
     def settled(self, state: dict[str, Any], job: Job) -> tuple[dict[str, Any], Job | None]:
         """The state after its job is done, and the job if it is still what the monitor shows."""
-        return {"job": None, "clip": job.result}, None
+        return {**state, "job": None, "clip": job.result}, None
 
     def of_job(self, job: Job) -> str:
         """A job as HTML."""
@@ -146,8 +154,12 @@ class Watch:
         except DiffScalerError:
             return None
 
-    def _clip(self, key: str | None) -> str:
-        try:
-            return self.show(self.studio.library.clip(key)) if key else monitor.empty(self.invitation)
-        except DiffScalerError:
-            return monitor.empty(self.invitation)
+    def _clip(self, key: str | None, source: str | None) -> str:
+        """The finished clip, else the one it is to be made from, else what to do first."""
+        for name, show in ((key, self.show), (source, lambda clip: monitor.of_source(self.studio, clip))):
+            try:
+                if name:
+                    return show(self.studio.library.clip(name))
+            except DiffScalerError:  # deleted since
+                continue
+        return monitor.empty(self.invitation)

@@ -26,14 +26,17 @@ def words_line(studio: Studio, model: str, prompt: str) -> str:
     """The line under the prompt: examples while it is empty, then what the model knows of it."""
     if not prompt.strip():
         tries = "".join(
-            f'<button type="button" data-do="example" data-prompt="{escape(text)}">{escape(text)}</button>' for text in EXAMPLES
+            f'<button type="button" data-do="example" data-prompt="{escape(text)}">{escape(text)}</button>'
+            for text in EXAMPLES
         )
         return f'<p class="tries"><span class="sc">try</span>{tries}</p>'
     found = sorted_words(studio, model, prompt)
     if found is None:
         return ""
     known, unknown = found
-    line = f'<span class="sc">{escape(model)} knows</span> ' + (" · ".join(f"<b>{escape(w)}</b>" for w in known) or "no word of this")
+    line = f'<span class="sc">{escape(model)} knows</span> ' + (
+        " · ".join(f"<b>{escape(w)}</b>" for w in known) or "no word of this"
+    )
     if unknown:
         line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in unknown)
     return f'<p class="words">{line}</p>'

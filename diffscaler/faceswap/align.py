@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.libs import cv2
+
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
@@ -24,7 +26,7 @@ def template(size: int) -> Floats:
     if size % 112 == 0:
         return (ARCFACE_112 * (size / 112)).astype(np.float32)
     if size % 128 == 0:
-        return ((ARCFACE_112 + np.float32([8, 0])) * (size / 128)).astype(np.float32)
+        return ((ARCFACE_112 + np.array([8, 0], np.float32)) * (size / 128)).astype(np.float32)
     raise ValueError(f"size must be a multiple of 112 or 128, not {size}")
 
 
@@ -33,9 +35,9 @@ def similarity(source: Floats, target: Floats) -> Matrix:
 
     source, target: (N, 2). Returns float64 (2, 3). Raises ValueError when the source points coincide.
     """
-    source, target = source.astype(np.float64), target.astype(np.float64)
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    a, b = source - source_mean, target - target_mean
+    a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    source_mean, target_mean = a.mean(0), b.mean(0)
+    a, b = a - source_mean, b - target_mean
     size = (a**2).sum()
     if size < 1e-9:
         raise ValueError("the landmarks coincide")
@@ -49,7 +51,7 @@ def inverse(matrix: Matrix) -> Matrix:
     """The affine (2, 3) that undoes `matrix` (2, 3). Raises ValueError when it cannot be undone."""
     if abs(np.linalg.det(matrix[:, :2])) < 1e-9:
         raise ValueError("the face is seen edge-on: its transform cannot be inverted")
-    turn = np.linalg.inv(matrix[:, :2])
+    turn = np.asarray(np.linalg.inv(matrix[:, :2]), np.float64)
     return np.concatenate([turn, -turn @ matrix[:, 2:]], axis=1)
 
 
@@ -71,8 +73,6 @@ def align_face(frame: Frame, landmarks: Floats, size: int) -> tuple[Frame, Matri
 
 def crop_by(frame: Frame, matrix: Matrix, size: int) -> Frame:
     """The square crop (size, size, 3) that `matrix` (2, 3: frame pixels -> crop pixels) describes."""
-    import cv2
-
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     area = bounds(apply(inverse(matrix), np.array([[0, 0], [size, 0], [0, size], [size, size]])), frame.shape, 4)
     if area is None:
@@ -110,8 +110,6 @@ def paste_face(frame: Frame, face: Frame, matrix: Matrix, mask: Floats) -> Frame
     matrix: (2, 3) affine, frame pixels -> crop pixels, as `align_face` returns it. Returns a new frame.
     Raises ValueError when `matrix` cannot be inverted (a face seen edge-on).
     """
-    import cv2
-
     size = len(face)
     area = bounds(apply(inverse(matrix), np.array([[0, 0], [size, 0], [0, size], [size, size]])), frame.shape, 1)
     result = frame.copy()

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.faceswap.align import bounds
+from diffscaler.faceswap.blend import blur
 from diffscaler.faceswap.head import Pose, look_up, place, surface
+from diffscaler.faceswap.libs import cv2
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -45,8 +47,6 @@ def unroll(frame: Frame, pose: Pose) -> Frame:
 
     frame: uint8 RGB (H, W, 3). Cells outside the frame repeat its border.
     """
-    import cv2
-
     grid = grid_mm()
     points = place(pose, *grid.astype(np.float64).transpose(2, 0, 1))
     area = bounds(points.reshape(-1, 2), frame.shape, 2)
@@ -76,11 +76,12 @@ def skin_tone(picture: Frame, visible: Floats) -> SkinTone:
     """
     lab = to_lab(picture).reshape(-1, 3)
     weights = (look_up(surface().skin, grid_mm()) * visible).ravel() + 1e-6
+    mean = np.average(lab, axis=0, weights=weights)
     for _ in range(3):  # hair, hands and background are outliers: look again without them
-        mean = np.average(lab, axis=0, weights=weights)
         spread = np.sqrt(np.average((lab - mean) ** 2, axis=0, weights=weights)) + 1e-3
         far = (((lab - mean) / np.maximum(spread, 2)) ** 2).sum(1)
         weights = weights * np.where(far > 6, 0.05, 1)
+        mean = np.average(lab, axis=0, weights=weights)
     shown = (look_up(surface().face, grid_mm()) * visible).ravel() > 0.6
     low, high = np.percentile(lab[shown, 0], (5, 97)) if shown.sum() > 40 else (mean[0] - 20, mean[0] + 10)
     return SkinTone(mean.astype(np.float32), float(max(4, mean[0] - low)), float(max(3, high - mean[0])))
@@ -91,8 +92,6 @@ def bare(picture: Frame, visible: Floats, tone: SkinTone) -> Floats:
 
     Judged by colour around the features only: brows, eyes, nose and mouth count as face whatever their colour.
     """
-    from diffscaler.faceswap.blend import blur
-
     x, y = grid_mm().transpose(2, 0, 1)
     apart = (to_lab(picture) - tone.mean) / (np.maximum(0.6 * tone.dark, 9), 7, 8)
     unlike = np.clip(((apart**2).sum(2) - 1.0) / 1.0, 0, 1) * (visible > 0.3)
@@ -117,13 +116,9 @@ def cells_at(places: Floats) -> tuple[Floats, Floats]:
 
 def to_lab(picture: npt.NDArray[np.uint8]) -> Floats:
     """uint8 RGB (..., 3) as float32 CIE Lab."""
-    import cv2
-
     return cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 
 
 def from_lab(lab: Floats) -> Floats:
     """float32 CIE Lab as float32 RGB, 0..255, clipped."""
-    import cv2
-
     return np.clip(cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB) * 255, 0, 255)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.libs import cv2
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -14,11 +16,9 @@ def blend_bands(under: Floats, over: Floats, mask: Floats, levels: int) -> Float
     under, over: float32 (H, W, 3); mask: float32 (H, W), 0 keeps `under`, 1 takes `over`; levels: octaves
     Returns float32 (H, W, 3). Where the mask is 0 within 2**levels pixels, `under` comes back unchanged (to rounding).
     """
-    import cv2
-
     levels = max(0, min(levels, int(np.log2(max(1, min(mask.shape)))) - 2))
     if levels == 0:
-        return under + (over - under) * mask[..., None]
+        return (under + (over - under) * mask[..., None]).astype(np.float32)
     difference, weights = over - under, [mask]
     bands: list[Floats] = []
     for _ in range(levels):
@@ -30,13 +30,11 @@ def blend_bands(under: Floats, over: Floats, mask: Floats, levels: int) -> Float
     mixed = difference * weights[-1][..., None]
     for band, weight in zip(reversed(bands), reversed(weights[:-1]), strict=True):
         mixed = cv2.pyrUp(mixed, dstsize=band.shape[1::-1]) + band * weight[..., None]
-    return under + mixed
+    return (under + mixed).astype(np.float32)
 
 
 def blur(picture: Floats, sigma: float) -> Floats:
     """Gaussian blur, float32 (H, W) or (H, W, C); wide ones at reduced size, so that cost does not grow with sigma."""
-    import cv2
-
     if sigma <= 0.3:
         return picture
     shrink = max(1, int(sigma / 3))
@@ -50,7 +48,7 @@ def blur(picture: Floats, sigma: float) -> Floats:
 
 
 def local_mean(picture: Floats, weights: Floats, sigma: float) -> Floats:
-    """Gaussian mean of a picture (H, W, 3) that counts only where `weights` (H, W) is above 0: no leaks from outside."""
+    """Gaussian mean of a picture (H, W, 3) counting only where `weights` (H, W) is above 0."""
     total = blur(weights, sigma)[..., None]
     mean = (picture * weights[..., None]).sum((0, 1)) / max(float(weights.sum()), 1e-6)
     return (blur(picture * weights[..., None], sigma) + 1e-3 * mean) / (np.maximum(total, 0) + 1e-3)

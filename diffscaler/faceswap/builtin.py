@@ -16,6 +16,7 @@ from diffscaler.faceswap.align import bounds
 from diffscaler.faceswap.appearance import SkinTone, bare, cells_at, from_lab, seen, skin_tone, to_lab, unroll
 from diffscaler.faceswap.blend import blend_bands, blur, local_mean
 from diffscaler.faceswap.head import Pose, cast, fit_pose, look_up, place, surface
+from diffscaler.faceswap.libs import cv2
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -23,7 +24,7 @@ Frame = npt.NDArray[np.uint8]
 CELL_MM = 2.5  # one ray per cell; the picture between is interpolated
 LIGHT_MM = 24.0  # reach of what counts as lighting: wider than an eye, narrower than a cheek
 MOST_BLUR_PX = 1.5
-LIGHT_SHARE = np.float32([0.8, 0.55, 0.55])  # how much of the target's lighting is taken over, for L, a, b
+LIGHT_SHARE = np.array([0.8, 0.55, 0.55], np.float32)  # how much of the target's lighting is taken over, for L, a, b
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class Reference:
 
 
 def prepare_reference(photo: Frame, landmarks: Floats) -> Reference:
-    """photo: uint8 RGB (H, W, 3); landmarks: float32 (5, 2), its pixels. Raises ValueError when the landmarks coincide."""
-    import cv2
-
+    """photo: uint8 RGB (H, W, 3); landmarks: float32 (5, 2), pixels. Raises ValueError when they coincide."""
     pose = fit_pose(landmarks)
     levels = [photo]
     while pose.scale / 2 ** len(levels) > 0.25 and min(levels[-1].shape[:2]) > 8:
@@ -58,12 +57,10 @@ def draw_face(
 ) -> Frame:
     """The frame with the reference face drawn over the face that `pose` describes.
 
-    frame: uint8 RGB (H, W, 3); pose: of the target face, in frame pixels; tone: the target's skin, steady over its track
+    frame: uint8 RGB (H, W, 3); pose: of the target face, in frame pixels; tone: the target's skin, steady over time
     allowed: float32 (32, 32), 0..1, where the unrolled target may be drawn over (not its hair, not a hand before it)
     strength: 0 (frame unchanged) .. 1. Returns a new frame; pixels far from the face keep their value.
     """
-    import cv2
-
     area = _area(pose, frame.shape)
     if area is None or strength <= 0:
         return frame
@@ -112,19 +109,15 @@ def _trim(mask: Floats, where: Floats, part: Frame, pose: Pose, tone: SkinTone) 
 
     Looks at the far cheek only, by colour: what is not skin there is background or hair.
     """
-    import cv2
-
     facing = look_up(surface().normals, where) @ pose.rotation[2].astype(np.float32)
     margin = np.clip((0.75 - facing) / 0.25, 0, 1) * np.clip((np.abs(where[..., 0]) - 40) / 8, 0, 1)
     apart = to_lab(cv2.resize(part, mask.shape[::-1], interpolation=cv2.INTER_AREA)) - tone.mean
     unlike = ((apart / (max(12.0, 0.8 * tone.dark), 5, 6)) ** 2).sum(2)
-    return mask * (1 - margin * np.clip((unlike - 0.8) / 1.2, 0, 1)).astype(np.float32)
+    return (mask * (1 - margin * np.clip((unlike - 0.8) / 1.2, 0, 1))).astype(np.float32)
 
 
 def _sample(reference: Reference, where: Floats, scale: float, size: tuple[int, int]) -> Frame:
     """The photo as seen at face-plane places (h, w, 2), enlarged to `size` (width, height): uint8 RGB."""
-    import cv2
-
     level = int(np.clip(round(np.log2(max(reference.pose.scale / scale, 1e-3))), 0, len(reference.levels) - 1))
     at = place(reference.pose, where[..., 0].astype(np.float64), where[..., 1].astype(np.float64))
     photo = reference.levels[level]
@@ -155,6 +148,4 @@ def _soften(drawn: Floats, part: Floats, mask: Floats) -> Floats:
 
 
 def _enlarge(table: Floats, size: tuple[int, int]) -> Floats:
-    import cv2
-
     return cv2.resize(table, size, interpolation=cv2.INTER_LINEAR)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.libs import cv2
+
 SIZE = (32, 18)
 JUMP = 22.0  # mean difference of thumbnails, 0..255, that only a new picture reaches ...
 UNLIKE = 0.75  # ... together with colour histograms that overlap less than this
@@ -12,8 +14,6 @@ UNLIKE = 0.75  # ... together with colour histograms that overlap less than this
 
 def thumbnail(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """A frame, uint8 RGB (H, W, 3), as a small float32 (18, 32, 3)."""
-    import cv2
-
     return cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 

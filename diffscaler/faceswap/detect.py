@@ -100,7 +100,7 @@ class Detector:
         blob = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], dtype=np.float32)
         heat, scales, offsets, points = self.session.run(OUTPUTS, {INPUT: blob})
         found = _decode(heat[0, 0], scales[0], offsets[0], points[0], threshold)
-        back = np.float32([width / size[0], height / size[1]])
+        back = np.array([width / size[0], height / size[1]], np.float32)
         boxes = (found.boxes.reshape(-1, 2, 2) - BORDER_PX) * back
         landmarks = (found.landmarks - BORDER_PX) * back
         return FaceDetections(boxes.reshape(-1, 4).astype(np.float32), found.scores, landmarks.astype(np.float32))
@@ -166,7 +166,7 @@ def _decode(heat: Floats, scales: Floats, offsets: Floats, points: Floats, thres
 
 
 def _merge(boxes: Floats, scores: Floats, landmarks: Floats) -> FaceDetections:
-    """Non-maximum suppression that averages each face's answers, weighted by score, instead of keeping only the best."""
+    """Non-maximum suppression that averages each face's answers by score instead of keeping only the best."""
     order = np.argsort(-scores, kind="stable")
     boxes, scores, landmarks = boxes[order], scores[order], landmarks[order]
     free = np.ones(len(scores), bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
     """All chunks of a DetectFaces clip as one."""
     parts = list(chunks)
 
-    def whole(name: str, empty: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def whole(name: str, empty: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.concatenate([empty, *(part.tensors[name] for part in parts)])
 
     return ClipFaces(
@@ -77,8 +78,13 @@ def people(chunks: Iterable[TensorChunk], meta: ClipMeta) -> list[Person]:
             start=track.start,
             stop=track.stop,
             best_frame=track.best,
-            best_box=tuple(float(side) for side in track.boxes[track.best - track.start]),
+            best_box=_corners(track.boxes[track.best - track.start]),
             confidence=track.score,
         )
         for track in tracks
     ]
+
+
+def _corners(box: npt.NDArray[np.float32]) -> tuple[float, float, float, float]:
+    x, y, right, below = box.tolist()
+    return x, y, right, below

@@ -23,7 +23,10 @@ class Swapper(Protocol):
     """Puts the performer's face on one track's face."""
 
     def swap(self, frame: Frame, track: Track, index: int) -> Frame:
-        """The frame (uint8 RGB (H, W, 3), frame `track.start + index` of the clip) with the face replaced; a new array."""
+        """Replace one face; returns a new frame.
+
+        frame: uint8 RGB (H, W, 3), frame `track.start + index` of the clip
+        """
         ...
 
 
@@ -56,7 +59,7 @@ class PreviewSwapper:
 def track_tones(
     track: Track, poses: list[Pose], faces: ClipFaces, fps: float, tick: Callable[[], None] = lambda: None
 ) -> list[SkinTone]:
-    """The skin tone in every frame of a track, steady: measured per frame, then averaged over time by how much was seen."""
+    """The skin tone in every frame of a track, steady: measured per frame, averaged over time."""
     measured = np.zeros((len(poses), 5))
     weights = np.zeros(len(poses))
     for index, row in enumerate(track.rows):

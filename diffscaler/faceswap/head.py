@@ -13,7 +13,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.libs import cv2
+
 Floats = npt.NDArray[np.float32]
+_Angle = float | npt.NDArray[np.float64]
 
 STEP_MM = 2.0
 LEFT_MM, TOP_MM, RIGHT_MM, BELOW_MM = -90, -70, 90, 136  # the part of the face plane that the tables cover
@@ -26,7 +29,7 @@ class Pose:
     """How a face lies in a picture: picture point = scale * (rotation @ X)[:2] + shift + bend.
 
     rotation: float64 (3, 3); scale: pixels per mm; shift: float64 (2,), pixels
-    points: float64 (5, 2), where the generic head's landmarks fall, in pixels; misses: float64 (5, 2), landmarks - points
+    points: float64 (5, 2), where the generic head's landmarks fall; misses: float64 (5, 2), landmarks - points; pixels
     """
 
     rotation: npt.NDArray[np.float64]
@@ -134,9 +137,10 @@ def _misfits(p: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt
     return np.concatenate([apart.reshape(*p.shape[:2], 10), priors], axis=-1)
 
 
-def turn(yaw: npt.ArrayLike, pitch: npt.ArrayLike, roll: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Rotation matrices (..., 3, 3), radians: yaw turns the nose to the right of the picture, pitch down, roll clockwise."""
-    (sy, sp, sr), (cy, cp, cr) = np.sin([yaw, pitch, roll]), np.cos([yaw, pitch, roll])
+def turn(yaw: _Angle, pitch: _Angle, roll: _Angle) -> npt.NDArray[np.float64]:
+    """Rotation matrices (..., 3, 3), radians: yaw turns the nose to the picture's right, pitch down, roll clockwise."""
+    angles = np.array([yaw, pitch, roll], np.float64)
+    (sy, sp, sr), (cy, cp, cr) = np.sin(angles), np.cos(angles)
     rows = [
         [cr * cy + sr * sp * sy, -sr * cp, cr * sy - sr * sp * cy],
         [sr * cy - cr * sp * sy, cr * cp, sr * sy + cr * sp * cy],
@@ -169,11 +173,9 @@ def place(pose: Pose, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) 
 def cast(pose: Pose, points: npt.NDArray[np.floating]) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Which point of the face plane is seen at each picture point: relief marching, front to back, nearest hit.
 
-    points: (H, W, 2), pixels, coarse (one per few mm is enough). Returns (x, y) in mm, float32 (H, W, 2), and whether the
-    face is hit at all, bool (H, W).
+    points: (H, W, 2), pixels, coarse (one per few mm is enough). Returns (x, y) in mm, float32 (H, W, 2), and whether
+    the face is hit at all, bool (H, W).
     """
-    import cv2
-
     flat = (points - bend(pose, points, at_landmarks=True) - pose.shift) / pose.scale
     start = (flat @ pose.rotation[:2]).astype(np.float32)  # rotation transposed on (x', y', 0)
     ray = pose.rotation[2].astype(np.float32)
@@ -200,7 +202,7 @@ def cast(pose: Pose, points: npt.NDArray[np.floating]) -> tuple[Floats, npt.NDAr
 
 
 def _reach(ray: Floats) -> tuple[float, float]:
-    """Along a viewing ray's direction (3,), the nearest and farthest millimetre of the part of the head that is a face."""
+    """Along a viewing ray's direction (3,), the nearest and the farthest millimetre of the face."""
     along = _face_points() @ ray
     return float(along.max()), float(along.min())
 
@@ -215,8 +217,6 @@ def _face_points() -> Floats:
 
 def look_up(table: Floats, places: Floats, outside: float = 0.0) -> Floats:
     """A surface table at places (..., 2) in mm, bilinear."""
-    import cv2
-
     columns, rows = (places[..., 0] - LEFT_MM) / STEP_MM, (places[..., 1] - TOP_MM) / STEP_MM
     return cv2.remap(table, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_LINEAR, borderValue=outside)
 

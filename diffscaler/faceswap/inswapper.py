@@ -18,6 +18,7 @@ from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.align import align_face, apply, paste_face
 from diffscaler.faceswap.builtin import project
 from diffscaler.faceswap.head import fit_pose
+from diffscaler.faceswap.libs import cv2
 from diffscaler.faceswap.sessions import open_session
 from diffscaler.faceswap.track import Track
 
@@ -83,8 +84,6 @@ class IdentitySwapper:
 
 def crop_mask(landmarks: npt.NDArray[np.floating], size: int) -> Floats:
     """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; landmarks: (5, 2), crop pixels."""
-    import cv2
-
     _, coarse = project(fit_pose(landmarks), (0, 0, size, size))
     face = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
     edge = np.clip(np.minimum(np.arange(size), np.arange(size)[::-1]) / (EDGE * size), 0, 1).astype(np.float32)

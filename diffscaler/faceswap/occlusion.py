@@ -11,12 +11,13 @@ from diffscaler.faceswap.appearance import SIZE, SkinTone, bare, grid_mm, seen, 
 from diffscaler.faceswap.blend import blur
 from diffscaler.faceswap.detections import ClipFaces
 from diffscaler.faceswap.head import Pose, look_up, surface
+from diffscaler.faceswap.libs import ndimage
 from diffscaler.faceswap.track import Track
 
 Floats = npt.NDArray[np.float32]
 
 UNLIKE_FROM, UNLIKE_TO = 1.0, 1.8  # in units of TOLERANCE
-TOLERANCE = np.float32([10, 4.5, 5])  # differences in L, a, b that light and pose alone bring about
+TOLERANCE = np.array([10, 4.5, 5], np.float32)  # differences in L, a, b that light and pose alone bring about
 LEAST_CELLS = 8  # of the unrolled picture, 23 square millimetres each
 
 
@@ -56,8 +57,6 @@ def _strange(look: npt.NDArray[np.uint8], usual: npt.NDArray[np.uint8], visible:
 
     A mouth that opens and eyes that close change too; they stay face unless the change reaches beyond them.
     """
-    from scipy.ndimage import label
-
     x, y = grid_mm().transpose(2, 0, 1)
     judged = (look_up(surface().face, grid_mm()) > 0.4) & (visible > 0.6) & (np.abs(x) < 48)
     if judged.sum() < 100:
@@ -67,7 +66,7 @@ def _strange(look: npt.NDArray[np.uint8], usual: npt.NDArray[np.uint8], visible:
     unlike = blur(np.sqrt(((apart / TOLERANCE) ** 2).sum(2)).astype(np.float32), 0.6)
     score = np.clip((unlike - UNLIKE_FROM) / (UNLIKE_TO - UNLIKE_FROM), 0, 1) * judged
     expression = (((x / 34) ** 2 + ((y - 74) / 17) ** 2) < 1) | ((np.abs(np.abs(x) - 31) < 20) & (np.abs(y + 6) < 20))
-    patches, count = label(score > 0.3)
+    patches, count = ndimage.label(score > 0.3)
     for patch in range(1, count + 1):
         inside = patches == patch
         if inside.sum() < LEAST_CELLS or (inside & ~expression).sum() < LEAST_CELLS / 2:

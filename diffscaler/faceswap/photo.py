@@ -11,6 +11,7 @@ import numpy.typing as npt
 from diffscaler.errors import NoFaceFound
 from diffscaler.faceswap.align import align_face
 from diffscaler.faceswap.detect import Detector
+from diffscaler.faceswap.libs import cv2
 
 Frame = npt.NDArray[np.uint8]
 MAX_SIDE_PX = 4096  # a face needs no more, and CenterFace sees 360 px anyway
@@ -60,8 +61,6 @@ def main_face(path: Path, detector: Detector) -> PhotoFace:
 
 def read_photo(path: Path) -> Frame:
     """The photo's pixels, upright, at most MAX_SIDE_PX a side: uint8 RGB (H, W, 3). Raises MediaError."""
-    import cv2
-
     from diffscaler.video.pictures import open_picture, picture_pixels
 
     with open_picture(path) as picture:

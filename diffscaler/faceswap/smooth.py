@@ -29,17 +29,17 @@ def smooth_track(values: npt.NDArray[np.floating], fps: float) -> Floats:
         return values.astype(np.float32)
     result, trust, spread = rows, np.ones((len(rows), 1)), noise
     for window in _windows(len(rows), fps):
-        longer = savgol_filter(rows, window, 2, axis=0, mode="interp")
+        longer = np.asarray(savgol_filter(rows, window, 2, axis=0, mode="interp"), np.float64)
         apart = np.sqrt(np.mean((longer - result) ** 2, axis=1, keepdims=True))
         agreement = np.exp(-0.5 * (apart / (AGREEMENT * spread)) ** 2)
         trust = trust * _local_mean(_local_low(agreement))  # never regained: a window may grow only while all agreed
         result = result + trust * (longer - result)
-        spread = noise * float(np.linalg.norm(savgol_coeffs(window, 2)))
+        spread = noise * float(np.linalg.norm(np.asarray(savgol_coeffs(window, 2), np.float64)))
     return result.reshape(values.shape).astype(np.float32)
 
 
 def noise_level(rows: npt.NDArray[np.floating]) -> float:
-    """Standard deviation of the noise in rows (K, D), robustly, from fifth differences: movement leaves little there."""
+    """Standard deviation of the noise in rows (K, D), robust, from fifth differences: movement leaves little."""
     if len(rows) < 8:
         return 0.0
     fifth = np.diff(rows, 5, axis=0)
@@ -63,4 +63,4 @@ def _local_low(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _local_mean(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     padded = np.pad(weights, ((2, 2), (0, 0)), mode="edge")
     kernel = (1, 2, 3, 2, 1)
-    return sum(part * padded[i : i + len(weights)] for i, part in enumerate(kernel)) / 9
+    return np.sum([part * padded[i : i + len(weights)] for i, part in enumerate(kernel)], axis=0) / 9

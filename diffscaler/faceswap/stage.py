@@ -72,7 +72,7 @@ class DetectFaces:
 
 
 class SwapFaceParams(Params):
-    """photos: SHA-256 of imported photos of one performer; tracks: whose faces are replaced, ids as `people` gives them.
+    """photos: SHA-256 of imported photos of one performer; tracks: whose faces are replaced, ids as in `Person`.
 
     strength: 1 replaces the face wholly
     """

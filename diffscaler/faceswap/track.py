@@ -85,7 +85,7 @@ def find_tracks(
         kept = [] if cut[index] else [t for t in active if index - t.frames[-1] <= longest_gap]
         closed += [t for t in active if not any(t is k for k in kept)]
         active = kept
-        left = set(int(row) for row in rows)
+        left = {int(row) for row in rows}
         for track, row in _matches(active, rows, index, box, score):
             track.frames.append(index)
             track.rows.append(row)
@@ -137,14 +137,13 @@ def _matches(
 
 
 def _apart(track: _Open, index: int, box: Floats, row: int) -> float:
-    """Distance of detection `row` from where the track should be in frame `index`, in face sizes; 0 is a perfect hit."""
+    """Distance of detection `row` from where the track should be in frame `index`, in face sizes."""
     last = box[track.rows[-1]]
     expected = last
     if len(track.rows) > 1:
         step = (last - box[track.rows[-2]]) / (track.frames[-1] - track.frames[-2])
         expected = last + step * min(index - track.frames[-1], 3)  # movements do not go on forever
-    apart = min(_box_distance(expected, box[row]), _box_distance(last, box[row]))
-    return apart
+    return min(_box_distance(expected, box[row]), _box_distance(last, box[row]))
 
 
 def _box_distance(one: Floats, other: Floats) -> float:

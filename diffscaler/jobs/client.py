@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from filelock import Timeout
 
+from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.worker import lock_of
@@ -18,28 +19,51 @@ from diffscaler.settings import ROOT, Settings
 
 POLL_S = 0.15
 CHECK_WORKER_S = 1.0
+QUICK_DEATH_S = 30.0
+GIVE_UP_AFTER = 3
 LOG_BYTES = 5 * 2**20
 
 
 class WorkerKeeper:
-    """Starts this machine's worker when there is none. Call `ensure` often; it is cheap."""
+    """Starts this machine's worker when there is none. Call `ensure` often; it is cheap.
+
+    A worker that ends with an error soon after its start is tried again ever more rarely, and `trouble` then says so.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.client_id = uuid.uuid4().hex
         self.started: subprocess.Popen[bytes] | None = None
-        self._checked = float("-inf")
+        self.quick_deaths = 0
+        self._started_at = self._look_again_at = float("-inf")
 
     def ensure(self) -> None:
         """Start a worker unless one runs. Looks at most once a second."""
         now = time.monotonic()
-        if now - self._checked < CHECK_WORKER_S:
+        if now < self._look_again_at:
             return
-        self._checked = now
-        if self.started is not None and self.started.poll() is None:
-            return
+        self._look_again_at = now + CHECK_WORKER_S
+        if self.started is not None:
+            code = self.started.poll()
+            if code is None:
+                self.quick_deaths = 0 if now - self._started_at > QUICK_DEATH_S else self.quick_deaths
+                return
+            if code > 0 and now - self._started_at < QUICK_DEATH_S:
+                self.quick_deaths += 1
+            self.started = None
+            if self.quick_deaths >= 2:
+                self._look_again_at = now + min(60.0, 2.0**self.quick_deaths)
+                return
         if not worker_runs(self.settings):
-            self.started = spawn_worker(self.settings)
+            self.started, self._started_at = spawn_worker(self.settings), now
+
+    def trouble(self) -> DiffScalerError | None:
+        """Why no worker takes any job, when that is so."""
+        if self.quick_deaths < GIVE_UP_AFTER:
+            return None
+        return DiffScalerError(
+            "The worker that should do this cannot start.", "Run `python app.py doctor`; its log is jobs/worker.log."
+        )
 
 
 def worker_runs(settings: Settings) -> bool:
@@ -77,7 +101,10 @@ def spawn_worker(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def follow(queue: JobQueue, job_id: str, keeper: WorkerKeeper) -> Iterator[Job]:
-    """A job each time something about it changed, until it has ended. Restarts a worker that was lost."""
+    """A job each time something about it changed, until it has ended. Restarts a worker that was lost.
+
+    Raises DiffScalerError when no worker can be started.
+    """
     last: Job | None = None
     while True:
         job = queue.get(job_id)
@@ -87,4 +114,6 @@ def follow(queue: JobQueue, job_id: str, keeper: WorkerKeeper) -> Iterator[Job]:
         if job.ended:
             return
         keeper.ensure()
+        if trouble := keeper.trouble():
+            raise trouble
         time.sleep(POLL_S)

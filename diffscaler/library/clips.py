@@ -188,8 +188,22 @@ class ClipLibrary:
         return to_clip(row)
 
     def complete(self, key: str) -> bool:
-        row = self._one("SELECT complete FROM clip WHERE key = ?", key)
-        return bool(row and row["complete"])
+        """Whether a clip is whole. One whose files were deleted behind our back is not, and says so from now on."""
+        with self.db.reading() as db:
+            row = db.execute("SELECT complete FROM clip WHERE key = ?", (key,)).fetchone()
+            if not row or not row["complete"]:
+                return False
+            names = [row["filename"] for row in db.execute("SELECT filename FROM segment WHERE clip = ?", (key,))]
+        if names and all((self.root / name).exists() for name in names):
+            return True
+        with self.db.transaction() as db:
+            db.execute("UPDATE clip SET complete = 0 WHERE key = ?", (key,))
+        return False
+
+    def touch(self, key: str) -> None:
+        """Remember that a clip was used just now, so that trimming takes others first."""
+        with self.db.transaction() as db:
+            db.execute("UPDATE clip SET used = ? WHERE key = ?", (time.time(), key))
 
     def list(
         self, *, kept_only: bool = False, stages: tuple[str, ...] = (), limit: int = 200, search: str = ""

@@ -27,8 +27,14 @@ class Catalogue:
         self.settings = settings
 
     def specs(self, kind: ModelKind | None = None) -> list[ModelSpec]:
-        """Installed models, built-in ones first."""
-        found = {spec.name: spec for spec in [*self._described(), *self._dropped_in()]}
+        """Installed models, built-in ones first. A file of the same name as one before it gets a number."""
+        found: dict[str, ModelSpec] = {}
+        for spec in [*self._described(), *self._dropped_in()]:
+            number = 2
+            while spec.name in found:
+                spec = spec.model_copy(update={"name": f"{spec.name.removesuffix(f'-{number - 1}')}-{number}"})
+                number += 1
+            found[spec.name] = spec
         return [spec for spec in found.values() if kind in (None, spec.kind)]
 
     def spec(self, name: str, kind: ModelKind | None = None) -> ModelSpec:
@@ -79,7 +85,10 @@ class Catalogue:
 def text2video_folder(path: Path) -> ModelSpec:
     """A diffusers folder; a `model.toml` in it, as training writes, says more about it."""
     about = path / "model.toml"
-    row: dict[str, Any] = tomllib.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
+    try:
+        row: dict[str, Any] = tomllib.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
+    except (OSError, ValueError):
+        row = {"description": "Its model.toml cannot be read; the studio's usual settings are used."}
     name = path.name if path.name != "model" else path.parent.name
     weights = sum(file.stat().st_size for file in path.rglob("*.safetensors"))
     said = {key: row[key] for key in ("title", "licence", "native", "description") if key in row}

@@ -70,5 +70,5 @@ def test_a_missing_file_is_named(tmp_path):
     class Spec:
         name, path = "centerface", tmp_path / "gone.onnx"
 
-    with pytest.raises(ModelNotFound, match="gone.onnx"):
+    with pytest.raises(ModelNotFound, match=r"gone\.onnx"):
         load_detector(Spec(), "cpu")

@@ -182,3 +182,29 @@ def test_inputs_are_not_changed(around_stage, walk):
     found, before = around_stage.detect(walk), walk.copy()
     around_stage.swap(walk, found)
     assert np.array_equal(walk, before) and len(list(chunked(walk, 8))) == 2
+
+
+def test_a_hand_before_the_face_stays_before_it(around_stage, detector):
+    face = np.ascontiguousarray(somebody_else()[:300, 130:430])
+    frames = still(face, 15)
+    eyes = detector.detect(face).landmarks[0]
+    chin = (eyes[3:].mean(0) * 1.45 - eyes[2] * 0.45).astype(int)
+    for index in range(6, 9):
+        cv2.circle(frames[index], chin.tolist(), 17, (205, 120, 95), -1)
+    hand = cv2.circle(np.zeros(face.shape[:2], np.uint8), chin.tolist(), 9, 1, -1) > 0
+    swapped = frames_of(around_stage.swap(frames, around_stage.detect(frames)))
+    changed = np.abs(swapped.astype(int) - frames).mean(-1)
+    assert changed[7][hand].mean() < 0.35 * changed[2][hand].mean() + 2
+    nose = tuple(eyes[2].astype(int)[::-1])
+    assert np.abs(swapped[7][nose].astype(int) - swapped[2][nose]).max() < 12
+
+
+def test_results_change_only_with_the_version(around_stage, walk):
+    """Coarse, so that another machine's rounding passes: a new picture here needs a new `SwapFace.version`."""
+    swapped = frames_of(around_stage.swap(walk[:5], around_stage.detect(walk[:5])))[4]
+    cells = cv2.resize(swapped[60:150, 90:150], (4, 4), interpolation=cv2.INTER_AREA).astype(int)[..., 1]
+    assert SwapFace.version == 1
+    assert np.abs(cells - PINNED).max() <= 2, cells.tolist()
+
+
+PINNED = np.array([[70, 86, 89, 93], [80, 107, 109, 103], [102, 105, 103, 103], [99, 102, 112, 108]])

@@ -81,7 +81,9 @@ def test_a_short_gap_is_filled_and_a_long_one_ends_the_track():
 
 def test_two_people_passing_keep_their_tracks():
     left = FACE + np.float32([20, 100])
-    faces = [(i, left + (8 * i, 0)) for i in range(40)] + [(i, left + (320 - 8 * i, 70)) for i in range(40)]
+    faces = [(i, left + np.float32([8 * i, 0])) for i in range(40)] + [
+        (i, left + np.float32([320 - 8 * i, 70])) for i in range(40)
+    ]
     tracks = tracks_of(faces, 40)
     assert [(t.start, t.stop) for t in tracks] == [(0, 40), (0, 40)]
     for track in tracks:
@@ -102,7 +104,7 @@ def test_weak_faces_continue_tracks_but_begin_none():
 
 
 def test_the_largest_person_is_the_one_seen_most():
-    small, large = FACE * 0.4 + (20, 20), FACE + (200, 90)
+    small, large = FACE * 0.4 + 20, FACE + np.float32([200, 90])
     tracks = tracks_of([(i, small) for i in range(30)] + [(i, large) for i in range(5, 30)], 30)
     assert [t.start for t in chosen_tracks(tracks, "largest")] == [5]
     assert [t.id for t in chosen_tracks(tracks, (0,))] == [0]
@@ -129,7 +131,8 @@ def test_landmarks_of_a_moving_face_are_right_and_steady(detector, around_stage)
 
 
 def test_an_empty_clip_has_no_people():
-    empty = TensorChunk({"frame": np.zeros(0, np.int32), "box": np.zeros((0, 4), np.float32), "score": np.zeros(0, np.float32),
-                         "landmarks": np.zeros((0, 5, 2), np.float32), "look": np.zeros((0, 32, 32, 3), np.uint8),
-                         "cut": np.zeros(7, np.uint8), "sure": np.float32([0.5])}, 0, 7)  # fmt: skip
+    shapes = {"frame": (), "box": (4,), "score": (), "landmarks": (5, 2), "look": (32, 32, 3)}
+    tensors = {name: np.zeros((0, *shape), np.float32) for name, shape in shapes.items()}
+    tensors |= {"frame": np.zeros(0, np.int32), "cut": np.zeros(7, np.uint8), "sure": np.float32([0.5])}
+    empty = TensorChunk(tensors, 0, 7)
     assert gather([empty]).tracks(FPS) == []

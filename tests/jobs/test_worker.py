@@ -134,3 +134,24 @@ def test_a_failing_job_does_not_stop_the_queue_and_stop_keeps_what_was_made(tmp_
     assert clip.kept and clip.meta.num_frames == FRAMES and clip.meta.width == 192
     workers = studio.queue.workers()
     assert workers and "tiny" in workers[0]["resident"], "the model stays in memory between jobs"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_job_outlives_whoever_asked_for_it(tmp_path: Path, request_of: object) -> None:
+    import subprocess
+
+    studio = studio_at(tmp_path / "data")
+    request = request_of(studio)  # type: ignore[operator]
+    command = [sys.executable, "app.py", "upscale", request.clip, "--scale", "2", "--upscaler", "tiny"]
+    asker = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "out.mp4")],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, **studio.settings.environment(), "DIFFSCALER_NO_VENV": "1"},
+    )
+    wait_for(lambda: stored_segments(studio) >= 1, 90)
+    asker.kill()
+    asker.wait()
+    (job,) = studio.queue.list()
+    assert not job.ended
+    wait_for(lambda: studio.queue.get(job.id).ended, 90)  # nobody watches, nobody keeps the worker
+    assert studio.queue.get(job.id).state == "done"

@@ -169,3 +169,12 @@ def test_search_takes_the_users_words_literally(library: ClipLibrary) -> None:
         library.keep(node.key, title, {"type": "x"})
     assert [clip.title for clip in library.list(search="100%")] == ["100% rain"]
     assert [clip.title for clip in library.list(search="w_c")] == ["snow_cat"]
+
+
+def test_a_clip_whose_files_were_deleted_by_hand_is_made_again(library: ClipLibrary) -> None:
+    node = Node("clip", 1, {})
+    fill(library, node)
+    assert library.complete(node.key)
+    next((library.root / "clips").rglob("00000004-*.mkv")).unlink()
+    assert not library.complete(node.key)
+    assert library.open(node, META) == 4

@@ -1,0 +1,173 @@
+"""The command line end to end, with a real worker: what a person types, gets, and is told when it goes wrong."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffscaler.settings import Settings
+from diffscaler.video.probe import probe
+from tests.jobs.test_worker import save_clip
+from tests.text2video.tiny import save_tiny_animatediff
+from tests.upscale.tiny import save_compact
+from ui.commands import run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with tiny models, used by all tests of this file so that one worker serves them."""
+    root = tmp_path_factory.mktemp("home")
+    settings = Settings(data_dir=root / "data")
+    save_tiny_animatediff(settings.models_dir / "tiny")
+    save_compact(settings.models_dir / "upscalers" / "tinyup.pth")
+    save_clip(root / "clip.mp4")
+    from skimage import data
+
+    Image.fromarray(data.astronaut()).save(root / "face.png")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFSCALER_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("DIFFSCALER_WORKER_IDLE_S", "10")
+    monkeypatch.setenv("DIFFSCALER_THREADS", "1")
+
+
+TINY = ["--model", "tiny", "--width", "64", "--height", "64", "--frames", "4", "--steps", "2", "--guidance", "3"]
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_prompt_face_and_upscale_in_one_command_and_a_change_of_scale_reruns_only_that(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["generate", "a cat sleeping on a road", *TINY, "--seed", "1", "--face", str(home / "face.png")]
+    words += ["--upscaler", "tinyup", "--consent", "Eileen, 2026-11-20", "--json"]
+    assert run([*words, "--upscale", "4", "-o", str(home / "x4.mp4")]) == 0
+    first = events(capsys.readouterr().out)
+    info = probe(home / "x4.mp4")
+    assert (info.width, info.height, info.num_frames, info.codec) == (256, 256, 4, "h264")
+    assert info.manifest is not None
+    assert info.manifest["prompt"] == "a cat sleeping on a road" and info.manifest["seed"] == "1"
+    assert info.manifest["consent"] == "Eileen, 2026-11-20"
+    assert any("preview engine" in note for note in info.manifest["notes"])
+    assert first[-1]["state"] == "written" and any(row.get("progress", {}).get("stage") == "denoise" for row in first)
+
+    assert run([*words, "--upscale", "2", "-o", str(home / "x2.mp4")]) == 0
+    second = events(capsys.readouterr().out)
+    assert probe(home / "x2.mp4").width == 128
+    stages = {row["progress"]["stage"] for row in second if "progress" in row}
+    assert stages <= {"upscale", "encode"}, "the earlier stages come from the library"
+
+
+def test_the_same_seed_gives_the_same_bytes_and_no_seed_another_clip(home: Path) -> None:
+    for name, seed in (("a", ["--seed", "5"]), ("b", ["--seed", "5"]), ("c", []), ("d", [])):
+        assert run(["generate", "a dog", *TINY, *seed, "-o", str(home / f"{name}.mp4")]) == 0
+    data = {name: (home / f"{name}.mp4").read_bytes() for name in "abcd"}
+    assert data["a"] == data["b"] and len(set(data.values())) == 3
+
+
+def test_a_picture_in_is_a_picture_out(home: Path) -> None:
+    Image.fromarray(np.random.RandomState(0).randint(0, 256, (9, 13, 3), np.uint8)).save(home / "still.png")
+    command = ["upscale", str(home / "still.png"), "--scale", "4", "--upscaler", "tinyup"]
+    assert run([*command, "-o", str(home / "still4.png")]) == 0
+    with Image.open(home / "still4.png") as picture:
+        assert picture.size == (52, 36)
+
+
+def test_swap_on_a_clip_without_faces_says_so_and_keeps_sound_and_length(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["swap", str(home / "clip.mp4"), "--face", str(home / "face.png"), "-o", str(home / "s.mp4")]) == 0
+    before, after = probe(home / "clip.mp4"), probe(home / "s.mp4")
+    assert after.num_frames == before.num_frames and len(after.audio) == 1
+    assert abs(after.duration_s - before.duration_s) < 0.001
+    assert "No face was found in frames 0-159" in capsys.readouterr().out
+
+
+def test_a_clip_made_here_keeps_its_story_through_the_next_stage(home: Path) -> None:
+    assert run(["generate", "a red boat", *TINY, "--seed", "9", "-o", str(home / "boat.mp4")]) == 0
+    command = ["upscale", str(home / "boat.mp4"), "--scale", "2", "--upscaler", "tinyup"]
+    assert run([*command, "-o", str(home / "boat2.mp4")]) == 0
+    manifest = probe(home / "boat2.mp4").manifest
+    assert manifest is not None
+    (source,) = manifest["sources"].values()
+    assert source["manifest"]["prompt"] == "a red boat"
+
+
+def test_library_lists_shows_and_removes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", "a lonely tree", *TINY, "--seed", "3", "-o", str(home / "t.mp4")]) == 0
+    capsys.readouterr()
+    assert run(["library", "list", "--json"]) == 0
+    rows = events(capsys.readouterr().out)
+    (row,) = [row for row in rows if row["title"] == "a lonely tree"]
+    assert row["request"]["seed"] == 3
+    assert run(["library", "show", row["key"][:10]]) == 0
+    assert json.loads(capsys.readouterr().out)["plan"][-1]["stage"] == "encode"
+    assert run(["library", "rm", row["key"]]) == 0
+    assert run(["library", "show", row["key"]]) == 1
+
+
+def bad_png(path: Path, width: int, height: int) -> None:
+    """A picture whose header promises width x height pixels."""
+
+    def block(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + block(b"IHDR", header) + block(b"IDAT", zlib.compress(b"")) + block(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["generate", "", "-o", "x.mp4"], "The prompt is empty."),
+        (["generate", "   ", "-o", "x.mp4"], "The prompt is empty."),
+        (["generate", "dog " * 1250, "-o", "x.mp4"], "The prompt is too long."),
+        (["generate", "a dog", "--model", "nope", "-o", "x.mp4"], "no model called 'nope'"),
+        (["generate", "a dog", "--model", "tiny", "--width", "63", "-o", "x.mp4"], "width = 63"),
+        (["generate", "a dog", "--model", "tiny", "--face", "nobody.jpg", "-o", "x.mp4"], "nobody.jpg"),
+        (["generate", "a dog", "--model", "tiny", "--face", "clip.mp4", "-o", "x.mp4"], "not a photo"),
+        (["generate", "a dog", "--preset", "nope", "-o", "x.mp4"], "no preset 'nope'"),
+        (["generate", "a dog", "--model", "tiny", "-o", "no/such/folder/x.mp4"], "no folder"),
+        (["upscale", "missing.mp4", "-o", "x.mp4"], "missing.mp4"),
+        (["upscale", "text.mp4", "-o", "x.mp4"], "text.mp4"),
+        (["upscale", "empty.mp4", "-o", "x.mp4"], "empty.mp4"),
+        (["upscale", "huge.png", "-o", "x.png"], "huge.png"),
+        (["upscale", "deadbeef", "-o", "x.png"], "no clip deadbeef"),
+        (["upscale", "wide.png", "--scale", "4", "--upscaler", "tinyup", "-o", "x.png"], "limit"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_a_hint_and_writes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(home)
+    (home / "text.mp4").write_text("INT. KITCHEN - DAY\n" * 40)
+    (home / "empty.mp4").write_bytes(b"")
+    bad_png(home / "huge.png", 20_000, 20_000)
+    Image.new("RGB", (5000, 2)).save(home / "wide.png")
+    before = sorted(path.name for path in home.iterdir())
+    assert run(command) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert sentence in lines[0] and len(lines) == 2, lines
+    assert "Traceback" not in "".join(lines)
+    assert sorted(path.name for path in home.iterdir()) == before
+
+
+def test_usage_errors_exit_with_two() -> None:
+    for command in (["generate"], ["upscale", "x.mp4", "--scale", "3", "-o", "y.mp4"], ["nonsense"]):
+        with pytest.raises(SystemExit) as error:
+            run(command)
+        assert error.value.code == 2

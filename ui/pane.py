@@ -1,0 +1,24 @@
+"""A pane: HTML made in Python, whose buttons come back to Python as one click event with their data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+# What events of the page have in common: no spinner over the picture, no entry in the API.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+ON_CLICK = """
+element.addEventListener('click', event => {
+  const at = event.target.closest('[data-do]');
+  if (!at || at.disabled) return;
+  if (at.dataset.do === 'delete' && !confirm('Delete this clip and its file?')) return;
+  trigger('click', {...at.dataset});
+});
+"""
+
+
+def pane(html: str = "", *, elem_id: str | None = None, elem_classes: list[str] | None = None) -> gr.HTML:
+    """A place for HTML. Gradio changes only what differs, so a clip that plays is not disturbed by a new caption."""
+    return gr.HTML(html, elem_id=elem_id, elem_classes=elem_classes, js_on_load=ON_CLICK, apply_default_css=False)
