@@ -216,6 +216,7 @@ class _Run:
             note=lambda text: self.library.note(node.key, text),
             scratch=scratch,
             media_path=self.library.file_path,
+            media_name=self.library.file_name,
             recipe=self.recipe(node),
         )
 

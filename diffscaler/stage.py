@@ -44,7 +44,7 @@ class StageContext:
     preview: shows frames of unfinished work, uint8 RGB (N, H, W, 3)
     note: records a fact that the page and the file must tell ("preview engine", "no face in frames 3-9")
     scratch: a folder for temporary files, removed after the stage
-    media_path: SHA-256 of an imported file -> its path
+    media_path: SHA-256 of an imported file -> its path; media_name: -> what its owner called it
     recipe: how the clip being made was made, for the manifest in delivered files
     """
 
@@ -55,6 +55,7 @@ class StageContext:
     note: Callable[[str], None]
     scratch: Path
     media_path: Callable[[str], Path]
+    media_name: Callable[[str], str]
     recipe: dict[str, Any]
 
 

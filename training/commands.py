@@ -11,6 +11,7 @@ from pathlib import Path
 from training.clips import ClipSet
 from training.config import TrainingConfig, load_config
 from training.events import EventLog, RunError, StopSignal
+from training.lock import only_run_in
 
 
 def train(path: Path) -> int:
@@ -39,13 +40,14 @@ def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
     import torch
 
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    if config.recipe == "upscaler":
-        from training.upscaler.recipe import train_upscaler
+    with only_run_in(Path(config.output_dir), stop):
+        if config.recipe == "upscaler":
+            from training.upscaler.recipe import train_upscaler
 
-        return train_upscaler(config, stop)
-    from training.mini.recipe import train_mini
+            return train_upscaler(config, stop)
+        from training.mini.recipe import train_mini
 
-    return train_mini(config, _clips(config), stop)
+        return train_mini(config, _clips(config), stop)
 
 
 def _clips(config: TrainingConfig) -> ClipSet:

@@ -84,7 +84,7 @@ class Acts:
                 pane, status = self.queue.look()
                 updates |= {self.queue.pane: pane, self.queue.status: status}
         except Exception as error:
-            gr.Warning(explained(error), title="")
+            gr.Warning(explained(error), title="Not done")
             return {self.tabs: gr.skip()}
         return updates or {self.tabs: gr.skip()}
 
@@ -98,7 +98,7 @@ class Acts:
 
     def do_compare(self, key: str, states: dict[str, Any]) -> Updates:
         clip = self.studio.library.clip(key)
-        tab = self.work[type(request_from(clip.request or {}))]
+        tab = self.tab_of(clip.request or {})
         return {self.tabs: gr.Tabs(selected=tab.watch.name)} | tab.watch.showing(key)
 
     def do_reuse(self, key: str, states: dict[str, Any]) -> Updates:
@@ -150,4 +150,9 @@ class Acts:
         """The monitor that shows jobs of this kind."""
         if job.kind == "train":
             return self.training.watch
-        return self.work[type(request_from(job.request or {"type": Text2VideoRequest.__name__}))].watch
+        return self.tab_of(job.request or {}).watch
+
+    def tab_of(self, request: dict[str, Any]) -> WorkTab:
+        """The tab that makes requests of this kind."""
+        named = {kind.__name__: tab for kind, tab in self.work.items()}
+        return named.get(str(request.get("type")), self.work[Text2VideoRequest])

@@ -47,9 +47,11 @@ def control(model: type[Request], name: str, **overrides: Any) -> gr.components.
         return gr.Radio(choices, **common) if len(choices) < 5 else gr.Dropdown(choices, **common)
     if kind is bool:
         return gr.Checkbox(**common)
-    if kind in (int, float) and (optional or not slides(limits)):
-        precision = 0 if kind is int else None
-        return gr.Number(precision=precision, placeholder="automatic" if optional else None, **limits, **common)
+    if kind in (int, float) and optional:
+        # gr.Number turns "empty" into 0. The request reads the text, and words what is wrong with it.
+        return gr.Textbox(placeholder="automatic", max_lines=1, **common)
+    if kind in (int, float) and not slides(limits):
+        return gr.Number(precision=0 if kind is int else None, **common)
     if kind in (int, float):
         step = limits.get("step", 1 if kind is int else 0.05)
         return gr.Slider(limits["minimum"], limits["maximum"], step=step, **common)
@@ -115,4 +117,4 @@ def slides(limits: dict[str, Any]) -> bool:
 
 def filled(values: dict[str, Any]) -> dict[str, Any]:
     """Values without those left empty: the request's own defaults stand for them."""
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None and value != ""}

@@ -80,7 +80,7 @@ class LibraryTab:
             try:
                 added = self.studio.add_file(Path(file)).key
             except Exception as error:
-                gr.Warning(explained(error), title="")
+                gr.Warning(explained(error), title="Not added")
         return {self.sheet: self.render(search, kind, added), self.detail: self.story(added), self.opened: added}
 
     def listing(self, search: str, kind: str) -> Updates:

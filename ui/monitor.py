@@ -74,16 +74,15 @@ def of_pair(studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str
     return (
         f'<div class="screen"><div class="{kind} synced" style="{shape}">'
         f"{side(studio, before, 'before')}{side(studio, after, 'after')}"
-        f"{handle}</div></div>"
+        f'{handle}<button type="button" class="play" aria-label="Play or pause both">pause</button></div></div>'
         f'<div class="under"><h2>{escape(after.title)}</h2>{pieces.facts(studio, after)}{extra}'
         f"{pieces.verbs(studio, after, compared=True)}</div>"
     )
 
 
 def side(studio: Studio, clip: Clip, which: str) -> str:
-    return (
-        f'<figure class="{which}">{pieces.player(studio, clip, label=which)}<figcaption>{which}</figcaption></figure>'
-    )
+    shown = pieces.player(studio, clip, label=which, controls=False)
+    return f'<figure class="{which}">{shown}<figcaption>{which}</figcaption></figure>'
 
 
 def screen(inside: str, line: str = "") -> str:

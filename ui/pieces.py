@@ -30,7 +30,7 @@ def message(sentence: str, hint: str = "", kind: str = "error") -> str:
     return f'<div class="say {kind}" role="alert"><b>{escape(sentence)}</b> {escape(hint)}</div>'
 
 
-def player(studio: Studio, clip: Clip, *, label: str = "") -> str:
+def player(studio: Studio, clip: Clip, *, label: str = "", controls: bool = True) -> str:
     """The clip itself, looping, or its picture; for a file that no browser plays, its poster."""
     url, poster = media_url(studio, clip), poster_url(studio, clip)
     suffix = url.rsplit(".", 1)[-1].lower() if url else ""
@@ -41,7 +41,7 @@ def player(studio: Studio, clip: Clip, *, label: str = "") -> str:
         back = f' poster="{poster}"' if poster else ""
         return (
             f'<video class="media" style="{shape}" src="{url}"{back} aria-label="{name}" tabindex="0"'
-            f' loop autoplay muted playsinline controls preload="auto"></video>'
+            f' loop autoplay muted playsinline{" controls" if controls else ""} preload="auto"></video>'
         )
     picture = url if suffix in PICTURE_SUFFIXES else poster
     if picture is None:

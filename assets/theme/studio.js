@@ -48,11 +48,21 @@
     if (slider) slider.value = at;
   });
 
+  document.addEventListener('click', event => {
+    const play = event.target.closest && event.target.closest('.synced .play');
+    if (!play) return;
+    const all = [...play.parentElement.querySelectorAll('video')];
+    const pause = all.length && !all[0].paused;
+    all.forEach(v => pause ? v.pause() : v.play());
+  });
+
   // before and after keep step: the first leads
   setInterval(() => {
     for (const group of document.querySelectorAll('.synced')) {
       const [lead, ...others] = group.querySelectorAll('video');
       if (!lead || !seen(group)) continue;
+      const play = group.querySelector('.play');
+      if (play) play.textContent = lead.paused ? 'play' : 'pause';
       for (const other of others) {
         if (Math.abs(other.currentTime - lead.currentTime) > 0.08 && !other.seeking) other.currentTime = lead.currentTime;
         if (other.paused !== lead.paused) lead.paused ? other.pause() : other.play().catch(() => {});

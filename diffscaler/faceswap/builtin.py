@@ -135,7 +135,7 @@ def _match(drawn: Floats, part: Floats, mask: Floats, pose: Pose, tone: SkinTone
     toned = apart + tone.mean
     weights = mask * mask + 1e-4
     lighting = local_mean(part, weights, LIGHT_MM * pose.scale) - local_mean(toned, weights, LIGHT_MM * pose.scale)
-    return toned + LIGHT_SHARE * lighting
+    return (toned + LIGHT_SHARE * lighting).astype(np.float32)
 
 
 def _soften(drawn: Floats, part: Floats, mask: Floats) -> Floats:

@@ -48,12 +48,15 @@ def faces_in_picture(path: Path, detector: Detector) -> list[PhotoFace]:
     ]
 
 
-def main_face(path: Path, detector: Detector) -> PhotoFace:
-    """The largest face in a photo. Raises NoFaceFound when there is none, MediaError when the file is no picture."""
+def main_face(path: Path, detector: Detector, name: str = "") -> PhotoFace:
+    """The largest face in a photo. name: what its owner calls it.
+
+    Raises NoFaceFound when there is none, MediaError when the file is no picture.
+    """
     faces = faces_in_picture(path, detector)
     if not faces:
         raise NoFaceFound(
-            f"No face was found in the photo {path.name}.",
+            f"No face was found in the photo {name or path.name}.",
             "Use a sharp photo in which the whole face is lit and looks at the camera.",
         )
     return faces[0]

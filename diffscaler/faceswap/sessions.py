@@ -10,22 +10,16 @@ from diffscaler.errors import ModelNotFound
 CPU_THREADS = 2
 
 
-def providers_for(device: Any) -> list[str]:
-    """onnxruntime's execution providers for a device name ("cpu", "cuda", "cuda:0"), in order of preference."""
-    import onnxruntime
-
-    wanted = ["CUDAExecutionProvider"] if str(device).startswith("cuda") else []
-    usable = set(onnxruntime.get_available_providers())
-    return [name for name in wanted if name in usable] + ["CPUExecutionProvider"]
-
-
 def open_session(model: Path | bytes, device: Any = "cpu", threads: int = CPU_THREADS) -> Any:
     """An onnxruntime InferenceSession.
 
-    model: a file, or a serialised ONNX graph; threads: intra-op threads on the CPU
+    model: a file, or a serialised ONNX graph; device: a models.device.Device or its name, "cpu" or "cuda"
+    threads: intra-op threads on the CPU
     Raises ModelNotFound when the file is missing or is not an ONNX model.
     """
     import onnxruntime
+
+    from diffscaler.models.device import onnx_providers
 
     if isinstance(model, Path) and not model.is_file():
         raise ModelNotFound(f"The model file {model} is missing.", "Put it there again, or pick another engine.")
@@ -35,7 +29,7 @@ def open_session(model: Path | bytes, device: Any = "cpu", threads: int = CPU_TH
     options.log_severity_level = 3  # the face models of the field warn about unused initialisers by design
     source = str(model) if isinstance(model, Path) else model
     try:
-        return onnxruntime.InferenceSession(source, options, providers=providers_for(device))
+        return onnxruntime.InferenceSession(source, options, providers=onnx_providers(device))
     except Exception as error:  # onnxruntime has a dozen unrelated exception types for a bad file
         name = model.name if isinstance(model, Path) else "model"
         raise ModelNotFound(f"{name} cannot be read as an ONNX model.", "Download the file again.") from error

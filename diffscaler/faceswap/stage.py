@@ -168,9 +168,9 @@ class SwapFace:
 
         photos: list[PhotoFace] = []
         for sha in self.params.photos:
-            path = ctx.media_path(sha)
-            face = main_face(path, detector)
+            name = ctx.media_name(sha)
+            face = main_face(ctx.media_path(sha), detector, name)
             if face.others:
-                ctx.note(f"The photo {path.name} shows {face.others + 1} faces; the largest was used.")
+                ctx.note(f"The photo {name} shows {face.others + 1} faces; the largest was used.")
             photos.append(face)
         return photos

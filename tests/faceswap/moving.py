@@ -107,7 +107,15 @@ class Surroundings:
             yield model() if callable(model) else model
 
         return StageContext(
-            start, acquire, lambda *_: None, lambda _: None, self.notes.append, Path("."), lambda _: self.photo, {}
+            start,
+            acquire,
+            lambda *_: None,
+            lambda _: None,
+            self.notes.append,
+            Path("."),
+            lambda _: self.photo,
+            lambda sha: "face.png",
+            {},
         )
 
     def detect(self, frames, size=8, start=0):

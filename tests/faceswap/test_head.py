@@ -88,6 +88,9 @@ def test_notes_name_ranges():
     covered[7] = False
     assert missing_note(covered, 25) == "No face was found in frame 7 (0:00.3); it is unchanged."
     covered[20:47] = False
-    assert missing_note(covered, 25) == "No face was found in frames 7 (0:00.3), 20-46 (0:00.8-0:01.9); they are unchanged."
+    assert (
+        missing_note(covered, 25)
+        == "No face was found in frames 7 (0:00.3), 20-46 (0:00.8-0:01.9); they are unchanged."
+    )
     covered[50::2] = False
     assert missing_note(covered, 25).count("(") == 5 and "more frames" in missing_note(covered, 25)

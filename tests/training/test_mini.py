@@ -96,6 +96,18 @@ def test_fine_tuning_leaves_the_vae_alone_and_moves_the_rest(config):
     assert any(not torch.equal(before[k], after[k]) for k in before if "motion_modules" in k)
 
 
+def test_the_studio_can_list_and_load_what_a_run_made(config):
+    from diffscaler.models.catalogue import text2video_folder
+    from diffscaler.models.device import pick_device
+    from diffscaler.text2video.load import load_pipeline
+
+    spec = text2video_folder(run(config("squares"), NEVER))
+    assert (spec.name, spec.title) == ("squares", "squares") and "Apache-2.0" in spec.licence
+    assert {"width": 32, "height": 32, "num_frames": 8, "fps": 8, "max_frames": 32}.items() <= spec.native.items()
+    family = load_pipeline(spec, pick_device("cpu"))
+    assert family.unknown_words("a square moves over a giraffe") == ["giraffe"]
+
+
 def test_new_temporal_layers_change_nothing():
     from training.mini.unet import add_motion, build_unet
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from training.clips import ClipSet
 from training.config import TrainingConfig
 from training.events import RunError, StopSignal
 from training.loop import Loop, Schedule, Stage
+from training.mini.about import write_about
 from training.mini.bundle import Bundle, channels_last
 from training.mini.denoise_stage import DenoiseStage
 from training.mini.text import build_text_encoder, build_tokenizer
@@ -54,12 +56,17 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
         recipe="mini", clips=len(clips), seed=config.seed,
     )
     model = output_dir / "model"
+
+    def about(folder: Path) -> None:
+        write_about(folder, config, clips.captions)
+
     if not finished:
-        _export_checkpoint(loop.checkpoint, model)
+        _export_checkpoint(loop.checkpoint, model, about)
         loop.events.write("stopped", model=str(model))
         return None
     with replacing(model) as part:
         bundle.export(part)
+        about(part)
     loop.events.write("done", model=str(model))
     return model
 
@@ -101,12 +108,13 @@ def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path) -> np.ndarray:
     return np.load(path)
 
 
-def _export_checkpoint(checkpoint: Path, model: Path) -> None:
+def _export_checkpoint(checkpoint: Path, model: Path, about: Callable[[Path], None]) -> None:
     """Make a usable model of a stopped run's checkpoint, with the averaged weights where there are some."""
     folder = newest(checkpoint)
     assert folder is not None
     with replacing(model) as part:
         load_averaged(folder).export(part)
+        about(part)
 
 
 def load_averaged(folder: Path) -> Bundle:

@@ -28,7 +28,7 @@ NUM_CAPTIONS = 4000
 
 def words_of(text: str) -> list[str]:
     """Lower-case words of a text, as the vocabulary lists them."""
-    return re.findall(r"[a-z]+", text.lower())
+    return re.findall(r"[^\W\d_]+", text.lower())
 
 
 def _named() -> dict[str, str]:

@@ -1,0 +1,203 @@
+"""The page, as a person uses it: words to a clip, a face on it, larger, and a reload in the middle of a job."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LONG_MS = 120_000
+OWN_HOSTS = ("127.0.0.1", "localhost")
+
+
+class Page:
+    """The studio in one browser tab, with everything it asked the network for."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page, self.address = page, address
+        self.requested: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self) -> Page:
+        self.page.goto(self.address, wait_until="domcontentloaded")
+        self.page.wait_for_selector("#text2video-go, #text2video-stop", timeout=30_000)
+        self.page.wait_for_function("document.querySelector('#queue .queue') !== null")
+        return self
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    def more(self, field: str, value: str) -> None:
+        """Set a field of Text to video that waits under "More"."""
+        control = self.page.locator(f"#Text2VideoRequest-{field} :is(input, textarea)").first
+        if not control.is_visible():
+            self.page.locator(".tabitem:has(#text2video-monitor) .more .label-wrap").click()
+        control.fill(value)
+
+    def wait_for_clip(self, tab: str, count: int = 1) -> dict[str, Any]:
+        """The last playing clip of a tab's monitor. Fails with the studio's own words when the job failed."""
+        self.page.wait_for_function(
+            f"document.querySelectorAll('#{tab}-monitor video').length >= {count}"
+            f" || document.querySelector('#{tab}-monitor .ended') || document.querySelector('#{tab}-said .say')",
+            timeout=LONG_MS,
+        )
+        said = self.page.locator(f"#{tab}-monitor .ended, #{tab}-said .say")
+        assert said.count() == 0, said.first.inner_text()
+        last = f"[...document.querySelectorAll('#{tab}-monitor video')].at(-1)"
+        self.page.wait_for_function(f"{last}.readyState >= 2 && {last}.currentTime > 0.2", timeout=30_000)
+        return self.page.evaluate(
+            f"(() => {{ const v = {last}; return {{width: v.videoWidth, height: v.videoHeight, seconds: v.duration,"
+            " paused: v.paused, loop: v.loop}; })()"
+        )
+
+
+@pytest.fixture(scope="module")
+def studio(browser: Any, address: str) -> Page:
+    return Page(browser.new_context(viewport={"width": 1440, "height": 900}).new_page(), address).open()
+
+
+def test_words_become_a_clip_that_plays(studio: Page) -> None:
+    studio.page.locator("#prompt textarea").fill("a cat sleeping on a road")
+    studio.more("num_inference_steps", "6")
+    studio.page.wait_for_function("document.querySelector('#text2video-go').innerText.includes('about')")
+    assert "cat" in studio.page.locator("#words").inner_text()
+    studio.page.locator("#text2video-go").click()
+    clip = studio.wait_for_clip("text2video")
+    assert clip["width"] >= 64 and clip["seconds"] > 0.5 and clip["loop"] and not clip["paused"]
+    assert "mini" in studio.page.locator("#text2video-monitor .facts").inner_text()
+
+
+def test_a_reload_in_the_middle_finds_the_job_and_then_its_clip(studio: Page) -> None:
+    studio.page.locator("#prompt textarea").fill("a dog running on a beach at sunset")
+    studio.more("num_inference_steps", "40")
+    studio.page.locator("#text2video-go").click()
+    studio.page.wait_for_selector("#text2video-stop")
+    studio.page.wait_for_function(
+        "/step|Reading|Starting/.test(document.querySelector('#text2video-monitor').innerText)"
+    )
+    studio.open()
+    studio.page.wait_for_selector("#text2video-stop", timeout=15_000)
+    assert studio.page.locator("#prompt textarea").input_value() == "a dog running on a beach at sunset"
+    studio.wait_for_clip("text2video")
+    studio.open()
+    studio.wait_for_clip("text2video")
+
+
+def test_a_face_without_permission_is_refused_and_with_it_is_swapped(studio: Page, tmp_path: Path) -> None:
+    photo, clip = astronaut(tmp_path), clip_with_a_face(tmp_path)
+    studio.tab("Face swap")
+    studio.page.set_input_files("#faceswap-clip-drop input[type=file]", clip)
+    studio.page.wait_for_selector("#faceswap-clip-shelf .card[aria-pressed=true]", timeout=20_000)
+    studio.page.set_input_files("#faceswap-face-drop input[type=file]", photo)
+    studio.page.wait_for_selector("#faceswap-face-shelf .card[aria-pressed=true]", timeout=20_000)
+    studio.page.locator("#faceswap-go").click()
+    studio.page.wait_for_selector("#faceswap-said .say")
+    assert "permission" in studio.page.locator("#faceswap-said .say").inner_text()
+    studio.page.locator("#faceswap-agreed input").check()
+    studio.page.locator("#faceswap-consent input, #faceswap-consent textarea").first.fill("Eileen Collins, NASA, 1993")
+    studio.page.locator("#faceswap-go").click()
+    studio.page.wait_for_selector("#faceswap-said .say", state="detached", timeout=15_000)
+    swapped = studio.wait_for_clip("faceswap", count=2)
+    assert (swapped["width"], swapped["height"]) == (192, 192)
+    assert "preview engine" in studio.page.locator("#faceswap-monitor .facts").inner_text()
+
+
+def test_a_swapped_clip_is_upscaled_from_the_verbs_under_it(studio: Page) -> None:
+    studio.page.locator("#faceswap-monitor .verbs button", has_text="Upscale").click()
+    studio.page.wait_for_selector("#upscale-clip-shelf .card[aria-pressed=true]", timeout=20_000)
+    studio.page.locator("#UpscaleRequest-scale label", has_text="2").click()
+    studio.page.locator("#upscale-go").click()
+    larger = studio.wait_for_clip("upscale", count=2)
+    assert (larger["width"], larger["height"]) == (384, 384)
+
+
+def test_the_library_tells_how_a_clip_was_made(studio: Page) -> None:
+    studio.tab("Library")
+    studio.page.locator("#sheet .card").first.click()
+    studio.page.wait_for_selector("#detail .chain")
+    story = studio.page.locator("#detail .chain").inner_text()
+    assert "Faces swapped" in story and "Upscaled" in story
+
+
+def test_a_wrong_file_is_named_for_what_it_is(studio: Page, tmp_path: Path) -> None:
+    wrong = tmp_path / "notes.mp4"
+    wrong.write_text("Scene one. A dog runs.\n" * 40)
+    studio.tab("Upscale")
+    studio.page.set_input_files("#upscale-clip-drop input[type=file]", wrong)
+    studio.page.wait_for_selector(".tabitem:has(#upscale-monitor) .said .say")
+    assert "notes.mp4 is not a video" in studio.page.locator(".tabitem:has(#upscale-monitor) .said .say").inner_text()
+
+
+def test_a_phone_sees_the_monitor_first_and_never_scrolls_sideways(browser: Any, address: str) -> None:
+    phone = Page(browser.new_context(viewport={"width": 390, "height": 844}).new_page(), address).open()
+    for name in ("Text to video", "Face swap", "Upscale", "Training", "Library"):
+        phone.tab(name)
+        time.sleep(0.5)
+        assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    phone.tab("Text to video")
+    tops = phone.page.evaluate(
+        "['#text2video-monitor', '#prompt', '#text2video-go'].map(q => document.querySelector(q).getBoundingClientRect().top)"
+    )
+    assert tops == sorted(tops)
+
+
+def test_programs_get_a_file_from_the_api(address: str) -> None:
+    from gradio_client import Client
+
+    client = Client(address, verbose=False)
+    names = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(names) == {"/generate", "/swap", "/upscale", "/status"}
+    made = client.predict("a cat sleeping on a road", "mini", 7, 4, 8, 1, None, "", api_name="/generate")
+    assert Path(made).stat().st_size > 1000
+    assert client.predict(api_name="/status")["jobs"][0]["state"] == "done"
+
+
+def test_the_page_asks_nobody_else_for_anything_and_the_server_never_loads_torch(studio: Page) -> None:
+    elsewhere = [
+        url for url in studio.requested if url.split("/")[2].split(":")[0] not in OWN_HOSTS and url.startswith("http")
+    ]
+    assert elsewhere == [] and studio.errors == []
+    code = "import sys, ui.page, ui.server; sys.exit(bool({'torch', 'onnxruntime', 'cv2'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+
+
+def astronaut(folder: Path) -> Path:
+    """A photo with one clear face."""
+    from PIL import Image
+    from skimage import data
+
+    path = folder / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+def clip_with_a_face(folder: Path) -> Path:
+    """A short clip of that face, drifting: it must be found in every frame."""
+    from fractions import Fraction
+
+    from skimage import data
+    from skimage.transform import resize
+
+    from diffscaler.media import ClipMeta, FrameChunk
+    from diffscaler.video.encodings import Encoding
+    from diffscaler.video.writer import write_clip
+
+    picture = data.astronaut()
+    views = [resize(picture[:320, 80 + 3 * i : 400 + 3 * i], (192, 192), preserve_range=True) for i in range(8)]
+    frames = np.stack(views).astype(np.uint8)
+    meta = ClipMeta(kind="frames", width=192, height=192, num_frames=8, fps=Fraction(8), duration_s=1)
+    path = folder / "performance.mp4"
+    chunk = FrameChunk(frames, 0, np.arange(8) / 8)
+    write_clip(
+        path, meta, [chunk], Encoding(name="h264", quality=14), sound=None, manifest={}, on_frames=lambda done: None
+    )
+    return path

@@ -1,0 +1,58 @@
+"""The files beside the weights that tell the studio what a model is: model.toml and vocabulary.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from diffscaler.text2video.vocabulary import FILE_NAME
+from training.config import TrainingConfig
+from training.folder import FPS
+from training.mini.samples import GUIDANCE, NUM_STEPS
+from training.mini.unet import MAX_FRAMES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BASE_LICENCE = "Apache-2.0"
+
+
+def write_about(model: Path, config: TrainingConfig, captions: list[list[str]]) -> None:
+    """Write both files into the model folder; what the run started from hands down its words and its licence."""
+    before = _about(Path(config.init)) if config.init else {}
+    licence = before.get("licence", BASE_LICENCE)
+    if config.data == "folder" and "your clips" not in licence:
+        licence += "; what it learnt from your clips is subject to their terms"
+    native = {"width": config.size, "height": config.size, "num_frames": config.num_frames, "fps": FPS,
+              "num_inference_steps": NUM_STEPS, "guidance_scale": GUIDANCE, "max_frames": MAX_FRAMES}
+    rows = [f"title = {json.dumps(Path(config.output_dir).resolve().name, ensure_ascii=False)}",
+            f"licence = {json.dumps(licence, ensure_ascii=False)}",
+            "", "[native]", *(f"{key} = {value}" for key, value in native.items())]
+    (model / "model.toml").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    words = json.dumps(_words(config, captions), indent=1, ensure_ascii=False)
+    (model / FILE_NAME).write_text(words + "\n", encoding="utf-8")
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / "model.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _words(config: TrainingConfig, captions: list[list[str]]) -> dict[str, Any]:
+    """The words of the model this run started from, and those of its own captions."""
+    from training.scenes.vocabulary import vocabulary, words_of
+    from training.scenes.world import STOPWORDS
+
+    known: dict[str, Any] = {"words": {}, "stopwords": sorted(STOPWORDS)}
+    if config.init and (file := Path(config.init) / FILE_NAME).exists():
+        known = json.loads(file.read_text(encoding="utf-8"))
+    elif config.data == "scenes":
+        known = vocabulary()
+    for word in sorted({w for group in captions for text in group for w in words_of(text)}):
+        if word not in known["stopwords"]:
+            known["words"].setdefault(word, "other")
+    return known
