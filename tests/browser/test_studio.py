@@ -67,29 +67,29 @@ def studio(browser: Any, address: str) -> Page:
 
 def test_words_become_a_clip_that_plays(studio: Page) -> None:
     studio.page.locator("#prompt textarea").fill("a cat sleeping on a road")
-    studio.more("num_inference_steps", "6")
+    for field, value in (("num_inference_steps", "4"), ("num_frames", "8"), ("width", "64"), ("height", "64")):
+        studio.more(field, value)
     studio.page.wait_for_function("document.querySelector('#text2video-go').innerText.includes('about')")
     assert "cat" in studio.page.locator("#words").inner_text()
     studio.page.locator("#text2video-go").click()
     clip = studio.wait_for_clip("text2video")
-    assert clip["width"] >= 64 and clip["seconds"] > 0.5 and clip["loop"] and not clip["paused"]
+    assert clip == {"width": 64, "height": 64, "seconds": 1, "paused": False, "loop": True}
     assert "mini" in studio.page.locator("#text2video-monitor .facts").inner_text()
 
 
 def test_a_reload_in_the_middle_finds_the_job_and_then_its_clip(studio: Page) -> None:
-    studio.page.locator("#prompt textarea").fill("a dog running on a beach at sunset")
-    studio.more("num_inference_steps", "40")
+    prompt = "a dog running on a beach at sunset"
+    studio.page.locator("#prompt textarea").fill(prompt)
+    studio.more("num_inference_steps", "16")
+    studio.page.wait_for_function("document.querySelector('#words').innerText.includes('sunset')")  # the draft is kept
     studio.page.locator("#text2video-go").click()
     studio.page.wait_for_selector("#text2video-stop")
-    studio.page.wait_for_function(
-        "/step|Reading|Starting/.test(document.querySelector('#text2video-monitor').innerText)"
-    )
     studio.open()
-    studio.page.wait_for_selector("#text2video-stop", timeout=15_000)
-    assert studio.page.locator("#prompt textarea").input_value() == "a dog running on a beach at sunset"
+    assert studio.page.locator("#prompt textarea").input_value() == prompt
+    # On a fast machine the job may be over by now: what was asked for is found again either way.
+    studio.page.wait_for_selector("#text2video-stop, #text2video-monitor video", timeout=20_000)
     studio.wait_for_clip("text2video")
-    studio.open()
-    studio.wait_for_clip("text2video")
+    assert studio.page.locator("#text2video-monitor h2").inner_text() == prompt
 
 
 def test_a_face_without_permission_is_refused_and_with_it_is_swapped(studio: Page, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_programs_get_a_file_from_the_api(address: str) -> None:
     client = Client(address, verbose=False)
     names = client.view_api(return_format="dict")["named_endpoints"]
     assert set(names) == {"/generate", "/swap", "/upscale", "/status"}
-    made = client.predict("a cat sleeping on a road", "mini", 7, 4, 8, 1, None, "", api_name="/generate")
+    made = client.predict("a cat sleeping on a road", "mini", 7, 2, 2, 1, None, "", api_name="/generate")
     assert Path(made).stat().st_size > 1000
     assert client.predict(api_name="/status")["jobs"][0]["state"] == "done"
 

@@ -114,7 +114,7 @@ class Surroundings:
             self.notes.append,
             Path("."),
             lambda _: self.photo,
-            lambda sha: "face.png",
+            lambda _: self.photo.name,
             {},
         )
 
