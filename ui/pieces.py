@@ -78,8 +78,10 @@ def models_of(studio: Studio, clip: Clip) -> list[str]:
 def facts(studio: Studio, clip: Clip) -> str:
     """One line under a clip: what ran, seed, size."""
     request = clip.request or {}
-    parts = models_of(studio, clip) or ["imported"]
-    parts += notes_of(studio, clip)
+    notes = notes_of(studio, clip)
+    # A note that begins with a model's title says where it ran as well.
+    parts = [title for title in models_of(studio, clip) if not any(note.startswith(title) for note in notes)]
+    parts += notes if parts or notes else ["imported"]
     if request.get("seed") is not None:
         parts.append(f"seed {request['seed']}")
     parts.append(size_of(clip.meta))

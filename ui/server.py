@@ -71,6 +71,10 @@ def keep_ready(studio: Studio) -> threading.Thread:
     """Tell the worker that somebody may want it, as long as this server runs; start it at once, so that it is warm."""
 
     def beat() -> None:
+        # What the first poster and the first people strip need; imported now, while nobody waits for it.
+        import diffscaler.faceswap.detections
+        import diffscaler.video.reader  # noqa: F401
+
         while True:
             try:
                 studio.queue.client_seen(studio.keeper.client_id)

@@ -144,9 +144,8 @@ def test_a_phone_sees_the_monitor_first_and_never_scrolls_sideways(browser: Any,
         time.sleep(0.5)
         assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390, name
     phone.tab("Text to video")
-    tops = phone.page.evaluate(
-        "['#text2video-monitor', '#prompt', '#text2video-go'].map(q => document.querySelector(q).getBoundingClientRect().top)"
-    )
+    order = ("#text2video-monitor", "#prompt", "#text2video-go")
+    tops = [phone.page.locator(name).bounding_box()["y"] for name in order]
     assert tops == sorted(tops)
 
 

@@ -1,0 +1,89 @@
+"""What the page says about jobs, clips, words and training runs, without a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+from PIL import Image
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.settings import ROOT, Settings
+from diffscaler.studio import Studio
+from ui import pieces
+from ui.cast import check_consent
+from ui.curve import loss_curve
+from ui.pictures import poster_url, served
+from ui.training_events import read_run
+from ui.training_form import TrainRequest, keep_dropped, write_config
+from ui.words import sorted_words
+
+
+@pytest.fixture
+def studio(settings: Settings) -> Studio:
+    return Studio(settings)
+
+
+def test_a_title_cannot_bring_markup_into_the_page(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (32, 24), "red").save(path)
+    clip = studio.add_file(path, "x' onerror=alert(1) \"&.png")
+    for html in (pieces.card(studio, clip), pieces.player(studio, clip), pieces.verbs(studio, clip)):
+        assert 'onerror=alert(1) "' not in html
+
+
+def test_a_poster_is_made_once_and_kept_beside_the_library(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (1200, 800), "red").save(path)
+    clip = studio.add_file(path)
+    assert poster_url(studio, clip) == poster_url(studio, clip)
+    with Image.open(studio.library.root / "thumbs" / f"{clip.key}.jpg") as poster:
+        assert poster.size == (360, 240)
+
+
+def test_no_served_folder_holds_a_database(studio: Studio) -> None:
+    roots = [folder.resolve() for folder in served(studio)]
+    for database in studio.settings.data_dir.rglob("*.db"):
+        assert not any(root in database.resolve().parents for root in roots)
+
+
+@pytest.mark.parametrize(("agreed", "note"), [(False, "Anna, today"), (True, " "), (None, "")])
+def test_a_face_needs_the_tick_and_the_note(agreed: bool | None, note: str) -> None:
+    with pytest.raises(InvalidRequest):
+        check_consent(["abcdef"], agreed, note)
+    check_consent([], agreed, note)
+
+
+def test_words_are_sorted_into_known_and_unknown(studio: Studio) -> None:
+    found = sorted_words(studio, "mini", "A camel and a dragon on a beach")
+    if found is None:
+        pytest.skip("the built-in model's word list is not in this checkout")
+    assert found == (["camel", "beach"], ["dragon"])
+
+
+def test_a_training_form_writes_what_the_trainer_reads(studio: Studio, tmp_path: Path) -> None:
+    clip = tmp_path / "a-dog-running.gif"
+    Image.new("RGB", (16, 16)).save(clip)
+    assert keep_dropped([clip], studio.settings, "rainy streets") == 1
+    file, output = write_config(TrainRequest(name="rainy streets", steps=20), studio.settings)
+    table = tomllib.loads(file.read_text())["run"]
+    assert (table["data"], table["motion_steps"]) == ("folder", 20)
+    assert (Path(table["data_dir"]) / "a-dog-running.txt").read_text() == "a dog running"
+    assert output == studio.settings.models_dir / "rainy-streets" == Path(table["output_dir"])
+    check = (
+        "import sys; from pathlib import Path; from training.config import load_config; load_config(Path(sys.argv[1]))"
+    )
+    assert subprocess.run([sys.executable, "-c", check, str(file)], cwd=ROOT).returncode == 0
+
+
+def test_a_resumed_run_draws_each_step_once(tmp_path: Path) -> None:
+    rows = [(10, 0.9), (20, 0.8), (30, 0.7), (20, 0.75), (30, 0.6)]
+    lines = [json.dumps({"event": "step", "step": s, "total": 40, "loss": x, "stage": "motion"}) for s, x in rows]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines) + '\n{"event": "st')
+    run = read_run(tmp_path)
+    assert [(step, loss) for step, loss, _ in run.points] == [(10, 0.9), (20, 0.75), (30, 0.6)]
+    assert "at step 30 of 40" in loss_curve(run)
