@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
 
+NAMES = {"faces": "photo of the face", "num_frames": "number of frames"}
+
 
 def worded(error: BaseException) -> tuple[str, str]:
     """(sentence, hint) for any exception. What is not meant for the user is called what it is: a bug."""
@@ -35,7 +37,7 @@ def of_validation(error: ValidationError) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return f"There is no setting called {field!r}.", "Check the spelling."
     if kind == "missing" or (field in ("clip", "faces") and kind in ("too_short", "string_pattern_mismatch")):
-        return f"The {field} is missing.", "Pick or upload one first."
+        return f"The {NAMES.get(field, field)} is missing.", "Pick or upload one first."
     return (
         f"{field} = {str(first.get('input'))[:60]}: {first['msg'][0].lower()}{first['msg'][1:]}.",
         "Change that value.",

@@ -1,7 +1,11 @@
-"""The page: controls made from requests, wired to the studio. Nothing here imports torch or touches a model."""
+"""The page: controls made from requests, wired to the studio. Nothing here imports torch or touches a model.
+
+Its modules are imported when they are asked for: Gradio takes seconds, and most commands need no page.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,14 +15,10 @@ if TYPE_CHECKING:
 
 
 def build(studio: Studio) -> gr.Blocks:
-    """The whole page. Gradio takes a second or two to import, so commands that need no page never do."""
-    from ui.page import build_page
-
-    return build_page(studio)
+    """The whole page."""
+    return import_module("ui.page").build_page(studio)
 
 
 def serve(studio: Studio, **options: Any) -> None:
     """Open the page and stay until Ctrl-C; options as `ui.server.run` takes them."""
-    from ui.server import run
-
-    run(studio, **options)
+    import_module("ui.server").run(studio, **options)

@@ -75,7 +75,7 @@ class Acts:
         return tab
 
     def on_act(self, event: gr.EventData, search: str, kind: str, **states: dict[str, Any]) -> Updates:
-        verb, key = str(event.do), str(event._data.get("key", ""))
+        verb, key = str(event.do), str(getattr(event, "key", ""))
         try:
             updates: Updates = getattr(self, f"do_{verb}")(key, states)
             if verb == "delete":

@@ -67,7 +67,8 @@ def add(studio: Studio) -> None:
         def make() -> Request:
             if not consent.strip():
                 raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")
-            return FaceSwapRequest(clip=key_of(clip, key), faces=(key_of(face, ""),), consent=consent)
+            faces = (key_of(face, ""),)
+            return FaceSwapRequest.model_validate({"clip": key_of(clip, key), "faces": faces, "consent": consent})
 
         return answered(make)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from diffscaler.errors import InvalidRequest
@@ -36,7 +38,7 @@ class Cast:
         self.shelf.wire()
 
     @property
-    def inputs(self) -> dict[str, gr.components.Component]:
+    def inputs(self) -> dict[str, Any]:
         return {"faces": self.shelf.picked, "agreed": self.agreed, "consent": self.note}
 
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from diffscaler.requests import Request
 
-Controls = dict[str, gr.components.Component]
+Controls = dict[str, Any]
 
 LONG_TEXT = 500
 SLIDER_STEPS = 1000
@@ -32,11 +32,15 @@ WORDS: dict[str, dict[Any, str]] = {
 }
 
 
-def control(model: type[Request], name: str, **overrides: Any) -> gr.components.Component:
+def control(model: type[Request], name: str, **overrides: Any) -> Any:
     """The control for one field. overrides: keyword arguments of the Gradio component."""
     field = model.model_fields[name]
     kind, optional = inner_type(field.annotation)
-    common = {"label": field.title or name, "info": field.description, "elem_id": f"{model.__name__}-{name}"}
+    common: dict[str, Any] = {
+        "label": field.title or name,
+        "info": field.description,
+        "elem_id": f"{model.__name__}-{name}",
+    }
     common |= {"value": None if field.is_required() else field.default} | overrides
     limits = limits_of(field)
     if "choices" in overrides:
@@ -58,7 +62,8 @@ def control(model: type[Request], name: str, **overrides: Any) -> gr.components.
     if kind is str:
         length = limits.get("max_length")
         lines = 3 if (length or 0) > LONG_TEXT else 1
-        return gr.Textbox(**{"max_length": length, "lines": lines, **common})
+        common = {"max_length": length, "lines": lines, **common}
+        return gr.Textbox(**common)
     raise TypeError(f"no control for {model.__name__}.{name}: {kind}")
 
 

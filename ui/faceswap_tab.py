@@ -46,7 +46,7 @@ class FaceSwapTab:
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
         self.fields = {"engine": engine, "people": people, **rest}
-        self.inputs = {"clip": self.clips.picked, **self.fields, **self.cast.inputs}
+        self.inputs: dict[str, Any] = {"clip": self.clips.picked, **self.fields, **self.cast.inputs}
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
@@ -60,7 +60,7 @@ class FaceSwapTab:
             **QUIET,
         )
         self.watch.go.click(self.on_swap, inputs_kwargs=self.inputs, outputs=self.watch.outputs, **QUIET)
-        costs = {"clip": self.clips.picked, "faces": self.cast.shelf.picked, **self.fields}
+        costs: dict[str, Any] = {"clip": self.clips.picked, "faces": self.cast.shelf.picked, **self.fields}
         gr.on([at.change for at in costs.values()], self.on_change, inputs_kwargs=costs, outputs=self.watch.go,
               trigger_mode="always_last", **QUIET)  # fmt: skip
         page.load(

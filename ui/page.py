@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from diffscaler.requests import FaceSwapRequest, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.studio import Studio
 from ui import api
-from ui.acts import Acts
+from ui.acts import Acts, WorkTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
 from ui.queue_panel import QueuePanel
@@ -34,7 +34,11 @@ def build_page(studio: Studio) -> gr.Blocks:
         queue.place()
         for part in (text2video, faceswap, upscale, training, library, queue):
             part.wire(page)
-        work = {Text2VideoRequest: text2video, FaceSwapRequest: faceswap, UpscaleRequest: upscale}
+        work: dict[type[Request], WorkTab] = {
+            Text2VideoRequest: text2video,
+            FaceSwapRequest: faceswap,
+            UpscaleRequest: upscale,
+        }
         Acts(studio, tabs, queue, library, training, work).wire()
         remember_tab(page, tabs, at, [text2video.tab, faceswap.tab, upscale.tab, training.tab, library.tab])
         api.add(studio)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from diffscaler.errors import DiffScalerError
 from diffscaler.library.clips import Clip
 from diffscaler.plan import Node, nodes
 from diffscaler.studio import Studio
 
 if TYPE_CHECKING:
     from diffscaler.faceswap.detections import Person
+
+log = logging.getLogger("diffscaler.page")
 
 FACE_PX = 96
 MARGIN = 0.35
@@ -27,7 +31,8 @@ def people_strip(studio: Studio, clip: Clip) -> str:
         return ""
     try:
         cards = cards_of(studio, found)
-    except Exception:
+    except (DiffScalerError, OSError, StopIteration, IndexError):
+        log.warning("the people of %s cannot be shown", clip.key, exc_info=True)
         return ""
     inside = "".join(cards) if cards else '<p class="quiet">No face was found in this clip.</p>'
     return f'<div class="people" aria-label="People found">{inside}</div>'
@@ -40,7 +45,8 @@ def cards_of(studio: Studio, detections: Node) -> list[str]:
     from diffscaler.faceswap.detections import people
 
     if detections.key not in _cache:
-        found = people(studio.library.read(detections.key), studio.library.clip(detections.key).meta)
+        chunks: Any = studio.library.read(detections.key)
+        found = people(chunks, studio.library.clip(detections.key).meta)
         _cache[detections.key] = [card(studio, detections.inputs[0], person) for person in found[:MOST]]
     return _cache[detections.key]
 
@@ -48,7 +54,8 @@ def cards_of(studio: Studio, detections: Node) -> list[str]:
 def card(studio: Studio, frames: Node, person: Person) -> str:
     clip = studio.library.clip(frames.key)
     fps = float(clip.meta.fps)
-    frame = next(iter(studio.library.read(frames.key, person.best_frame))).frames[0]
+    chunk: Any = next(iter(studio.library.read(frames.key, person.best_frame)))
+    frame = chunk.frames[0]
     left, top, right, bottom = crop_of(person.best_box, frame.shape[1], frame.shape[0])
     when = f"{timecode(person.start / fps)} to {timecode(person.stop / fps)}"
     sure = f"{round(100 * person.confidence)} % sure"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import uuid
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from diffscaler.errors import DiffScalerError
@@ -13,6 +15,8 @@ from diffscaler.library.clips import Clip
 from diffscaler.media import Frames
 from diffscaler.plan import IMPORT
 from diffscaler.studio import Studio
+
+log = logging.getLogger("diffscaler.page")
 
 POSTER_PX = 360
 _making = threading.Lock()  # one decoder at a time: a first look at a large library must not starve the page
@@ -65,7 +69,8 @@ def make_poster(studio: Studio, clip: Clip, path: Path) -> bool:
 
     try:
         frame = middle_frame(studio, clip)
-    except Exception:
+    except (DiffScalerError, OSError, StopIteration, IndexError):
+        log.warning("no poster for %s", clip.key, exc_info=True)
         return False
     picture = Image.fromarray(frame)
     picture.thumbnail((POSTER_PX, POSTER_PX))
@@ -86,4 +91,5 @@ def middle_frame(studio: Studio, clip: Clip) -> Frames:
         if clip.stage == IMPORT and clip.meta.num_frames > 2000:
             at = 48  # a long film is not decoded up to its middle for a thumbnail
         return next(iter(read_frames(path, at, 1))).frames[0]
-    return next(iter(studio.library.read(clip.key, at))).frames[0]
+    chunk: Any = next(iter(studio.library.read(clip.key, at)))
+    return chunk.frames[0]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
 import threading
+from importlib import import_module
 from typing import Any
 
 from diffscaler.studio import Studio
+
+log = logging.getLogger("diffscaler.page")
 
 BEAT_S = 5.0
 USER = "studio"
@@ -41,7 +45,7 @@ def run(
 
 def launchable(studio: Studio) -> tuple[Any, dict[str, Any]]:
     """The page and the options every launch of it needs."""
-    import gradio as gr
+    from gradio import themes
 
     from ui.page import build_page
     from ui.pictures import served
@@ -52,7 +56,7 @@ def launchable(studio: Studio) -> tuple[Any, dict[str, Any]]:
         folder.mkdir(parents=True, exist_ok=True)
     script = (theme / "studio.js").read_text(encoding="utf-8")
     options: dict[str, Any] = {
-        "theme": gr.themes.Base(font=[gr.themes.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"]),
+        "theme": themes.Base(font=[themes.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"]),
         "css_paths": [theme / "studio.css"],
         "head": f'<meta name="color-scheme" content="dark"><script>{script}</script>',
         "favicon_path": theme / "icon.svg",
@@ -72,15 +76,15 @@ def keep_ready(studio: Studio) -> threading.Thread:
 
     def beat() -> None:
         # What the first poster and the first people strip need; imported now, while nobody waits for it.
-        import diffscaler.faceswap.detections
-        import diffscaler.video.reader  # noqa: F401
+        for name in ("diffscaler.faceswap.detections", "diffscaler.video.reader"):
+            import_module(name)
 
         while True:
             try:
                 studio.queue.client_seen(studio.keeper.client_id)
                 studio.keeper.ensure()
-            except Exception:
-                pass
+            except Exception:  # a busy disk: the next beat makes up for it
+                log.warning("could not look after the worker", exc_info=True)
             wake.wait(BEAT_S)
 
     wake = threading.Event()

@@ -49,7 +49,7 @@ class UpscaleTab:
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
         self.clips.wire()
-        inputs = {"clip": self.clips.picked, **self.fields}
+        inputs: dict[str, Any] = {"clip": self.clips.picked, **self.fields}
         self.clips.picked.change(
             self.watch.source,
             [self.watch.state, self.clips.picked],

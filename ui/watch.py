@@ -6,7 +6,7 @@ A tab remembers in the browser which job it follows and which clip it shows, so 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ def remembered(name: str, default: Any) -> gr.BrowserState:
 
 
 @contextmanager
-def said(updates: Updates, pane: gr.HTML) -> Iterator[None]:
+def said(updates: Updates, pane: gr.HTML) -> Generator[None]:
     """Turns a failure inside the block into a sentence in `pane`; what is a bug goes to the log as well."""
     try:
         yield

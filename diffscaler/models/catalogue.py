@@ -75,7 +75,8 @@ class Catalogue:
     def _dropped_in(self) -> list[ModelSpec]:
         root = self.settings.models_dir
         specs = [text2video_folder(path.parent) for path in sorted(root.glob("*/model_index.json"))]
-        specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/*/model_index.json"))]
+        specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/model/model_index.json"))]
+        specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(upscaler_file(path))
@@ -103,6 +104,21 @@ def text2video_folder(path: Path) -> ModelSpec:
             "working_bytes": int(weights * 2.5) + 300 * 2**20,
             **said,
         }
+    )
+
+
+def trained_upscaler(path: Path) -> ModelSpec:
+    """An upscaler this studio trained: <name>/model/x2.safetensors or x4.safetensors."""
+    name = f"{path.parent.parent.name}-{path.stem}"
+    return ModelSpec(
+        name=plain(name),
+        title=name,
+        kind="upscaler",
+        path=path,
+        loader="diffscaler.upscale.load:load_builtin",
+        licence="yours",
+        working_bytes=300_000_000,
+        scale=int(path.stem[1:]),
     )
 
 

@@ -54,10 +54,12 @@ def test_a_bad_folder_is_answered_with_a_sentence_and_a_hint(tmp_path, files, se
 
 def test_the_command_says_what_is_wrong_and_exits_with_1(tmp_path):
     config = tmp_path / "run.toml"
-    config.write_text(f'[run]\noutput_dir = "{(tmp_path / "out").as_posix()}"\n'
-                      f'data_dir = "{(tmp_path / "nowhere").as_posix()}"\n')
-    done = subprocess.run([sys.executable, "-m", "training", str(config)], cwd=REPOSITORY, capture_output=True,
-                          text=True, check=False)
+    config.write_text(
+        f'[run]\noutput_dir = "{(tmp_path / "out").as_posix()}"\ndata_dir = "{(tmp_path / "nowhere").as_posix()}"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "training", str(config)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "There is no folder" in done.stderr and "Traceback" not in done.stderr
     last = json.loads((tmp_path / "out" / "events.jsonl").read_text().splitlines()[-1])

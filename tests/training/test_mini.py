@@ -29,11 +29,27 @@ def config(clips_folder, tmp_path):
     def make(name, **changes):
         return TrainingConfig(
             **{
-                "output_dir": str(tmp_path / name), "init": "", "data_dir": str(clips_folder), "size": 32,
-                "num_frames": 8, "frames_per_step": 4, "full_length_share": 0.3, "vae_steps": 2, "image_steps": 2,
-                "motion_steps": 3, "decoder_steps": 1, "vae_batch": 2, "image_batch": 2, "motion_batch": 2,
-                "learning_rate": 1e-3, "vae_widths": (8, 8, 8, 8), "unet_widths": (16, 32), "text_width": 16,
-                "checkpoint_every": 2, "sample_every": 0, "threads": 1,
+                "output_dir": str(tmp_path / name),
+                "init": "",
+                "data_dir": str(clips_folder),
+                "size": 32,
+                "num_frames": 8,
+                "frames_per_step": 4,
+                "full_length_share": 0.3,
+                "vae_steps": 2,
+                "image_steps": 2,
+                "motion_steps": 3,
+                "decoder_steps": 1,
+                "vae_batch": 2,
+                "image_batch": 2,
+                "motion_batch": 2,
+                "learning_rate": 1e-3,
+                "vae_widths": (8, 8, 8, 8),
+                "unet_widths": (16, 32),
+                "text_width": 16,
+                "checkpoint_every": 2,
+                "sample_every": 0,
+                "threads": 1,
             }
             | changes
         )

@@ -40,8 +40,10 @@ def test_rendering_in_parallel_changes_nothing():
 
 @pytest.mark.parametrize("place", PLACES)
 def test_night_is_darker_than_sunset_and_sunset_redder_than_day(place):
-    clips = {light: render_clip(make_spec(place=place, light=light), 64, 1)[0].astype(float).mean(axis=(0, 1, 2))
-             for light in ("day", "sunset", "night")}
+    clips = {
+        light: render_clip(make_spec(place=place, light=light), 64, 1)[0].astype(float).mean(axis=(0, 1, 2))
+        for light in ("day", "sunset", "night")
+    }
     assert clips["night"].mean() < clips["sunset"].mean() < clips["day"].mean()
     ratio = {light: colour[0] / colour[2] for light, colour in clips.items()}
     assert ratio["sunset"] > ratio["day"] and ratio["sunset"] > ratio["night"]
@@ -86,8 +88,16 @@ def test_captions_vary():
 
 def test_held_out_combinations_are_stable_and_never_drawn_for_training():
     assert held_out_pairs() == [
-        ("dog", "forest"), ("cat", "snow"), ("camel", "forest"), ("horse", "desert"), ("elephant", "beach"),
-        ("car", "field"), ("train", "road"), ("train", "city"), ("train", "field"), ("helicopter", "forest"),
+        ("dog", "forest"),
+        ("cat", "snow"),
+        ("camel", "forest"),
+        ("horse", "desert"),
+        ("elephant", "beach"),
+        ("car", "field"),
+        ("train", "road"),
+        ("train", "city"),
+        ("train", "field"),
+        ("helicopter", "forest"),
         ("helicopter", "desert"),
     ]
     assert not any(is_held_out(s.subject, s.place) for s in map(draw_spec, range(500)))

@@ -30,13 +30,29 @@ def test_a_short_training_beats_bicubic_on_a_picture_it_has_not_seen(tmp_path):
         rng = np.random.default_rng(seed)
         picture = np.full((128, 128, 3), 200, np.uint8)
         for _ in range(12):
-            cv2.circle(picture, tuple(map(int, rng.integers(0, 128, 2))), int(rng.integers(8, 30)),
-                       tuple(map(int, rng.integers(0, 255, 3))), -1, cv2.LINE_AA)
+            cv2.circle(
+                picture,
+                tuple(map(int, rng.integers(0, 128, 2))),
+                int(rng.integers(8, 30)),
+                tuple(map(int, rng.integers(0, 255, 3))),
+                -1,
+                cv2.LINE_AA,
+            )
         return picture
 
-    config = TrainingConfig(recipe="upscaler", output_dir=str(tmp_path), init="", scale=2, upscaler_width=16,
-                            upscaler_depth=2, upscaler_steps=60, upscaler_batch=8, learning_rate=2e-3, threads=1,
-                            sample_every=0)
+    config = TrainingConfig(
+        recipe="upscaler",
+        output_dir=str(tmp_path),
+        init="",
+        scale=2,
+        upscaler_width=16,
+        upscaler_depth=2,
+        upscaler_steps=60,
+        upscaler_batch=8,
+        learning_rate=2e-3,
+        threads=1,
+        sample_every=0,
+    )
     path = train_upscaler(config, False, [discs(i) for i in range(4)])
     network, unseen = load_upscaler(path), discs(99)
     small = resize(unseen, 64, 64)
@@ -45,8 +61,18 @@ def test_a_short_training_beats_bicubic_on_a_picture_it_has_not_seen(tmp_path):
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
     def settings(name):
-        return TrainingConfig(recipe="upscaler", output_dir=str(tmp_path / name), init="", scale=2, upscaler_width=8,
-                              upscaler_depth=1, upscaler_steps=4, upscaler_batch=2, threads=1, sample_every=0)
+        return TrainingConfig(
+            recipe="upscaler",
+            output_dir=str(tmp_path / name),
+            init="",
+            scale=2,
+            upscaler_width=8,
+            upscaler_depth=1,
+            upscaler_steps=4,
+            upscaler_batch=2,
+            threads=1,
+            sample_every=0,
+        )
 
     class StopAfterTwo:
         looks = 2

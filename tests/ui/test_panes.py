@@ -20,7 +20,7 @@ from ui.curve import loss_curve
 from ui.pictures import poster_url, served
 from ui.training_events import read_run
 from ui.training_form import TrainRequest, keep_dropped, write_config
-from ui.words import sorted_words
+from ui.words import words_line
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def test_a_face_needs_the_tick_and_the_note(agreed: bool | None, note: str) -> N
     check_consent([], agreed, note)
 
 
-def test_words_are_sorted_into_known_and_unknown(studio: Studio) -> None:
-    found = sorted_words(studio, "mini", "A camel and a dragon on a beach")
-    if found is None:
-        pytest.skip("the built-in model's word list is not in this checkout")
-    assert found == (["camel", "beach"], ["dragon"])
+def test_the_line_under_the_prompt_tells_known_from_unknown_words(studio: Studio) -> None:
+    line = words_line(studio, "mini", "A camel and a dragon on a beach")
+    known, unknown = line.split('<span class="sc">not</span>')
+    assert "camel" in known and "beach" in known and "dragon" in unknown
+    assert words_line(studio, "no such model", "a camel") == ""
 
 
 def test_a_training_form_writes_what_the_trainer_reads(studio: Studio, tmp_path: Path) -> None:
