@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from diffscaler.errors import DiffScalerError, InvalidRequest, MediaError
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.library.files import room_for
@@ -93,6 +93,15 @@ def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 OUTPUT_NAMES = ("encoding", "quality", "bitrate_mbps")
 
+# What a file name's ending asks for when --encoding does not say.
+BY_SUFFIX = {".gif": "gif", ".webm": "webm", ".mov": "prores"}
+
+
+def delivery(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of the file to write."""
+    by_suffix = BY_SUFFIX.get(args.output.suffix.lower())
+    return ({"encoding": by_suffix} if by_suffix else {}) | given(args, *OUTPUT_NAMES)
+
 
 def generate(args: argparse.Namespace, settings: Settings) -> int:
     from diffscaler.presets import preset
@@ -100,7 +109,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale")
     values = preset(settings, "text2video", args.preset) if args.preset else {}
-    values |= given(args, *names, "seed", "consent", "scale", "upscaler", *OUTPUT_NAMES)
+    values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
     request = request.model_copy(update={"faces": photos(studio, args.face)})
     return deliver(studio, request, args)
@@ -108,14 +117,14 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
 def swap(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
-    values = given(args, "consent", "engine", "people", "strength", *OUTPUT_NAMES)
+    values = given(args, "consent", "engine", "people", "strength") | delivery(args)
     request = FaceSwapRequest(clip=clip_of(studio, args.clip).key, faces=photos(studio, args.face), **values)
     return deliver(studio, request, args)
 
 
 def upscale(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
-    values = given(args, "scale", "upscaler", "tile", *OUTPUT_NAMES)
+    values = given(args, "scale", "upscaler", "tile") | delivery(args)
     return deliver(studio, UpscaleRequest(clip=clip_of(studio, args.clip).key, **values), args)
 
 
@@ -134,9 +143,17 @@ def clip_of(studio: Studio, text: str) -> Clip:
 def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
     """Run a request to its end and copy the result to where it was asked for."""
     output: Path = args.output
-    if not output.parent.exists():
+    if not output.parent.is_dir():
         raise InvalidRequest(f"There is no folder {output.parent.name!r} to write to.", "Make it first.")
-    submitted = studio.submit(request)
+    if output.is_dir():
+        raise InvalidRequest(f"{output.name} is a folder.", "Name the file to write.")
+    recipe = studio.recipe(request)
+    if output.suffix.lower() != (suffix := studio.suffix_of(recipe)):
+        raise InvalidRequest(
+            f"The result will be a {suffix} file, not {output.suffix or 'one without an ending'}.",
+            f"Use -o {output.stem}{suffix}, or another --encoding.",
+        )
+    submitted = studio.submit_recipe(recipe)
     say = JsonLines() if args.json else Lines()
     job = submitted
     try:
@@ -152,11 +169,6 @@ def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
         raise DiffScalerError(job.sentence, job.hint)
     clip = studio.library.clip(job.result or "")
     made = studio.library.path(clip.key)
-    if output.suffix.lower() != made.suffix:
-        raise MediaError(
-            f"The result is a {made.suffix} file, not {output.suffix or 'one without a name ending'}.",
-            f"It is in the library as {clip.key[:12]}; use -o {output.stem}{made.suffix} or --encoding.",
-        )
     part = output.with_name(f".{output.name}.{uuid.uuid4().hex}.part")
     try:
         with room_for(output.name):

@@ -15,6 +15,7 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.recipes import Recipe, Recipes
 from diffscaler.requests import Request
 from diffscaler.settings import Settings
+from diffscaler.video.stage import Encode
 
 
 class Studio:
@@ -38,9 +39,19 @@ class Studio:
 
     def submit(self, request: Request) -> Job:
         """Queue a request and make sure that a worker will take it. Raises what `recipe` raises."""
-        job = self.queue.submit(self.recipe(request))
+        return self.submit_recipe(self.recipe(request))
+
+    def submit_recipe(self, recipe: Recipe) -> Job:
+        """Queue a plan that `recipe` checked."""
+        job = self.queue.submit(recipe)
         self.keeper.ensure()
         return job
+
+    def suffix_of(self, recipe: Recipe) -> str:
+        """The ending of the file a recipe delivers, e.g. ".mp4"."""
+        stage = recipe.root.build()
+        assert isinstance(stage, Encode)  # every recipe ends in a file
+        return stage.suffix(predict.meta_of_plan(self.library, recipe.root.inputs[0]))
 
     def follow(self, job_id: str) -> Iterator[Job]:
         """A job each time it changes, until it has ended."""

@@ -34,6 +34,8 @@ def of_validation(error: ValidationError) -> tuple[str, str]:
         return "The prompt is empty.", "Describe a shot, for example: a cat sleeping on a road."
     if kind == "string_too_long":
         return f"The {field} is too long.", f"Use at most {context.get('max_length')} characters."
+    if kind == "value_error" and "error" in context:
+        return str(context["error"]), "Change that value."
     if kind == "extra_forbidden":
         return f"There is no setting called {field!r}.", "Check the spelling."
     if kind == "missing" or (field in ("clip", "faces") and kind in ("too_short", "string_pattern_mismatch")):

@@ -1,6 +1,7 @@
 """`python -m training CONFIG.toml`: carry out one training run.
 
-Also `python -m training evaluate-upscaler --pairs DIR` and `python -m training sample MODEL PROMPT... -o SHEET.png`.
+Also `evaluate-upscaler --pairs DIR`, `evaluate-mini MODEL`, `sample MODEL PROMPT... -o SHEET.png` and
+`export CHECKPOINT MODEL` in place of CONFIG.toml.
 """
 
 from __future__ import annotations

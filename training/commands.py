@@ -102,6 +102,13 @@ def evaluate_upscaler(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def evaluate_mini(arguments: list[str]) -> int:
+    """Print how well a model folder does on drawn scenes it has not seen."""
+    from training.mini.evaluate import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "evaluate-upscaler": evaluate_upscaler, "export": export, "sample": sample,
+    "evaluate-mini": evaluate_mini, "evaluate-upscaler": evaluate_upscaler, "export": export, "sample": sample,
 }

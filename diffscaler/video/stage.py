@@ -45,6 +45,10 @@ class Encode:
         width, height = stored_size(self._encoding(), meta.width, meta.height)
         return meta.change(kind="file", width=width, height=height, still=False)
 
+    def suffix(self, meta: ClipMeta) -> str:
+        """The ending of the file this will write for an input like `meta`, e.g. ".mp4"."""
+        return ".png" if self._is_picture(meta) else self._encoding().suffix
+
     def _is_picture(self, meta: ClipMeta) -> bool:
         return meta.still and self.params.encoding == "auto"
 
