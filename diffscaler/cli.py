@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import uuid
 from pathlib import Path
@@ -153,6 +154,11 @@ def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
             f"The result will be a {suffix} file, not {output.suffix or 'one without an ending'}.",
             f"Use -o {output.stem}{suffix}, or another --encoding.",
         )
+    part = output.with_name(f".{uuid.uuid4().hex[:8]}.part")
+    part.touch()  # now, not after the work: a place that cannot be written is told at once
+    part.unlink()
+    if getattr(request, "faces", ()) and not getattr(request, "consent", ""):
+        sys.stderr.write("No --consent was given: the file will say that it was not recorded.\n")
     submitted = studio.submit_recipe(recipe)
     say = JsonLines() if args.json else Lines()
     job = submitted
@@ -161,15 +167,16 @@ def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
             say.job(job)
     except KeyboardInterrupt:
         studio.queue.stop(submitted.id)
-        sys.stderr.write("\nStopped. What was finished is kept: the same command continues from there.\n")
-        return STOPPED
-    if job.state == "stopped":
+        job = studio.queue.get(submitted.id)
+    if not job.ended or job.state == "stopped":
+        seed = getattr(recipe.request, "seed", None)
+        again = "the same command" if seed is None else f"the same command with --seed {seed}"
+        sys.stderr.write(f"\nStopped. What was finished is kept: {again} continues from there.\n")
         return STOPPED
     if job.state == "failed":
         raise DiffScalerError(job.sentence, job.hint)
     clip = studio.library.clip(job.result or "")
     made = studio.library.path(clip.key)
-    part = output.with_name(f".{output.name}.{uuid.uuid4().hex}.part")
     try:
         with room_for(output.name):
             shutil.copyfile(made, part)
@@ -241,7 +248,7 @@ def library(args: argparse.Namespace, settings: Settings) -> int:
         return DONE
     clip = studio.library.clip(args.key)
     if args.verb == "rm":
-        studio.library.remove(clip.key)
+        studio.remove(clip.key)
         sys.stdout.write(f"Removed {clip.key[:12]} {clip.title}\n")
     else:
         sys.stdout.write(json.dumps(row_of(clip), indent=None if args.json else 2) + "\n")
@@ -268,11 +275,11 @@ def run_worded(args: argparse.Namespace, settings: Settings) -> int:
     """Run a command; its failures become a sentence and a hint on stderr."""
     try:
         return int(args.run(args, settings))
-    except (DiffScalerError, ValidationError) as error:
+    except BrokenPipeError:  # whoever read our output has gone
+        return FAILED
+    except (DiffScalerError, ValidationError, OSError, sqlite3.Error) as error:
         sentence, hint = worded(error)
         sys.stderr.write(f"{sentence}\n{hint}\n" if hint else f"{sentence}\n")
         if getattr(args, "json", False):
             sys.stdout.write(json.dumps({"state": "failed", "error": sentence, "hint": hint}) + "\n")
-        return FAILED
-    except BrokenPipeError:
         return FAILED

@@ -34,7 +34,8 @@ class Database:
             try:
                 yield db
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # a full disk rolls back by itself
+                    db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
         finally:

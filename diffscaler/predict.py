@@ -7,6 +7,7 @@ import shutil
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest, NotEnoughRoom
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.library.trim import trim, used_bytes
 from diffscaler.media import ClipMeta
 from diffscaler.models.device import free_main_memory
 from diffscaler.plan import Node
@@ -68,8 +69,12 @@ def check_room(library: ClipLibrary, todo: list[Node], reserve_bytes: int = 0) -
                 f" {free / 1e9:.1f} GB are free.",
                 "Use a smaller scale or a smaller clip.",
             )
-        total += disk_bytes(meta)
+        total += max(0, disk_bytes(meta) - library.stored_bytes(node.key))
     free = shutil.disk_usage(library.root).free - reserve_bytes
+    if total > free and todo:
+        # Intermediates of other clips can be made again; what this plan starts from stays.
+        trim(library, used_bytes(library) - (total - free), spare=plan.nodes(todo[-1]))
+        free = shutil.disk_usage(library.root).free - reserve_bytes
     if total > free:
         raise NotEnoughRoom(
             f"This needs about {total / 1e9:.1f} GB of disk; {max(0, free) / 1e9:.1f} GB are free.",

@@ -83,11 +83,20 @@ class Recipes:
         frames = self.frames_of(request.clip)
         swapped = self._swapped(frames, request.faces, request.engine, request.people, request.strength)
         title = f"Face swap: {self.library.clip(request.clip).title}"
-        return self._delivered(swapped, request, title, consent_row(request.faces, request.consent))
+        about = self._about(request.clip)
+        consents = [about.get("consent", ""), request.consent or "not recorded"]
+        about |= {"consent": "; ".join(dict.fromkeys(text for text in consents if text))}
+        return self._delivered(swapped, request, title, about)
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
         frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
-        return self._delivered(frames, request, f"{self.library.clip(request.clip).title}, {request.scale}x", {})
+        title = f"{self.library.clip(request.clip).title}, {request.scale}x"
+        return self._delivered(frames, request, title, self._about(request.clip))
+
+    def _about(self, key: str) -> dict[str, str]:
+        """What a delivered clip's own manifest says of prompt, seed and consent: it holds for what is made from it."""
+        node = self.library.clip(key).node
+        return dict(node.params["about"]) if node.stage == "encode" else {}
 
     def frames_of(self, key: str) -> Node:
         """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""
@@ -154,7 +163,12 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
             f"{spec.title} draws at most {limit} frames at once; {frames} were asked for.",
             f"Ask for {limit} frames or fewer.",
         )
-    return request.model_copy(update=values)
+    side, asked = spec.native.get("max_side"), request.model_copy(update=values)
+    if side and max(asked.width or 0, asked.height or 0) > side:
+        raise InvalidRequest(
+            f"{spec.title} draws at most {side} pixels a side.", f"Ask for {side} or less, and upscale the result."
+        )
+    return asked
 
 
 FALLBACK = {"width": 512, "height": 512, "num_frames": 16, "num_inference_steps": 25, "guidance_scale": 7.5}

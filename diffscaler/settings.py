@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +32,11 @@ class Settings(BaseModel):
     library_budget_gb: float = Field(50.0, gt=0, description="Disk for intermediate clips; the oldest unused go first.")
     disk_reserve_gb: float = Field(1.0, ge=0, description="Free disk that a job must leave.")
     worker_idle_s: float = Field(30.0, ge=0, description="Seconds a worker waits for work after its last client left.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().resolve()  # the worker runs in another folder and must mean the same one
 
     @property
     def library_dir(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diffscaler import engine, plan, predict
+from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.client import WorkerKeeper, follow
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.queue import JobQueue
@@ -71,6 +72,13 @@ class Studio:
     def add_file(self, path: Path, name: str | None = None) -> Clip:
         """Import a file and return its clip. Raises MediaError, NotEnoughRoom."""
         return self.library.clip(self.library.add_file(path, name).key)
+
+    def remove(self, key: str) -> None:
+        """Delete a clip. Raises InvalidRequest while a job in the queue needs it, ClipNotFound."""
+        clip = self.library.clip(key)
+        if self.queue.needed(clip.key):
+            raise InvalidRequest("A job in the queue needs that clip.", "Stop the job first.")
+        self.library.remove(clip.key)
 
     def file_of(self, clip: Clip) -> Path | None:
         """The media file of a clip that has one, else None."""

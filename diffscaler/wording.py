@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -19,6 +21,10 @@ def worded(error: BaseException) -> tuple[str, str]:
         return of_validation(error)
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
         return "The disk is full.", "Free some space, then run the same request to continue."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return "The disk is full.", "Free some space, then run the same request to continue."
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{Path(str(error.filename)).name}: {error.strerror}.", "Check that the place exists and may be written."
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "Memory ran out.", "Use a shorter or smaller clip, a smaller tile, or another model."
     return f"This is a bug: {type(error).__name__}: {str(error)[:200]}", "The log has the details."

@@ -150,3 +150,24 @@ def test_random_interruptions_never_change_the_result(engine: Engine) -> None:
             continue
     other.run(chain(seed=5), FakeWatcher())
     assert np.array_equal(frames_of(other.library, chain(seed=5)), whole)
+
+
+def test_when_the_disk_is_short_other_clips_intermediates_go_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from diffscaler import predict
+    from diffscaler.library.trim import used_bytes
+
+    engine.run(chain(seed=1), FakeWatcher())
+    # A disk on which the next plan fits only once the first one's clips are gone.
+    need = sum(predict.disk_bytes(predict.meta_of_plan(engine.library, at)) for at in engine.missing(chain(seed=2)))
+    size = used_bytes(engine.library) + need // 2
+    usage = shutil.disk_usage(engine.library.root)
+    monkeypatch.setattr(
+        predict.shutil, "disk_usage", lambda path: usage._replace(free=size - used_bytes(engine.library))
+    )
+    engine.run(chain(seed=2), FakeWatcher())
+    assert engine.library.complete(chain(seed=2).key)
+    assert not engine.library.complete(chain(seed=1).key)

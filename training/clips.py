@@ -40,5 +40,8 @@ class ClipSet:
     @classmethod
     def load(cls, folder: Path) -> ClipSet:
         """Read what `save` wrote; frames stay on disk until they are touched."""
-        return cls(np.load(folder / "frames.npy", mmap_mode="r"), np.load(folder / "masks.npy"),
-                   json.loads((folder / "captions.json").read_text(encoding="utf-8")))
+        return cls(
+            np.load(folder / "frames.npy", mmap_mode="r"),
+            np.load(folder / "masks.npy"),
+            json.loads((folder / "captions.json").read_text(encoding="utf-8")),
+        )

@@ -58,8 +58,13 @@ def _clips(config: TrainingConfig) -> ClipSet:
     from training.scenes.cache import cached_scenes
 
     try:
-        return cached_scenes(Path(config.output_dir) / "data", config.num_scenes, config.size, config.num_frames,
-                             config.threads or os.cpu_count() or 1)
+        return cached_scenes(
+            Path(config.output_dir) / "data",
+            config.num_scenes,
+            config.size,
+            config.num_frames,
+            config.threads or os.cpu_count() or 1,
+        )
     except FileNotFoundError as error:
         raise RunError(str(error), "Install it, or set NOTO_COLOR_EMOJI to the path of the font file.") from None
 
@@ -110,5 +115,8 @@ def evaluate_mini(arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "evaluate-mini": evaluate_mini, "evaluate-upscaler": evaluate_upscaler, "export": export, "sample": sample,
+    "evaluate-mini": evaluate_mini,
+    "evaluate-upscaler": evaluate_upscaler,
+    "export": export,
+    "sample": sample,
 }

@@ -21,36 +21,70 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    recipe: Annotated[Literal["mini", "upscaler"], Field(
-        title="Recipe", description="mini: text to video. upscaler: the preview upscaler.")] = "mini"
-    output_dir: Annotated[str, Field(
-        title="Output folder", description="Where the model, checkpoints and log go. The same folder resumes.")]
-    init: Annotated[str, Field(
-        title="Start from", description="Folder of the model to continue from; empty trains from scratch.",
-    )] = "assets/models/mini"
-    data: Annotated[Literal["folder", "scenes"], Field(
-        title="Data", description="folder: your own clips. scenes: drawn by the program.")] = "folder"
-    data_dir: Annotated[str, Field(
-        title="Clips folder",
-        description="Clips (GIF, MP4, MKV, ...), each with a .txt caption of the same name; or folders of frames "
-                    "with a prompt.txt.")] = ""
+    recipe: Annotated[
+        Literal["mini", "upscaler"],
+        Field(title="Recipe", description="mini: text to video. upscaler: the preview upscaler."),
+    ] = "mini"
+    output_dir: Annotated[
+        str,
+        Field(title="Output folder", description="Where the model, checkpoints and log go. The same folder resumes."),
+    ]
+    init: Annotated[
+        str,
+        Field(
+            title="Start from",
+            description="Folder of the model to continue from; empty trains from scratch.",
+        ),
+    ] = "assets/models/mini"
+    data: Annotated[
+        Literal["folder", "scenes"],
+        Field(title="Data", description="folder: your own clips. scenes: drawn by the program."),
+    ] = "folder"
+    data_dir: Annotated[
+        str,
+        Field(
+            title="Clips folder",
+            description="Clips (GIF, MP4, MKV, ...), each with a .txt caption of the same name; or folders of frames "
+            "with a prompt.txt.",
+        ),
+    ] = ""
     num_scenes: Annotated[int, Field(title="Scenes", description="How many scenes to draw.", ge=4, le=100_000)] = 1000
-    size: Annotated[int, Field(title="Size", description="Width and height in pixels.", ge=32, le=512,
-                               multiple_of=16)] = 96
-    num_frames: Annotated[int, Field(title="Frames", description="Length of a clip, at 8 frames per second.", ge=2,
-                                     le=32)] = 16
-    frames_per_step: Annotated[int, Field(
-        title="Frames per step", description="How many of a clip's frames one step looks at; fewer is faster.", ge=2,
-        le=32)] = 8
-    full_length_share: Annotated[float, Field(
-        title="Full-length share", description="Share of the motion steps, at the end, that see all frames.", ge=0,
-        le=1)] = 0.2
+    size: Annotated[
+        int, Field(title="Size", description="Width and height in pixels.", ge=32, le=512, multiple_of=16)
+    ] = 96
+    num_frames: Annotated[
+        int, Field(title="Frames", description="Length of a clip, at 8 frames per second.", ge=2, le=32)
+    ] = 16
+    frames_per_step: Annotated[
+        int,
+        Field(
+            title="Frames per step",
+            description="How many of a clip's frames one step looks at; fewer is faster.",
+            ge=2,
+            le=32,
+        ),
+    ] = 8
+    full_length_share: Annotated[
+        float,
+        Field(
+            title="Full-length share",
+            description="Share of the motion steps, at the end, that see all frames.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.2
     vae_steps: Annotated[int, Field(title="VAE steps", ge=0, le=1_000_000)] = 0
     image_steps: Annotated[int, Field(title="Image steps", ge=0, le=1_000_000)] = 0
     motion_steps: Annotated[int, Field(title="Motion steps", ge=0, le=1_000_000)] = 200
-    decoder_steps: Annotated[int, Field(
-        title="Decoder steps", description="Sharpens pictures at the end; latents stay as they are.", ge=0,
-        le=1_000_000)] = 0
+    decoder_steps: Annotated[
+        int,
+        Field(
+            title="Decoder steps",
+            description="Sharpens pictures at the end; latents stay as they are.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 0
     upscaler_steps: Annotated[int, Field(title="Upscaler steps", ge=0, le=1_000_000)] = 0
     scale: Annotated[Literal[2, 4], Field(title="Scale", description="Of the upscaler.")] = 4
     vae_batch: Annotated[int, Field(title="Pictures per VAE step", ge=1, le=256)] = 16
@@ -66,8 +100,10 @@ class TrainingConfig(BaseModel):
     seed: Annotated[int, Field(title="Seed", ge=0, lt=2**31)] = 0
     checkpoint_every: Annotated[int, Field(title="Checkpoint every", description="Steps.", ge=1)] = 100
     sample_every: Annotated[int, Field(title="Sample every", description="Steps; 0 draws none.", ge=0)] = 100
-    sample_prompts: Annotated[tuple[str, ...], Field(
-        title="Sample prompts", description="Drawn while training; empty uses captions of the data.")] = ()
+    sample_prompts: Annotated[
+        tuple[str, ...],
+        Field(title="Sample prompts", description="Drawn while training; empty uses captions of the data."),
+    ] = ()
     threads: Annotated[int, Field(title="Threads", description="0 uses every core.", ge=0, le=256)] = 0
 
     @model_validator(mode="after")

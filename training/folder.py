@@ -47,8 +47,9 @@ def read_folder(folder: Path, size: int, num_frames: int) -> ClipSet:
                 frames.append(window)
                 captions.append([caption])
         except (OSError, ValueError, UnidentifiedImageError) as error:
-            raise RunError(f"{path.name} cannot be read as a clip ({error}).",
-                           "Remove it, or save it again as MP4.") from error
+            raise RunError(
+                f"{path.name} cannot be read as a clip ({error}).", "Remove it, or save it again as MP4."
+            ) from error
     if not frames:
         raise RunError(f"There are no clips in {folder}.", LAYOUT)
     stack = np.stack(frames)
@@ -105,7 +106,7 @@ def _square(frame: np.ndarray, size: int) -> np.ndarray:
     height, width = frame.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    middle = frame[top:top + side, left:left + side]
+    middle = frame[top : top + side, left : left + side]
     return cv2.resize(middle, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
 
 
@@ -122,4 +123,4 @@ def _windows(frames: Iterator[np.ndarray], num_frames: int) -> list[np.ndarray]:
         there_and_back = [*range(len(kept)), *range(len(kept) - 2, 0, -1)]
         return [np.stack([kept[there_and_back[i % len(there_and_back)]] for i in range(num_frames)])]
     starts = range(0, len(kept) - num_frames + 1, num_frames)
-    return [np.stack(kept[s:s + num_frames]) for s in starts]
+    return [np.stack(kept[s : s + num_frames]) for s in starts]

@@ -29,8 +29,10 @@ def only_run_in(folder: Path, stop: StopSignal, wait_s: float = WAIT_S) -> Itera
             break
         except Timeout:
             if stop or time.monotonic() >= deadline:
-                raise RunError("Another training run is still using this folder.",
-                               "Stop that run first, or choose another output folder.") from None
+                raise RunError(
+                    "Another training run is still using this folder.",
+                    "Stop that run first, or choose another output folder.",
+                ) from None
     try:
         yield
     finally:

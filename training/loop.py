@@ -81,9 +81,10 @@ class Loop:
         state = self.saved_state()
         names = [name for name, steps, _ in builders if steps > 0]
         if state and state["stage"] not in names:
-            raise RunError(f"The checkpoint in {self.output_dir} is at the stage {state['stage']}, "
-                           "which this run skips.",
-                           "Use another output folder, or give that stage its steps back.")
+            raise RunError(
+                f"The checkpoint in {self.output_dir} is at the stage {state['stage']}, which this run skips.",
+                "Use another output folder, or give that stage its steps back.",
+            )
         done = 0
         for name, steps, build in builders:
             if steps == 0 or (state and names.index(name) < names.index(state["stage"])):
@@ -114,9 +115,16 @@ class Loop:
             losses.append(loss)
             last = i + 1 == stage.total
             if len(losses) == LOG_EVERY or last:
-                self.events.write("step", step=done + i + 1, total=total, stage=stage.name, stage_step=i + 1,
-                                  loss=round(float(np.mean(losses)), 5), lr=lr,
-                                  seconds=round(time.monotonic() - started, 1))
+                self.events.write(
+                    "step",
+                    step=done + i + 1,
+                    total=total,
+                    stage=stage.name,
+                    stage_step=i + 1,
+                    loss=round(float(np.mean(losses)), 5),
+                    lr=lr,
+                    seconds=round(time.monotonic() - started, 1),
+                )
                 losses.clear()
             if (i + 1) % self.schedule.checkpoint_every == 0 or last:
                 self._save(stage, i + 1)

@@ -110,7 +110,7 @@ class Acts:
         return {self.tabs: gr.Tabs(selected=tab.watch.name)} | tab.fill(request)  # type: ignore[arg-type]
 
     def do_delete(self, key: str, states: dict[str, Any]) -> Updates:
-        self.studio.library.remove(key)
+        self.studio.remove(key)
         (self.studio.library.root / "thumbs" / f"{key}.jpg").unlink(missing_ok=True)
         updates: Updates = {}
         for watch in self.watches:

@@ -21,7 +21,7 @@ TITLE = "DiffScaler Studio"
 
 def build_page(studio: Studio) -> gr.Blocks:
     """The page, ready to launch."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
         gr.HTML(f'<h1 class="brand">{TITLE}</h1>', elem_id="brand")
         queue = QueuePanel(studio)
         # Whatever a browser remembers stands outside the tabs: a tab's inside is only there once it was opened.

@@ -49,6 +49,9 @@ class QueuePanel:
         ended = self.studio.queue.list(ended=True, limit=ENDED_SHOWN)
         waiting = [job.id for job in jobs if job.state == "queued"]
         cards = [self.card(job, waiting) for job in [*jobs, *ended]]
+        trouble = self.studio.keeper.trouble()
+        if trouble:
+            cards.insert(0, pieces.message(trouble.message, trouble.hint))
         inside = "".join(cards) or '<p class="quiet">Nothing is running. Jobs go on when this page is closed.</p>'
         return f'<div class="queue" role="region" aria-label="Queue"><span class="sc">queue</span>{inside}</div>'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -14,8 +15,11 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.models.catalogue import plain
 from diffscaler.requests import Request, more
 from diffscaler.settings import Settings
+from ui.training_events import read_run
 
 MAX_NAME = 60
+# Folders with a meaning of their own, and names Windows keeps for itself.
+RESERVED = ("upscalers", "con", "nul", "aux", "prn")
 CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp", ".png", ".jpg", ".jpeg")
 
 
@@ -91,13 +95,18 @@ class TrainRequest(Request):
 
 def folders(settings: Settings, name: str) -> tuple[Path, Path]:
     """(where the run's configuration and dropped clips lie, where its model goes) for a model name."""
-    safe = plain(re.sub(r"\s+", "-", name.strip()))[:MAX_NAME]
+    tidy = re.sub(r"\s+", "-", name.strip())
+    safe = plain(tidy)[:MAX_NAME]
+    if safe != tidy or safe.lower() in RESERVED:  # two names must never share a folder
+        safe = f"{safe}-{hashlib.sha256(tidy.encode()).hexdigest()[:6]}"
     return settings.data_dir / "training" / safe, settings.models_dir / safe
 
 
 def write_config(request: TrainRequest, settings: Settings) -> tuple[Path, Path]:
     """Write the trainer's TOML file; returns (file, output folder). Raises InvalidRequest."""
     home, output = folders(settings, request.name)
+    if read_run(output).last == "done":
+        raise InvalidRequest(f"There is a model called {output.name} already.", "Pick another name.")
     home.mkdir(parents=True, exist_ok=True)
     file = home / "config.toml"
     rows = "".join(

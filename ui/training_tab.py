@@ -17,7 +17,7 @@ from ui.curve import loss_curve
 from ui.pane import QUIET
 from ui.pictures import url_of
 from ui.training_events import read_run
-from ui.training_form import TrainRequest, keep_dropped, write_config
+from ui.training_form import TrainRequest, folders, keep_dropped, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
@@ -94,6 +94,7 @@ class TrainingTab:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             request = TrainRequest(**filled(values))
+            self.studio.queue.check_training(folders(self.studio.settings, request.name)[1])
             config, output = write_config(request, self.studio.settings)
             job = self.studio.queue.submit_training(f"Train {request.name}", config, output)
             self.studio.keeper.ensure()

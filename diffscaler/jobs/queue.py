@@ -35,22 +35,37 @@ class JobQueue:
     def submit(self, recipe: Recipe) -> Job:
         """Queue a plan. The same plan waiting or running already is that job: two clicks make one clip."""
         payload = {"plan": plan.dump(recipe.root), "key": recipe.root.key}
-        for job in self.list(ended=False):
-            if job.payload.get("key") == recipe.root.key:
-                return job
-        return self._add("plan", recipe.title, payload, recipe.request_row())
+        return self.get(self._add("plan", recipe.title, payload, recipe.request_row(), "key"))
 
     def submit_training(self, title: str, config: Path, output_dir: Path) -> Job:
         """Queue a training run. Raises InvalidRequest when its output folder is in use by another."""
-        for job in self.list(ended=False):
-            if job.payload.get("output_dir") == str(output_dir):
-                raise InvalidRequest("That training is in the queue already.", "Stop it first, or pick another name.")
-        return self._add("train", title, {"config": str(config), "output_dir": str(output_dir)}, None)
+        self.check_training(output_dir)
+        payload = {"config": str(config), "output_dir": str(output_dir)}
+        return self.get(self._add("train", title, payload, None, "output_dir"))
 
-    def _add(self, kind: Literal["plan", "train"], title: str, payload: dict[str, Any], request: Any) -> Job:
-        job_id = uuid.uuid4().hex[:12]
-        now = time.time()
+    def check_training(self, output_dir: Path) -> None:
+        """Raises InvalidRequest when a run that has not ended writes to `output_dir`."""
+        if any(job.payload.get("output_dir") == str(output_dir) for job in self.list(ended=False)):
+            raise InvalidRequest("That training is in the queue already.", "Stop it first, or pick another name.")
+
+    def needed(self, key: str) -> bool:
+        """Whether a job that has not ended reads or writes the clip `key`."""
+        with self.db.reading() as db:
+            row = db.execute(
+                f"SELECT COUNT(*) FROM job WHERE state NOT IN {ENDED} AND payload LIKE ?", (f'%"{key}"%',)
+            ).fetchone()
+        return bool(row[0])
+
+    def _add(self, kind: Literal["plan", "train"], title: str, payload: dict[str, Any], request: Any, same: str) -> str:
+        """Insert a job, or find the one with the same payload[same] that waits or runs and was not asked to stop."""
+        job_id, now = uuid.uuid4().hex[:12], time.time()
         with self.db.transaction() as db:
+            row = db.execute(
+                f"SELECT id FROM job WHERE state NOT IN {ENDED} AND stop = 0 AND json_extract(payload, ?) = ?",
+                (f"$.{same}", payload[same]),
+            ).fetchone()
+            if row is not None:
+                return str(row["id"])
             db.execute(
                 "INSERT INTO job (id, kind, title, payload, request, state, position, created)"
                 " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
@@ -60,7 +75,7 @@ class JobQueue:
                 f"SELECT id FROM job WHERE state IN {ENDED} ORDER BY finished DESC LIMIT -1 OFFSET {KEEP_ENDED}"
             ).fetchall()
             db.executemany("DELETE FROM job WHERE id = ?", [(row["id"],) for row in old])
-        return self.get(job_id)
+        return job_id
 
     def get(self, job_id: str) -> Job:
         """One job. Raises InvalidRequest when there is none."""
@@ -111,8 +126,9 @@ class JobQueue:
     def forget(self, job_id: str) -> None:
         """Remove an ended job from the history."""
         with self.db.transaction() as db:
-            db.execute(f"DELETE FROM job WHERE id = ? AND state IN {ENDED}", (job_id,))
-        self.preview_path(job_id).unlink(missing_ok=True)
+            gone = db.execute(f"DELETE FROM job WHERE id = ? AND state IN {ENDED}", (job_id,)).rowcount
+        if gone:  # only then is the id one of ours, and safe in a file name
+            self.preview_path(job_id).unlink(missing_ok=True)
 
     def preview_path(self, job_id: str) -> Path:
         """Where the latest picture of an unfinished job lies, if it has made one."""
@@ -165,8 +181,10 @@ class JobQueue:
     def beat(self, job_id: str) -> bool:
         """Extend a lease. Returns whether the job was asked to stop."""
         with self.db.transaction() as db:
-            db.execute("UPDATE job SET lease_until = ? WHERE id = ?", (time.time() + LEASE_S, job_id))
-            row = db.execute("SELECT stop FROM job WHERE id = ?", (job_id,)).fetchone()
+            db.execute(
+                "UPDATE job SET lease_until = ? WHERE id = ? AND state = 'running'", (time.time() + LEASE_S, job_id)
+            )
+            row = db.execute("SELECT stop FROM job WHERE id = ? AND state = 'running'", (job_id,)).fetchone()
         return bool(row and row["stop"])
 
     def report(self, job_id: str, progress: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ class PlanRunner:
         self.queue.moved_on(job.id, self._stored(root))
         engine.run(root, JobWatcher(self.queue, job.id, stopped))
         self.library.keep(root.key, job.title, job.request)
-        trim(self.library, int(self.settings.library_budget_gb * GIB), spare=root.key)
+        trim(self.library, int(self.settings.library_budget_gb * GIB), spare=plan.nodes(root))
         return root.key
 
     def make_room(self, reason: str) -> None:
@@ -121,7 +121,10 @@ class JobWatcher:
         if now - self._shown < PREVIEW_S:
             return
         self._shown = now
-        write_preview(self.queue.preview_path(self.job_id), frames)
+        try:
+            write_preview(self.queue.preview_path(self.job_id), frames)
+        except OSError:  # a job does not fail for want of a picture of itself
+            log.warning("no preview", exc_info=True)
 
 
 def write_preview(path: Path, frames: npt.NDArray[np.uint8]) -> None:

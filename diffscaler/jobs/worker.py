@@ -23,6 +23,7 @@ from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.run_plan import PlanRunner
 from diffscaler.jobs.run_training import run_training
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.library.files import remove_tree
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.settings import Settings, read_settings
 from diffscaler.wording import worded
@@ -62,6 +63,7 @@ class Worker:
 
     def run(self) -> None:
         self.queue.reclaim(self.lane)
+        remove_tree(self.library.root / "scratch")  # an earlier worker that was killed could not
         threading.Thread(target=self._beat, daemon=True).start()
         # The libraries take seconds to import: done while nobody waits yet, once the first job is known not to exist.
         idle_since = time.monotonic()
@@ -114,7 +116,7 @@ class Worker:
         while not self.quit.is_set():
             job = self.job
             try:
-                if job is not None and self.queue.beat(job.id):
+                if job is not None and self.queue.beat(job.id) and self.job is job:
                     self.stop_asked.set()
                 self.queue.worker_seen(self.lane, os.getpid(), *self.plans.about())
             except Exception:  # a beat that fails (a busy disk) is made up for by the next one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,9 +18,18 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.database import Database
-from diffscaler.errors import ClipNotFound
+from diffscaler.errors import ClipNotFound, MediaError
 from diffscaler.library import segments
-from diffscaler.library.files import keep_copy, room_for, safe_name, safe_suffix, sha256_of
+from diffscaler.library.files import (
+    bytes_in,
+    flush_to_disk,
+    keep_copy,
+    remove_tree,
+    room_for,
+    safe_name,
+    safe_suffix,
+    sha256_of,
+)
 from diffscaler.media import Chunk, ClipMeta, FileChunk
 from diffscaler.plan import Node
 
@@ -74,15 +83,16 @@ class ClipLibrary:
             db.execute(
                 "INSERT INTO file VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (sha256) DO UPDATE SET filename = excluded.filename",
-                (sha256, filename, name, info.model_dump_json(), path.stat().st_size, now),
+                (sha256, filename, name, info.model_dump_json(), bytes_in(path), now),
             )
             db.execute(
                 "INSERT INTO clip (key, stage, plan, meta, title, created, used, complete, kept) VALUES"
-                " (?, ?, ?, ?, ?, ?, ?, 1, 1) ON CONFLICT (key) DO UPDATE SET used = excluded.used",
+                " (?, ?, ?, ?, ?, ?, ?, 1, 1)"
+                " ON CONFLICT (key) DO UPDATE SET used = excluded.used, kept = 1, complete = 1",
                 (node.key, node.stage, dumps(node), meta_of(info, sound).model_dump_json(), name, now, now),
             )
             db.execute("INSERT OR IGNORE INTO segment VALUES (?, 0, ?, ?, ?)",
-                       (node.key, info.num_frames, f"files/{filename}", path.stat().st_size))  # fmt: skip
+                       (node.key, info.num_frames, f"files/{filename}", bytes_in(path)))  # fmt: skip
         return node
 
     def file_path(self, sha256: str) -> Path:
@@ -119,7 +129,7 @@ class ClipLibrary:
             )
             stored = 0
             for row in db.execute("SELECT * FROM segment WHERE clip = ? ORDER BY start", (node.key,)).fetchall():
-                if row["start"] != stored or not (self.root / row["filename"]).exists():
+                if row["start"] != stored or not self._whole(row):
                     break
                 stored = row["stop"]
             gone = db.execute("DELETE FROM segment WHERE clip = ? AND start >= ?", (node.key, stored)).rowcount
@@ -137,13 +147,18 @@ class ClipLibrary:
         try:
             with room_for("the library"):
                 segments.write(part, chunk)
+                flush_to_disk(part)
             size = part.stat().st_size
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
-        with self.db.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?)",
-                       (key, chunk.start, chunk.stop, filename, size))  # fmt: skip
+        try:
+            with self.db.transaction() as db:
+                db.execute("INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?)",
+                           (key, chunk.start, chunk.stop, filename, size))  # fmt: skip
+        except sqlite3.IntegrityError as error:
+            target.unlink(missing_ok=True)
+            raise ClipNotFound("The clip was deleted while it was being made.", "Ask for it again.") from error
 
     def finish(self, key: str, meta: ClipMeta) -> None:
         """Mark a clip complete, with its final facts."""
@@ -164,7 +179,17 @@ class ClipLibrary:
                 "SELECT * FROM segment WHERE clip = ? AND stop > ? ORDER BY start", (key, start)
             ).fetchall()
         for row in rows:
-            yield from segments.read(self.root / row["filename"], clip_meta, row["start"], row["stop"], start)
+            try:
+                yield from segments.read(self.root / row["filename"], clip_meta, row["start"], row["stop"], start)
+            except MediaError:
+                if clip_meta.kind == "frames":  # so that the next run makes this part anew
+                    self._forget_from(key, row["start"])
+                raise
+
+    def _forget_from(self, key: str, start: int) -> None:
+        with self.db.transaction() as db:
+            db.execute("DELETE FROM segment WHERE clip = ? AND start >= ?", (key, start))
+            db.execute("UPDATE clip SET complete = 0 WHERE key = ?", (key,))
 
     def path(self, key: str) -> Path:
         """The media file of a clip of kind "file". Raises ClipNotFound."""
@@ -193,12 +218,20 @@ class ClipLibrary:
             row = db.execute("SELECT complete FROM clip WHERE key = ?", (key,)).fetchone()
             if not row or not row["complete"]:
                 return False
-            names = [row["filename"] for row in db.execute("SELECT filename FROM segment WHERE clip = ?", (key,))]
-        if names and all((self.root / name).exists() for name in names):
+            rows = db.execute("SELECT filename, size_bytes FROM segment WHERE clip = ?", (key,)).fetchall()
+        if rows and all(self._whole(row) for row in rows):
             return True
         with self.db.transaction() as db:
             db.execute("UPDATE clip SET complete = 0 WHERE key = ?", (key,))
         return False
+
+    def _whole(self, row: Any) -> bool:
+        """Whether a segment's file is there in full: a power loss can leave a name without its bytes."""
+        path = self.root / row["filename"]
+        try:
+            return path.is_dir() or path.stat().st_size == row["size_bytes"]
+        except OSError:
+            return False
 
     def touch(self, key: str) -> None:
         """Remember that a clip was used just now, so that trimming takes others first."""
@@ -240,22 +273,48 @@ class ClipLibrary:
                 db.execute("UPDATE clip SET notes = ? WHERE key = ?", (json.dumps([*notes, text]), key))
 
     def remove(self, key: str) -> None:
-        """Delete a clip and its files. Imported files go only when no other clip needs them. Raises ClipNotFound."""
+        """Delete a clip, and what only it was made from: intermediate clips, and imports that had left the gallery.
+
+        An import that other clips are made from leaves the gallery; its bytes go with the last of them.
+        Raises ClipNotFound.
+        """
         clip = self.clip(key)
-        if clip.stage == plan.IMPORT:
-            sha256 = clip.node.params["sha256"]
-            row = self._one("SELECT COUNT(*) AS n FROM clip WHERE plan LIKE ? AND key != ?", f"%{sha256}%", clip.key)
-            with self.db.transaction() as db:
-                db.execute("DELETE FROM clip WHERE key = ?", (clip.key,))
-                if row and row["n"]:  # others are made from it: it leaves the gallery, its bytes stay
-                    return
-                gone = db.execute("DELETE FROM file WHERE sha256 = ? RETURNING filename", (sha256,)).fetchone()
-            if gone:
-                (self.root / "files" / gone["filename"]).unlink(missing_ok=True)
-            return
         with self.db.transaction() as db:
-            db.execute("DELETE FROM clip WHERE key = ?", (clip.key,))
-        shutil.rmtree(self.root / "clips" / clip.key[:2] / clip.key, ignore_errors=True)
+            db.execute("UPDATE clip SET kept = 0 WHERE key = ?", (clip.key,))
+        for node in reversed(list(plan.nodes(clip.node))):
+            row = self._one(
+                "SELECT kept, (SELECT COUNT(*) FROM clip AS other WHERE other.key != clip.key"
+                " AND other.plan LIKE '%' || clip.key || '%') AS users FROM clip WHERE key = ?",
+                node.key,
+            )
+            if (
+                row is not None
+                and not row["kept"]
+                and (not row["users"] or (node == clip.node and not is_import(node)))
+            ):
+                self._delete(node)
+
+    def drop(self, key: str) -> None:
+        """Delete one stored clip and nothing else; it can be made again. One that is gone already is fine."""
+        with self.db.transaction() as db:
+            db.execute("DELETE FROM clip WHERE key = ?", (key,))
+        remove_tree(self.root / "clips" / key[:2] / key)
+
+    def stored_bytes(self, key: str) -> int:
+        """Disk that the stored part of a clip takes."""
+        row = self._one("SELECT COALESCE(SUM(size_bytes), 0) AS n FROM segment WHERE clip = ?", key)
+        return int(row["n"])
+
+    def _delete(self, node: Node) -> None:
+        with self.db.transaction() as db:
+            db.execute("DELETE FROM clip WHERE key = ?", (node.key,))
+            rows = []
+            if is_import(node):
+                sha256 = node.params["sha256"]
+                rows = db.execute("DELETE FROM file WHERE sha256 = ? RETURNING filename", (sha256,)).fetchall()
+        for row in rows:
+            remove_tree(self.root / "files" / row["filename"])
+        remove_tree(self.root / "clips" / node.key[:2] / node.key)
 
     # -- how long things take -------------------------------------------------------------------------------------
 
@@ -280,6 +339,10 @@ class ClipLibrary:
 
 SIZE = "(SELECT COALESCE(SUM(size_bytes), 0) FROM segment WHERE segment.clip = clip.key)"
 SELECT_CLIPS = f"SELECT clip.*, {SIZE} AS size_bytes FROM clip"
+
+
+def is_import(node: Node) -> bool:
+    return node.stage == plan.IMPORT
 
 
 def dumps(node: Node) -> str:

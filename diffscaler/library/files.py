@@ -18,8 +18,12 @@ HASH_BLOCK = 4 * 2**20
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's content, read in 4 MiB blocks."""
+    """Hex SHA-256 of a file's content, read in 4 MiB blocks; of a folder, of its files' names and contents."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(entry for entry in path.iterdir() if entry.is_file()):
+            digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as file:
         while block := file.read(HASH_BLOCK):
             digest.update(block)
@@ -39,15 +43,43 @@ def safe_suffix(path: Path) -> str:
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
 
 
+def bytes_in(path: Path) -> int:
+    """Size of a file, or of the files in a folder."""
+    return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
+
+
 def keep_copy(source: Path, target: Path) -> None:
-    """Put a copy of `source` at `target`, whole or not at all. Hard links are not used: users edit their files."""
+    """Put a copy of a file, or of the files in a folder, at `target`, whole or not at all.
+
+    Hard links are not used: users edit their files.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
+    part = target.with_name(f"{uuid.uuid4().hex}.part")
     try:
-        shutil.copyfile(source, part)
+        if source.is_dir():
+            part.mkdir()
+            for file in source.iterdir():
+                if file.is_file():
+                    shutil.copyfile(file, part / file.name)
+        else:
+            shutil.copyfile(source, part)
         os.replace(part, target)
     finally:
-        part.unlink(missing_ok=True)
+        remove_tree(part)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's bytes are on the disk: its name must not become known before them."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from diffscaler import plan
+import time
+from collections.abc import Iterable
+
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.plan import Node
+
+STALE_S = 86_400.0
 
 
-def trim(library: ClipLibrary, budget_bytes: int, spare: str | None = None) -> list[str]:
+def trim(library: ClipLibrary, budget_bytes: int, spare: Iterable[Node] = ()) -> list[str]:
     """Remove intermediates until all clips together fit in `budget_bytes`; returns the keys removed.
 
-    spare: the key of a clip just made; what it was made from stays too, since the next request is often a variation
+    spare: nodes whose clips stay, e.g. those a request was just made from, since the next is often a variation
+    Unfinished clips count as idle after a day.
     """
-    protected = {node.key for node in plan.nodes(library.clip(spare).node)} if spare else set()
+    protected = {node.key for node in spare}
+    total = used_bytes(library)
     with library.db.reading() as db:
-        total = int(db.execute("SELECT COALESCE(SUM(size_bytes), 0) FROM segment").fetchone()[0])
         rows = db.execute(
             "SELECT key, (SELECT COALESCE(SUM(size_bytes), 0) FROM segment WHERE clip = key) AS size_bytes"
-            " FROM clip WHERE kept = 0 AND complete = 1 ORDER BY used"
+            " FROM clip WHERE kept = 0 AND stage != 'import' AND (complete = 1 OR used < ?) ORDER BY used",
+            (time.time() - STALE_S,),
         ).fetchall()
-    removed = []
+    removed: list[str] = []
     for row in rows:
         if total <= budget_bytes:
             break
         if row["key"] not in protected:
-            library.remove(row["key"])
+            library.drop(row["key"])
             total -= row["size_bytes"]
             removed.append(row["key"])
     return removed
+
+
+def used_bytes(library: ClipLibrary) -> int:
+    """Disk that all stored clips take."""
+    with library.db.reading() as db:
+        return int(db.execute("SELECT COALESCE(SUM(size_bytes), 0) FROM segment").fetchone()[0])

@@ -118,3 +118,24 @@ def test_a_training_folder_is_used_by_one_run_at_a_time(queue: JobQueue, setting
     queue.submit_training("mine", settings.data_dir / "c.toml", settings.data_dir / "out")
     with pytest.raises(InvalidRequest, match="queue"):
         queue.submit_training("mine", settings.data_dir / "c.toml", settings.data_dir / "out")
+
+
+def test_a_job_that_is_stopping_is_not_handed_out_again(queue: JobQueue) -> None:
+    first = queue.submit(recipe(1))
+    queue.lease("lane")
+    queue.stop(first.id)
+    assert queue.submit(recipe(1)).id != first.id
+
+
+def test_forget_touches_no_file_but_its_own(queue: JobQueue, settings: Settings) -> None:
+    victim = settings.data_dir / "victim.webp"
+    victim.write_bytes(b"x")
+    queue.forget("../../victim")
+    assert victim.exists()
+
+
+def test_a_clip_is_needed_while_a_job_names_it(queue: JobQueue) -> None:
+    job = queue.submit(recipe(1))
+    assert queue.needed(job.payload["key"])
+    queue.stop(job.id)
+    assert not queue.needed(job.payload["key"])

@@ -130,7 +130,7 @@ def test_trimming_drops_idle_intermediates_and_never_results(library: ClipLibrar
     for node in nodes:
         fill(library, node)
     library.keep(nodes[0].key, "a result", None)
-    removed = trim(library, 0, spare=nodes[3].key)
+    removed = trim(library, 0, spare=[nodes[3]])
     assert set(removed) == {nodes[1].key, nodes[2].key}
     assert library.complete(nodes[0].key) and library.complete(nodes[3].key)
 
@@ -178,3 +178,44 @@ def test_a_clip_whose_files_were_deleted_by_hand_is_made_again(library: ClipLibr
     next((library.root / "clips").rglob("00000004-*.mkv")).unlink()
     assert not library.complete(node.key)
     assert library.open(node, META) == 4
+
+
+def test_a_damaged_segment_is_made_anew(library: ClipLibrary) -> None:
+    node = Node("clip", 1, {})
+    fill(library, node)
+    path = next((library.root / "clips").rglob("00000004-*.mkv"))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    assert not library.complete(node.key) and library.open(node, META) == 4
+    fill(library, node)
+    path.write_bytes(b"x" * len(path.read_bytes()))  # same size, other bytes: found when it is read
+    with pytest.raises(MediaError):
+        list(library.read(node.key))
+    assert not library.complete(node.key) and library.open(node, META) == 4
+
+
+def test_deleting_a_result_deletes_what_only_it_was_made_from(library: ClipLibrary, tmp_path: Path) -> None:
+    source = library.add_file(photo(tmp_path / "a.png"))
+    shared = Node("upscale", 1, {}, (), (source,))
+    results = [Node("encode", 1, {"n": n}, (), (shared,)) for n in range(2)]
+    for node in (shared, *results):
+        fill(library, node)
+    for node in results:
+        library.keep(node.key, "a result", None)
+    library.remove(results[0].key)
+    assert library.complete(shared.key), "the other result still stands on it"
+    library.remove(results[1].key)
+    assert not library.complete(shared.key)
+    assert library.clip(source.key).kept, "what a person gave stays until they delete it"
+
+
+def test_a_folder_of_pictures_is_one_clip(library: ClipLibrary, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for n in range(3):
+        photo(folder / f"frame_{n}.png", n)
+    node = library.add_file(folder)
+    assert library.clip(node.key).meta.num_frames == 3
+    assert sum(len(c.frames) for c in library.read(node.key)) == 3
+    library.remove(node.key)
+    assert list((library.root / "files").iterdir()) == []

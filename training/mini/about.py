@@ -27,11 +27,22 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]]) 
     licence = before.get("licence", BASE_LICENCE)
     if config.data == "folder" and "your clips" not in licence:
         licence += "; what it learnt from your clips is subject to their terms"
-    native = {"width": config.size, "height": config.size, "num_frames": config.num_frames, "fps": FPS,
-              "num_inference_steps": NUM_STEPS, "guidance_scale": GUIDANCE, "max_frames": MAX_FRAMES}
-    rows = [f"title = {json.dumps(Path(config.output_dir).resolve().name, ensure_ascii=False)}",
-            f"licence = {json.dumps(licence, ensure_ascii=False)}",
-            "", "[native]", *(f"{key} = {value}" for key, value in native.items())]
+    native = {
+        "width": config.size,
+        "height": config.size,
+        "num_frames": config.num_frames,
+        "fps": FPS,
+        "num_inference_steps": NUM_STEPS,
+        "guidance_scale": GUIDANCE,
+        "max_frames": MAX_FRAMES,
+    }
+    rows = [
+        f"title = {json.dumps(Path(config.output_dir).resolve().name, ensure_ascii=False)}",
+        f"licence = {json.dumps(licence, ensure_ascii=False)}",
+        "",
+        "[native]",
+        *(f"{key} = {value}" for key, value in native.items()),
+    ]
     (model / "model.toml").write_text("\n".join(rows) + "\n", encoding="utf-8")
     words = json.dumps(_words(config, captions), indent=1, ensure_ascii=False)
     (model / FILE_NAME).write_text(words + "\n", encoding="utf-8")

@@ -50,14 +50,23 @@ class Bundle:
     def pipeline(self) -> AnimateDiffPipeline:
         """These parts as a pipeline; an image U-Net gets temporal layers that do nothing."""
         unet = self.unet if isinstance(self.unet, UNetMotionModel) else add_motion(self.unet)
-        return AnimateDiffPipeline(vae=self.vae, text_encoder=self.text_encoder, tokenizer=self.tokenizer, unet=unet,
-                                   motion_adapter=None, scheduler=build_scheduler(), feature_extractor=None,
-                                   image_encoder=None)
+        return AnimateDiffPipeline(
+            vae=self.vae,
+            text_encoder=self.text_encoder,
+            tokenizer=self.tokenizer,
+            unet=unet,
+            motion_adapter=None,
+            scheduler=build_scheduler(),
+            feature_extractor=None,
+            image_encoder=None,
+        )
 
     def export(self, folder: Path) -> None:
         """Write a complete AnimateDiffPipeline folder in float16."""
-        parts = {name: contiguous(copy.deepcopy(module)).to(torch.float16).eval()
-                 for name, module in replace(self, unet=self.pipeline().unet).modules().items()}
+        parts = {
+            name: contiguous(copy.deepcopy(module)).to(torch.float16).eval()
+            for name, module in replace(self, unet=self.pipeline().unet).modules().items()
+        }
         Bundle(tokenizer=self.tokenizer, **parts).pipeline().save_pretrained(folder)
 
 

@@ -33,9 +33,20 @@ class DenoiseStage:
     The stage draws single frames when the U-Net has no temporal layers yet, else parts of clips.
     """
 
-    def __init__(self, bundle: Bundle, latents: np.ndarray, masks: np.ndarray, captions: list[list[str]], total: int,
-                 batch: int, lr: float, seed: int, frames_per_step: int, full_length_share: float,
-                 prompts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        latents: np.ndarray,
+        masks: np.ndarray,
+        captions: list[list[str]],
+        total: int,
+        batch: int,
+        lr: float,
+        seed: int,
+        frames_per_step: int,
+        full_length_share: float,
+        prompts: Sequence[str],
+    ) -> None:
         self.moving = isinstance(bundle.unet, UNetMotionModel)
         self.name, self.total = ("motion" if self.moving else "image"), total
         self.bundle, self.latents, self.masks = bundle, latents, masks

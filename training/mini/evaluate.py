@@ -56,8 +56,10 @@ def report(model: Path, clips: ClipSet) -> str:
     latents = torch.from_numpy(np.stack([encode_frames(bundle.vae, clip) for clip in clips.frames])).float()
     captions = [c[0] for c in clips.captions]
     wrong = captions[1:] + captions[:1]
-    lines = [f"VAE {psnr(bundle.vae, clips.frames[:, 0]):.1f} dB over {len(clips)} frames",
-             "noise / signal     " + "".join(f"{level:>8}" for level in LEVELS)]
+    lines = [
+        f"VAE {psnr(bundle.vae, clips.frames[:, 0]):.1f} dB over {len(clips)} frames",
+        "noise / signal     " + "".join(f"{level:>8}" for level in LEVELS),
+    ]
     for name, said in (("its own caption", captions), ("another's caption", wrong)):
         lines.append(f"{name:<19}" + "".join(f"{e:>8.3f}" for e in errors(bundle, latents, said)))
     return "\n".join(lines)

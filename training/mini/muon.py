@@ -40,10 +40,17 @@ def orthogonalise(G: Tensor, steps: int = NS_STEPS) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Groups carry "kind": "muon" (tensors of two or more dimensions) or "adam"."""
 
-    def __init__(self, groups: Iterable[dict], lr: float = 1e-3, momentum: float = 0.95,
-                 betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.01) -> None:
-        super().__init__(list(groups), {"lr": lr, "momentum": momentum, "betas": betas,
-                                        "weight_decay": weight_decay, "kind": "adam"})
+    def __init__(
+        self,
+        groups: Iterable[dict],
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(
+            list(groups), {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": weight_decay, "kind": "adam"}
+        )
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
@@ -86,8 +93,11 @@ class Muon(torch.optim.Optimizer):
             p.addcdiv_(mean, square.sqrt().add_(1e-8), value=-group["lr"])
 
 
-def muon_groups(named: Iterable[tuple[str, Tensor]], factor: float = 1.0,
-                adam_names: tuple[str, ...] = ("conv_in", "conv_out", "time_embedding", "quant_conv")) -> list[dict]:
+def muon_groups(
+    named: Iterable[tuple[str, Tensor]],
+    factor: float = 1.0,
+    adam_names: tuple[str, ...] = ("conv_in", "conv_out", "time_embedding", "quant_conv"),
+) -> list[dict]:
     """Split parameters by what suits them. "factor" multiplies the schedule's rate for these groups."""
     groups: dict[str, list[Tensor]] = {"muon": [], "adam": []}
     for name, p in named:

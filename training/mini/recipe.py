@@ -35,8 +35,19 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     def denoise(total: int, batch: int) -> Stage:
         if not latents:
             latents.append(_latents(bundle, clips, output_dir))
-        return DenoiseStage(bundle, latents[0], clips.masks, clips.captions, total, batch, config.learning_rate,
-                            config.seed, config.frames_per_step, config.full_length_share, prompts)
+        return DenoiseStage(
+            bundle,
+            latents[0],
+            clips.masks,
+            clips.captions,
+            total,
+            batch,
+            config.learning_rate,
+            config.seed,
+            config.frames_per_step,
+            config.full_length_share,
+            prompts,
+        )
 
     def image() -> Stage:
         return denoise(config.image_steps, config.image_batch)
@@ -51,9 +62,15 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
         return VaeStage(bundle, clips, total, config.vae_batch, config.learning_rate, config.seed, decoder_only)
 
     finished = loop.run(
-        [("vae", config.vae_steps, vae), ("image", config.image_steps, image),
-         ("motion", config.motion_steps, motion), ("decoder", config.decoder_steps, lambda: vae(decoder_only=True))],
-        recipe="mini", clips=len(clips), seed=config.seed,
+        [
+            ("vae", config.vae_steps, vae),
+            ("image", config.image_steps, image),
+            ("motion", config.motion_steps, motion),
+            ("decoder", config.decoder_steps, lambda: vae(decoder_only=True)),
+        ],
+        recipe="mini",
+        clips=len(clips),
+        seed=config.seed,
     )
     model = output_dir / "model"
 
@@ -79,12 +96,15 @@ def _start(config: TrainingConfig, clips: ClipSet, checkpoint: Path | None) -> B
         try:
             return Bundle.load(Path(config.init))
         except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{config.init} is not a model that can be trained further ({error}).",
-                           "Give a folder in the layout of assets/models/mini.") from error
+            raise RunError(
+                f"{config.init} is not a model that can be trained further ({error}).",
+                "Give a folder in the layout of assets/models/mini.",
+            ) from error
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer(c for group in clips.captions for c in group)
     return Bundle(
-        vae=build_vae(config.vae_widths, config.size), tokenizer=tokenizer,
+        vae=build_vae(config.vae_widths, config.size),
+        tokenizer=tokenizer,
         text_encoder=build_text_encoder(tokenizer, config.text_width),
         unet=build_unet(config.unet_widths, config.text_width, config.size // 2 ** (len(config.vae_widths) - 1)),
     )

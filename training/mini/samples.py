@@ -15,16 +15,23 @@ NUM_STEPS, GUIDANCE = 16, 4.0
 SHOWN = 8
 
 
-def draw_clip(bundle: Bundle, prompt: str, num_frames: int, seed: int = 0, steps: int = NUM_STEPS,
-              guidance: float = GUIDANCE) -> np.ndarray:
+def draw_clip(
+    bundle: Bundle, prompt: str, num_frames: int, seed: int = 0, steps: int = NUM_STEPS, guidance: float = GUIDANCE
+) -> np.ndarray:
     """A clip: uint8 RGB (F, H, W, 3)."""
     pipeline = bundle.pipeline()
     pipeline.set_progress_bar_config(disable=True)
     for module in bundle.modules().values():
         module.eval()
     with torch.no_grad():
-        frames = pipeline(prompt, num_frames=num_frames, num_inference_steps=steps, guidance_scale=guidance,
-                          generator=torch.Generator().manual_seed(seed), output_type="np").frames[0]
+        frames = pipeline(
+            prompt,
+            num_frames=num_frames,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="np",
+        ).frames[0]
     return (frames * 255).round().astype(np.uint8)
 
 

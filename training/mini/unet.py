@@ -18,11 +18,18 @@ def build_unet(widths: tuple[int, ...], text_width: int, sample_size: int, group
     """An image U-Net on 4-channel latents. The finest level has no attention: it costs more there than it gives."""
     n = len(widths)
     return UNet2DConditionModel(
-        sample_size=sample_size, in_channels=4, out_channels=4, block_out_channels=widths, layers_per_block=1,
+        sample_size=sample_size,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=widths,
+        layers_per_block=1,
         down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (n - 1),
         up_block_types=("CrossAttnUpBlock2D",) * (n - 1) + ("UpBlock2D",),
         # The name misleads: diffusers takes it as the number of heads.
-        attention_head_dim=HEADS, norm_num_groups=groups, cross_attention_dim=text_width, use_linear_projection=True,
+        attention_head_dim=HEADS,
+        norm_num_groups=groups,
+        cross_attention_dim=text_width,
+        use_linear_projection=True,
     )
 
 
@@ -30,9 +37,13 @@ def add_motion(unet: UNet2DConditionModel) -> UNetMotionModel:
     """The same network with temporal layers that do nothing yet: at first each frame is drawn as before."""
     config = unet.config
     adapter = MotionAdapter(
-        block_out_channels=config.block_out_channels, motion_layers_per_block=config.layers_per_block,
-        motion_mid_block_layers_per_block=1, motion_num_attention_heads=HEADS,
-        motion_norm_num_groups=config.norm_num_groups, motion_max_seq_length=MAX_FRAMES, use_motion_mid_block=True,
+        block_out_channels=config.block_out_channels,
+        motion_layers_per_block=config.layers_per_block,
+        motion_mid_block_layers_per_block=1,
+        motion_num_attention_heads=HEADS,
+        motion_norm_num_groups=config.norm_num_groups,
+        motion_max_seq_length=MAX_FRAMES,
+        use_motion_mid_block=True,
     )
     for name, module in adapter.named_modules():
         if name.endswith("proj_out"):

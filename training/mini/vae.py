@@ -13,9 +13,15 @@ def build_vae(widths: tuple[int, ...], sample_size: int) -> AutoencoderKL:
     """A small VAE with 4 latent channels. `widths`: channels per level; each level but the last halves the size."""
     n = len(widths)
     vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n,
-        block_out_channels=widths, layers_per_block=1, latent_channels=4, norm_num_groups=8,
-        sample_size=sample_size, scaling_factor=1.0, mid_block_add_attention=False,
+        down_block_types=("DownEncoderBlock2D",) * n,
+        up_block_types=("UpDecoderBlock2D",) * n,
+        block_out_channels=widths,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=sample_size,
+        scaling_factor=1.0,
+        mid_block_add_attention=False,
     )
     with torch.no_grad():
         # Start with little noise: at the default the decoder first learns to ignore its input.
@@ -54,8 +60,9 @@ def vae_loss(vae: AutoencoderKL, target: Tensor, weight: Tensor, noise: torch.Ge
     return loss + 2e-4 * kl
 
 
-def crops(frames: np.ndarray, masks: np.ndarray, batch: int, side: int, rng: np.random.Generator
-          ) -> tuple[Tensor, Tensor]:
+def crops(
+    frames: np.ndarray, masks: np.ndarray, batch: int, side: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Random squares of random frames, half of them around the subject.
 
     frames: uint8 (N, F, H, W, 3); masks: uint8 (N, F, H/8, W/8).
@@ -72,9 +79,9 @@ def crops(frames: np.ndarray, masks: np.ndarray, batch: int, side: int, rng: np.
         if rng.random() < 0.5 and 0 < len(inside) < cells.size:
             y, x = inside[int(rng.integers(len(inside)))] * 8
             top, left = (int(np.clip(y - side_h // 2, 0, h - side_h)), int(np.clip(x - side_w // 2, 0, w - side_w)))
-        images.append(frames[clip, frame, top:top + side_h, left:left + side_w])
+        images.append(frames[clip, frame, top : top + side_h, left : left + side_w])
         full = np.kron(cells, np.ones((8, 8), np.float32)) / 255
-        weights.append(1 + full[top:top + side_h, left:left + side_w] * (len(inside) < cells.size))
+        weights.append(1 + full[top : top + side_h, left : left + side_w] * (len(inside) < cells.size))
     return to_unit(np.stack(images)), torch.from_numpy(np.stack(weights)).float()[:, None]
 
 
@@ -100,8 +107,10 @@ def fold_statistics(vae: AutoencoderKL, images: Tensor) -> None:
 @torch.no_grad()
 def encode_frames(vae: AutoencoderKL, frames: np.ndarray, batch: int = 32) -> np.ndarray:
     """Latents of uint8 RGB frames (N, H, W, 3): float16 (N, 4, H/8, W/8)."""
-    parts = [vae.encode(to_unit(frames[i:i + batch])).latent_dist.mean.to(torch.float16).numpy()
-             for i in range(0, len(frames), batch)]
+    parts = [
+        vae.encode(to_unit(frames[i : i + batch])).latent_dist.mean.to(torch.float16).numpy()
+        for i in range(0, len(frames), batch)
+    ]
     return np.concatenate(parts)
 
 

@@ -21,8 +21,9 @@ WHOLE_FRAMES_FROM = 0.8
 class VaeStage:
     """Reconstruction. With decoder_only the latents stay what the U-Net has learnt."""
 
-    def __init__(self, bundle: Bundle, clips: ClipSet, total: int, batch: int, lr: float, seed: int,
-                 decoder_only: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, clips: ClipSet, total: int, batch: int, lr: float, seed: int, decoder_only: bool = False
+    ) -> None:
         self.name, self.total = ("decoder" if decoder_only else "vae"), total
         self.bundle, self.clips, self.batch, self.lr, self.seed = bundle, clips, batch, lr, seed
         self.decoder_only = decoder_only
@@ -37,10 +38,11 @@ class VaeStage:
         noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
         whole = index >= WHOLE_FRAMES_FROM * self.total
         height = self.clips.frames.shape[2]
-        side, batch = (height, max(self.batch * CROP**2 // max(height, CROP)**2, 1)) if whole else (CROP, self.batch)
+        side, batch = (height, max(self.batch * CROP**2 // max(height, CROP) ** 2, 1)) if whole else (CROP, self.batch)
         images, weight = vae_module.crops(self.clips.frames, self.clips.masks, batch, side, rng)
-        loss = vae_module.vae_loss(self.vae, images.contiguous(memory_format=torch.channels_last), weight, noise,
-                                   self.decoder_only)
+        loss = vae_module.vae_loss(
+            self.vae, images.contiguous(memory_format=torch.channels_last), weight, noise, self.decoder_only
+        )
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)

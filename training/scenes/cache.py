@@ -21,8 +21,9 @@ CAPTION_VARIANTS = 6
 LATENT_CELL = 8
 
 
-def render_scenes(num_clips: int, size: int, num_frames: int, processes: int, first_seed: int = 0,
-                  held_out: bool = False) -> ClipSet:
+def render_scenes(
+    num_clips: int, size: int, num_frames: int, processes: int, first_seed: int = 0, held_out: bool = False
+) -> ClipSet:
     """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`."""
     # In memory first: a memory-mapped file that grows while it is written makes the disk the bottleneck.
     frames = np.empty((num_clips, num_frames, size, size, 3), np.uint8)
@@ -54,6 +55,7 @@ def cached_scenes(folder: Path, num_clips: int, size: int, num_frames: int, proc
 def _render(seed: int, size: int, num_frames: int, held_out: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
     spec = draw_spec(seed, held_out)
     frames, masks = render_clip(spec, size, num_frames)
-    cells = np.stack([cv2.resize(m, None, fx=1 / LATENT_CELL, fy=1 / LATENT_CELL, interpolation=cv2.INTER_AREA)
-                      for m in masks])
+    cells = np.stack(
+        [cv2.resize(m, None, fx=1 / LATENT_CELL, fy=1 / LATENT_CELL, interpolation=cv2.INTER_AREA) for m in masks]
+    )
     return frames, cells, [caption_of(spec, v) for v in range(CAPTION_VARIANTS)]

@@ -53,8 +53,16 @@ def caption_of(spec: SceneSpec, variant: int = 0) -> str:
         where = PLACES[spec.place].slug if says_place else "FIELD"
         text = f"EXT. {where} - {spec.light.upper()}. {article} {noun} {verb}."
     else:
-        text = " ".join(part for part in (f"{article.lower()} {noun}", participle, place if says_place else "",
-                                          light if says_light else "") if part)
+        text = " ".join(
+            part
+            for part in (
+                f"{article.lower()} {noun}",
+                participle,
+                place if says_place else "",
+                light if says_light else "",
+            )
+            if part
+        )
         if spec.shot != "medium" or rng.random() < 0.08:
             text = f"{pick(SHOTS[spec.shot])} {text}"
         text = text if rng.random() < 0.5 else text[0].upper() + text[1:] + "."

@@ -46,8 +46,17 @@ def glyph(text: str, tint: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1
     return np.concatenate([colour * alpha, alpha * 255], axis=-1).round().astype(np.uint8)
 
 
-def paste(canvas: np.ndarray, sprite: np.ndarray, x: float, y: float, height: float, flip: bool = False,
-          angle: float = 0.0, squash: float = 1.0, shade: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> np.ndarray:
+def paste(
+    canvas: np.ndarray,
+    sprite: np.ndarray,
+    x: float,
+    y: float,
+    height: float,
+    flip: bool = False,
+    angle: float = 0.0,
+    squash: float = 1.0,
+    shade: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> np.ndarray:
     """Draw a sprite with its bottom centre at (x, y) and return where it landed.
 
     canvas: uint8 RGB (H, W, 3), changed in place; sprite: premultiplied RGBA as `glyph` gives it
@@ -66,7 +75,7 @@ def paste(canvas: np.ndarray, sprite: np.ndarray, x: float, y: float, height: fl
     alpha = warped[..., 3].astype(np.float32) / 255
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if len(rows):
-        box = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+        box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         colour = warped[box][..., :3] * np.asarray(shade, np.float32)
         canvas[box] = (canvas[box] * (1 - alpha[box][..., None]) + colour).clip(0, 255).astype(np.uint8)
     return alpha

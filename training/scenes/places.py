@@ -20,16 +20,28 @@ SKY: dict[str, tuple[Colour, Colour]] = {  # top, horizon (RGB)
 
 #: What the light does to everything that is not sky.
 LIGHT_FACTORS: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "sunset": (1.0, 0.72, 0.58), "night": (0.34, 0.40, 0.62),
+    "day": (1.0, 1.0, 1.0),
+    "sunset": (1.0, 0.72, 0.58),
+    "night": (0.34, 0.40, 0.62),
 }
 
 #: Subjects keep more of their colour at night, as if lit by the moon: a silhouette would be hard to recognise.
 SUBJECT_LIGHT: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "sunset": (1.0, 0.86, 0.78), "night": (0.66, 0.70, 0.86),
+    "day": (1.0, 1.0, 1.0),
+    "sunset": (1.0, 0.86, 0.78),
+    "night": (0.66, 0.70, 0.86),
 }
 
-HORIZON = {"beach": 0.46, "road": 0.56, "city": 0.72, "forest": 0.60, "desert": 0.56, "lake": 0.44, "snow": 0.60,
-           "field": 0.58}
+HORIZON = {
+    "beach": 0.46,
+    "road": 0.56,
+    "city": 0.72,
+    "forest": 0.60,
+    "desert": 0.56,
+    "lake": 0.44,
+    "snow": 0.60,
+    "field": 0.58,
+}
 
 
 def draw_place(place: str, light: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -66,18 +78,34 @@ def _sky(light: str, height: int, width: int, horizon: float, rng: np.random.Gen
 
 def _cloud(sky: np.ndarray, x: int, y: int, height: int) -> None:
     for dx, r in ((-0.06, 0.03), (0.0, 0.045), (0.06, 0.03)):
-        cv2.ellipse(sky, (x + int(dx * height), y), (int(r * height * 1.5), int(r * height)), 0, 0, 360,
-                    (250, 252, 255), -1, cv2.LINE_AA)
+        cv2.ellipse(
+            sky,
+            (x + int(dx * height), y),
+            (int(r * height * 1.5), int(r * height)),
+            0,
+            0,
+            360,
+            (250, 252, 255),
+            -1,
+            cv2.LINE_AA,
+        )
 
 
 def _band(ground: np.ndarray, covered: np.ndarray, start: float, stop: float, colour: Colour) -> None:
     h = ground.shape[0]
-    ground[int(h * start):int(h * stop)] = colour
-    covered[int(h * start):int(h * stop)] = 1
+    ground[int(h * start) : int(h * stop)] = colour
+    covered[int(h * start) : int(h * stop)] = 1
 
 
-def _hills(ground: np.ndarray, covered: np.ndarray, base: float, rise: float, waves: float, colour: Colour,
-           rng: np.random.Generator) -> None:
+def _hills(
+    ground: np.ndarray,
+    covered: np.ndarray,
+    base: float,
+    rise: float,
+    waves: float,
+    colour: Colour,
+    rng: np.random.Generator,
+) -> None:
     h, w = covered.shape
     x = np.linspace(0, waves * 2 * np.pi, w)
     y = (h * (base - rise * (0.5 + 0.5 * np.sin(x + rng.uniform(0, 6.28))))).astype(int)
@@ -111,8 +139,8 @@ def _city(ground, covered, rng):
     while x < w:
         bw, top = int(h * rng.uniform(0.17, 0.26)), int(h * rng.uniform(0.16, 0.42))
         body = _jitter([(146, 150, 164), (168, 140, 128), (120, 134, 156)][int(rng.integers(3))], rng)
-        ground[top:int(h * 0.72), max(x, 0):max(x + bw, 0)] = body
-        covered[top:int(h * 0.72), max(x, 0):max(x + bw, 0)] = 1
+        ground[top : int(h * 0.72), max(x, 0) : max(x + bw, 0)] = body
+        covered[top : int(h * 0.72), max(x, 0) : max(x + bw, 0)] = 1
         cell = max(h // 16, 3)
         for wy in range(top + cell // 2, int(h * 0.68), cell):
             for wx in range(x + cell // 2, x + bw - cell // 2, cell):
@@ -149,14 +177,27 @@ def _field(ground, covered, rng):
     _band(ground, covered, 0.64, 1.0, _jitter((142, 206, 102), rng))
 
 
-_DRAW = {"beach": _beach, "road": _road, "city": _city, "forest": _forest, "desert": _desert, "lake": _lake,
-         "snow": _snow, "field": _field}
+_DRAW = {
+    "beach": _beach,
+    "road": _road,
+    "city": _city,
+    "forest": _forest,
+    "desert": _desert,
+    "lake": _lake,
+    "snow": _snow,
+    "field": _field,
+}
 
 
 def _plant(world: np.ndarray, place: str, light: str, rng: np.random.Generator) -> None:
     """Set the plants that tell a place: (glyph, how many per view width, foot y, height)."""
-    plants = {"beach": ("🌴", 0.8, 0.72, 0.44), "forest": ("🌲", 4.6, 0.68, 0.50), "desert": ("🌵", 1.3, 0.70, 0.26),
-              "snow": ("🌲", 1.6, 0.68, 0.30), "field": ("🌳", 1.1, 0.68, 0.30)}.get(place)
+    plants = {
+        "beach": ("🌴", 0.8, 0.72, 0.44),
+        "forest": ("🌲", 4.6, 0.68, 0.50),
+        "desert": ("🌵", 1.3, 0.70, 0.26),
+        "snow": ("🌲", 1.6, 0.68, 0.30),
+        "field": ("🌳", 1.1, 0.68, 0.30),
+    }.get(place)
     if plants is None:
         return
     text, density, foot, size = plants
@@ -164,5 +205,12 @@ def _plant(world: np.ndarray, place: str, light: str, rng: np.random.Generator) 
     count = max(round(density * w / h), 1)
     for i in range(count):
         x = w * (i + rng.uniform(0.15, 0.85)) / count
-        paste(world, glyph(text), x, h * (foot + rng.uniform(-0.02, 0.02)), h * size * rng.uniform(0.85, 1.12),
-              flip=bool(rng.random() < 0.5), shade=LIGHT_FACTORS[light])
+        paste(
+            world,
+            glyph(text),
+            x,
+            h * (foot + rng.uniform(-0.02, 0.02)),
+            h * size * rng.uniform(0.85, 1.12),
+            flip=bool(rng.random() < 0.5),
+            shade=LIGHT_FACTORS[light],
+        )

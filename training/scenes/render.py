@@ -41,14 +41,15 @@ def render_clip(spec: SceneSpec, size: int = 128, num_frames: int = NUM_FRAMES) 
         left = int(np.clip((width - side) / 2 + pan * view, 0, width - side))
         # Zoom towards the subject's middle rather than the frame's: feet stay in view.
         top = int(np.clip(view * 0.62 - side * 0.62, 0, view - side))
-        box = np.s_[top:top + side, left:left + side]
+        box = np.s_[top : top + side, left : left + side]
         frames[i] = cv2.resize(canvas[box], (size, size), interpolation=cv2.INTER_AREA)
         masks[i] = (cv2.resize(mask[box], (size, size), interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
     return frames, masks
 
 
-def _draw_subject(canvas: np.ndarray, spec: SceneSpec, t: float, duration: float, phase: float, start: float,
-                  scale: float, view: int) -> np.ndarray:
+def _draw_subject(
+    canvas: np.ndarray, spec: SceneSpec, t: float, duration: float, phase: float, start: float, scale: float, view: int
+) -> np.ndarray:
     """Put the subject, its prop and its shadow on the canvas; returns their mask, float32 (H, W), 0..1."""
     subject, pose = SUBJECTS[spec.subject], pose_at(spec, t, duration, phase, start)
     pan, _ = view_at(spec, t / duration)
@@ -61,13 +62,31 @@ def _draw_subject(canvas: np.ndarray, spec: SceneSpec, t: float, duration: float
     if subject.kind != "boat":
         lift = max(0.0, 1 - 2.2 * pose.y)
         overlay = canvas.copy()
-        cv2.ellipse(overlay, (int(x), int(foot)), (int(height * 0.36 * lift) + 1, int(height * 0.055 * lift) + 1), 0, 0,
-                    360, (20, 20, 30), -1, cv2.LINE_AA)
+        cv2.ellipse(
+            overlay,
+            (int(x), int(foot)),
+            (int(height * 0.36 * lift) + 1, int(height * 0.055 * lift) + 1),
+            0,
+            0,
+            360,
+            (20, 20, 30),
+            -1,
+            cv2.LINE_AA,
+        )
         canvas[:] = cv2.addWeighted(overlay, 0.35, canvas, 0.65, 0)
     flip = spec.facing > 0
     text = _glyph_for(spec, t, phase)
-    mask = paste(canvas, glyph(text, subject.tint), x, foot - pose.y * view, height, flip,
-                 pose.angle * -spec.facing if spec.action != "walk" else pose.angle, pose.squash, shade)
+    mask = paste(
+        canvas,
+        glyph(text, subject.tint),
+        x,
+        foot - pose.y * view,
+        height,
+        flip,
+        pose.angle * -spec.facing if spec.action != "walk" else pose.angle,
+        pose.squash,
+        shade,
+    )
     if spec.prop == "umbrella":
         over = foot - height * 0.80 - pose.y * view
         tall = height * (0.5 if subject.kind == "person" else 0.62)

@@ -57,16 +57,40 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
     if subject.kind in ("animal", "person") and action in ("still", "walk") and rng.random() < 0.5:
         prop = "laptop" if action == "still" and rng.random() < 0.6 else "umbrella"
     return SceneSpec(
-        seed=seed, subject=subject.name, place=place, action=action,
-        direction=facing if action in DIRECTED else 0, facing=facing,
+        seed=seed,
+        subject=subject.name,
+        place=place,
+        action=action,
+        direction=facing if action in DIRECTED else 0,
+        facing=facing,
         light=str(rng.choice(["day", "sunset", "night"], p=[0.56, 0.22, 0.22])),
         camera=str(rng.choice(["static", "zoom", "pan"], p=[0.72, 0.14, 0.14])),
-        shot=str(rng.choice(["medium", "close", "wide"], p=[0.8, 0.12, 0.08])), prop=prop,
+        shot=str(rng.choice(["medium", "close", "wide"], p=[0.8, 0.12, 0.08])),
+        prop=prop,
     )
 
 
-def make_spec(seed: int = 0, subject: str = "dog", place: str = "beach", action: str = "still", facing: int = 1,
-              light: str = "day", camera: str = "static", shot: str = "medium", prop: str = "none") -> SceneSpec:
+def make_spec(
+    seed: int = 0,
+    subject: str = "dog",
+    place: str = "beach",
+    action: str = "still",
+    facing: int = 1,
+    light: str = "day",
+    camera: str = "static",
+    shot: str = "medium",
+    prop: str = "none",
+) -> SceneSpec:
     """A scene with named choices, for tests and evaluation. Raises KeyError for an unknown subject or place."""
-    return SceneSpec(seed, SUBJECTS[subject].name, PLACES[place].name, action,
-                     facing if action in DIRECTED else 0, facing, light, camera, shot, prop)
+    return SceneSpec(
+        seed,
+        SUBJECTS[subject].name,
+        PLACES[place].name,
+        action,
+        facing if action in DIRECTED else 0,
+        facing,
+        light,
+        camera,
+        shot,
+        prop,
+    )

@@ -34,31 +34,37 @@ class Place:
     ground: float = 0.86
 
 
-SUBJECTS: dict[str, Subject] = {s.name: s for s in (
-    Subject("dog", "🐕", ("dog", "puppy"), 0.46, "animal"),
-    Subject("cat", "🐈", ("cat", "kitten"), 0.44, "animal", (0.12, 0.82, 0.82, 0.9)),
-    Subject("camel", "🐪", ("camel",), 0.56, "animal"),
-    Subject("horse", "🐎", ("horse", "pony"), 0.52, "animal", (0.95, 0.72, 0.6, 0.55)),
-    Subject("elephant", "🐘", ("elephant",), 0.58, "animal"),
-    Subject("penguin", "🐧", ("penguin",), 0.46, "animal"),
-    Subject("bird", "🐦", ("bird",), 0.36, "bird"),
-    Subject("man", "🧍", ("man", "person"), 0.60, "person"),
-    Subject("car", "🚗", ("car",), 0.42, "car"),
-    Subject("train", "🚂", ("train", "locomotive"), 0.52, "car"),
-    Subject("boat", "⛵", ("boat", "sailboat"), 0.56, "boat"),
-    Subject("helicopter", "🚁", ("helicopter", "chopper"), 0.44, "air"),
-)}
+SUBJECTS: dict[str, Subject] = {
+    s.name: s
+    for s in (
+        Subject("dog", "🐕", ("dog", "puppy"), 0.46, "animal"),
+        Subject("cat", "🐈", ("cat", "kitten"), 0.44, "animal", (0.12, 0.82, 0.82, 0.9)),
+        Subject("camel", "🐪", ("camel",), 0.56, "animal"),
+        Subject("horse", "🐎", ("horse", "pony"), 0.52, "animal", (0.95, 0.72, 0.6, 0.55)),
+        Subject("elephant", "🐘", ("elephant",), 0.58, "animal"),
+        Subject("penguin", "🐧", ("penguin",), 0.46, "animal"),
+        Subject("bird", "🐦", ("bird",), 0.36, "bird"),
+        Subject("man", "🧍", ("man", "person"), 0.60, "person"),
+        Subject("car", "🚗", ("car",), 0.42, "car"),
+        Subject("train", "🚂", ("train", "locomotive"), 0.52, "car"),
+        Subject("boat", "⛵", ("boat", "sailboat"), 0.56, "boat"),
+        Subject("helicopter", "🚁", ("helicopter", "chopper"), 0.44, "air"),
+    )
+}
 
-PLACES: dict[str, Place] = {p.name: p for p in (
-    Place("beach", ("on a beach", "on the beach", "at the beach", "by the sea"), "BEACH"),
-    Place("road", ("on a road", "on the road", "in the middle of a road", "on a street"), "ROAD", 0.80),
-    Place("city", ("in a city", "in the city", "in a town"), "CITY"),
-    Place("forest", ("in a forest", "in the forest", "in the woods"), "FOREST"),
-    Place("desert", ("in a desert", "in the desert", "on the sand dunes"), "DESERT"),
-    Place("lake", ("by a lake", "at a lake", "at the lake", "by the water"), "LAKE", 0.88),
-    Place("snow", ("in the snow", "on a snowy plain", "in winter"), "SNOWY PLAIN"),
-    Place("field", ("in a field", "in a meadow", "on the grass", "in a park"), "FIELD"),
-)}
+PLACES: dict[str, Place] = {
+    p.name: p
+    for p in (
+        Place("beach", ("on a beach", "on the beach", "at the beach", "by the sea"), "BEACH"),
+        Place("road", ("on a road", "on the road", "in the middle of a road", "on a street"), "ROAD", 0.80),
+        Place("city", ("in a city", "in the city", "in a town"), "CITY"),
+        Place("forest", ("in a forest", "in the forest", "in the woods"), "FOREST"),
+        Place("desert", ("in a desert", "in the desert", "on the sand dunes"), "DESERT"),
+        Place("lake", ("by a lake", "at a lake", "at the lake", "by the water"), "LAKE", 0.88),
+        Place("snow", ("in the snow", "on a snowy plain", "in winter"), "SNOWY PLAIN"),
+        Place("field", ("in a field", "in a meadow", "on the grass", "in a park"), "FIELD"),
+    )
+}
 
 #: Which actions each kind of subject can do.
 ACTIONS_OF_KIND: dict[str, tuple[str, ...]] = {
@@ -102,8 +108,11 @@ CAMERAS: dict[str, tuple[str, ...]] = {
     "pan": ("the camera pans right", "slow pan to the right", "pan right"),
 }
 
-SHOTS: dict[str, tuple[str, ...]] = {"close": ("close-up of", "close shot of"), "wide": ("wide shot of",),
-                                     "medium": ("medium shot of", "full shot of")}
+SHOTS: dict[str, tuple[str, ...]] = {
+    "close": ("close-up of", "close shot of"),
+    "wide": ("wide shot of",),
+    "medium": ("medium shot of", "full shot of"),
+}
 
 PROPS: dict[str, tuple[str, ...]] = {
     "umbrella": ("with an umbrella", "holding an umbrella", "under an umbrella"),
@@ -112,8 +121,10 @@ PROPS: dict[str, tuple[str, ...]] = {
 
 DIRECTION_WORDS = {-1: ("to the left", "left"), 1: ("to the right", "right")}
 
-STOPWORDS = ("a an the of in on at by to and with is are its it from into onto over through while as this that "
-             "some one under out for his her their very").split()
+STOPWORDS = (
+    "a an the of in on at by to and with is are its it from into onto over through while as this that "
+    "some one under out for his her their very"
+).split()
 
 
 def places_of(subject: Subject) -> tuple[str, ...]:

@@ -11,8 +11,19 @@ from training.scenes.render import render_clip
 from training.scenes.spec import draw_spec
 
 #: In scikit-image's wheel, CC0 or public domain.
-PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png", "motorcycle_right.png",
-          "hubble_deep_field.jpg", "camera.png", "brick.png", "grass.png", "gravel.png")
+PHOTOS = (
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "hubble_deep_field.jpg",
+    "camera.png",
+    "brick.png",
+    "grass.png",
+    "gravel.png",
+)
 
 #: Photos and films hold no detail at the finest scale (sensor, compression); made smaller they do.
 SHRINK = (1.0, 0.7, 0.5)

@@ -32,11 +32,12 @@ class UpscalerStage:
 
     name = "upscaler"
 
-    def __init__(self, network: PreviewUpscaler, pictures: list[np.ndarray], total: int, batch: int, lr: float,
-                 seed: int) -> None:
+    def __init__(
+        self, network: PreviewUpscaler, pictures: list[np.ndarray], total: int, batch: int, lr: float, seed: int
+    ) -> None:
         self.network, self.total, self.batch, self.lr, self.seed = network, total, batch, lr, seed
         scale = network.scale
-        self.high = [p[:p.shape[0] // scale * scale, :p.shape[1] // scale * scale] for p in pictures]
+        self.high = [p[: p.shape[0] // scale * scale, : p.shape[1] // scale * scale] for p in pictures]
         self.low = [resize(p, p.shape[0] // scale, p.shape[1] // scale) for p in self.high]
         sizes = np.array([p.shape[0] * p.shape[1] for p in self.high], np.float64)
         self.chance = sizes / sizes.sum()
@@ -67,7 +68,7 @@ class UpscalerStage:
             y, x = int(rng.integers(low.shape[0] - PATCH + 1)), int(rng.integers(low.shape[1] - PATCH + 1))
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
             for part, target, s in ((low, lows, 1), (high, highs, scale)):
-                patch = np.rot90(part[y * s:(y + PATCH) * s, x * s:(x + PATCH) * s], turns)
+                patch = np.rot90(part[y * s : (y + PATCH) * s, x * s : (x + PATCH) * s], turns)
                 target.append(patch[:, ::-1] if mirror else patch)
         small, large = (torch.from_numpy(np.stack(p)).permute(0, 3, 1, 2).float().div_(255) for p in (lows, highs))
         return small, large
@@ -85,7 +86,7 @@ class UpscalerStage:
         """A patch as bicubic, as drawn now, and the truth, side by side."""
         scale = self.network.scale
         side = min(64, *self.low[0].shape[:2])
-        low, high = self.low[0][:side, :side], self.high[0][:side * scale, :side * scale]
+        low, high = self.low[0][:side, :side], self.high[0][: side * scale, : side * scale]
         with torch.no_grad():
             out = self.network(torch.from_numpy(low.copy()).permute(2, 0, 1)[None].float() / 255)[0]
         drawn = (out * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
@@ -99,9 +100,18 @@ class UpscalerStage:
 def save_upscaler(network: PreviewUpscaler, path: Path, **metadata: str) -> None:
     """Write a network with what is needed to build it again."""
     params = sum(p.numel() for p in network.parameters())
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path, {
-        "config": json.dumps(network.config), "arch": "PreviewUpscaler", "scale": str(network.scale),
-        "params": str(params), "license": "Apache-2.0", **metadata})
+    save_file(
+        {k: v.contiguous() for k, v in network.state_dict().items()},
+        path,
+        {
+            "config": json.dumps(network.config),
+            "arch": "PreviewUpscaler",
+            "scale": str(network.scale),
+            "params": str(params),
+            "license": "Apache-2.0",
+            **metadata,
+        },
+    )
 
 
 def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.ndarray] | None = None) -> Path | None:
@@ -116,8 +126,9 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
         pictures = training_pictures(Path(config.data_dir) if config.data_dir else None)
 
     def stage() -> UpscalerStage:
-        return UpscalerStage(network, pictures, config.upscaler_steps, config.upscaler_batch, config.learning_rate,
-                             config.seed)
+        return UpscalerStage(
+            network, pictures, config.upscaler_steps, config.upscaler_batch, config.learning_rate, config.seed
+        )
 
     finished = loop.run([("upscaler", config.upscaler_steps, stage)], recipe="upscaler", pictures=len(pictures))
     path = output_dir / "model" / f"x{config.scale}.safetensors"
@@ -136,5 +147,7 @@ def _start_from(network: PreviewUpscaler, path: Path) -> None:
     try:
         network.load_state_dict(load_file(path))
     except (OSError, RuntimeError) as error:
-        raise RunError(f"{path} does not fit an upscaler of this scale, width and depth.",
-                       "Leave init empty to train from scratch.") from error
+        raise RunError(
+            f"{path} does not fit an upscaler of this scale, width and depth.",
+            "Leave init empty to train from scratch.",
+        ) from error
