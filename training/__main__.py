@@ -30,4 +30,6 @@ def main(arguments: list[str] | None = None) -> int:
 if __name__ == "__main__":
     # Set before torch is imported: worker processes of the renderer must not each take every core.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads that wait by spinning take the cores from whoever they wait for, as soon as the machine has other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(main())
