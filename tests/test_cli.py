@@ -61,7 +61,7 @@ def test_prompt_face_and_upscale_in_one_command_and_a_change_of_scale_reruns_onl
     assert info.manifest["prompt"] == "a cat sleeping on a road" and info.manifest["seed"] == "1"
     assert info.manifest["consent"] == "Eileen, 2026-11-20"
     assert any("preview engine" in note for note in info.manifest["notes"])
-    assert first[-1]["state"] == "written" and any(row.get("progress", {}).get("stage") == "denoise" for row in first)
+    assert first[-1]["state"] == "written" and any("text" in row.get("progress", {}) for row in first)
 
     assert run([*words, "--upscale", "2", "-o", str(home / "x2.mp4")]) == 0
     second = events(capsys.readouterr().out)

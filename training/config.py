@@ -17,7 +17,7 @@ else:
 
 
 class TrainingConfig(BaseModel):
-    """One run. The defaults fine-tune the built-in model on a folder of clips in about five minutes on a laptop."""
+    """One run. The defaults fine-tune the built-in model on a folder of clips in some ten minutes on two cores."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

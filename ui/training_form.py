@@ -39,7 +39,7 @@ class TrainRequest(Request):
         max_length=1000,
         description="On this computer; each clip with a .txt caption beside it.",
     )
-    steps: int = Field(200, title="Steps", ge=4, le=100_000, description="200 take about five minutes on a laptop.")
+    steps: int = Field(200, title="Steps", ge=4, le=100_000, description="200 take some ten minutes on two cores.")
     learning_rate: float = Field(
         3e-4,
         title="Learning rate",

@@ -24,21 +24,11 @@ def test_any_size_down_to_one_pixel():
 def test_a_short_training_beats_bicubic_on_a_picture_it_has_not_seen(tmp_path):
     from training.upscaler.recipe import train_upscaler
 
-    def discs(seed):
+    def grain(seed):
         import cv2
 
-        rng = np.random.default_rng(seed)
-        picture = np.full((128, 128, 3), 200, np.uint8)
-        for _ in range(12):
-            cv2.circle(
-                picture,
-                tuple(map(int, rng.integers(0, 128, 2))),
-                int(rng.integers(8, 30)),
-                tuple(map(int, rng.integers(0, 255, 3))),
-                -1,
-                cv2.LINE_AA,
-            )
-        return picture
+        noise = np.random.default_rng(seed).normal(128, 200, (128, 128, 3))
+        return cv2.GaussianBlur(noise, (0, 0), 1.2).clip(0, 255).astype(np.uint8)
 
     config = TrainingConfig(
         recipe="upscaler",
@@ -53,8 +43,8 @@ def test_a_short_training_beats_bicubic_on_a_picture_it_has_not_seen(tmp_path):
         threads=1,
         sample_every=0,
     )
-    path = train_upscaler(config, False, [discs(i) for i in range(4)])
-    network, unseen = load_upscaler(path), discs(99)
+    path = train_upscaler(config, False, [grain(i) for i in range(4)])
+    network, unseen = load_upscaler(path), grain(99)
     small = resize(unseen, 64, 64)
     assert psnr_y(enlarge(network, small), unseen, 2) > psnr_y(resize(small, 128, 128), unseen, 2) + 0.3
 

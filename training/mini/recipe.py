@@ -54,6 +54,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
 
     def motion() -> Stage:
         if not hasattr(bundle.unet, "motion_modules") and bundle.unet.__class__.__name__ != "UNetMotionModel":
+            torch.manual_seed(config.seed)  # the new layers must not depend on whether the run was stopped before
             bundle.unet = add_motion(bundle.unet)
         return denoise(config.motion_steps, config.motion_batch)
 
