@@ -32,7 +32,6 @@ def run(
     """Serve until Ctrl-C. A shared page always asks for a password; one is made and printed when none is given."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("GRADIO_TEMP_DIR", str(studio.settings.data_dir / "uploads"))
-    keep_ready(studio)
     if (share or host not in ("127.0.0.1", "localhost", "::1")) and not password:
         password = secrets.token_urlsafe(9)
     if password:
@@ -40,7 +39,10 @@ def run(
         sys.stdout.flush()
     page, options = launchable(studio)
     auth = {"auth": (USER, password), "auth_message": "DiffScaler Studio"} if password else {}
-    page.launch(server_name=host, server_port=port, share=share, inbrowser=open_browser, **auth, **options)
+    place: dict[str, Any] = {"server_name": host, "server_port": port, "share": share, "inbrowser": open_browser}
+    page.launch(prevent_thread_lock=True, **place, **auth, **options)
+    keep_ready(studio)  # only now: a worker importing torch would take the cores from the page's own start
+    page.block_thread()
 
 
 def launchable(studio: Studio) -> tuple[Any, dict[str, Any]]:
