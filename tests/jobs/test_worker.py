@@ -21,6 +21,7 @@ from diffscaler.studio import Studio
 from tests.upscale.tiny import save_compact
 
 FRAMES = 160
+LONG = 320  # enough segments that five kills fall inside the work on a fast machine too
 
 
 def studio_at(root: Path) -> Studio:
@@ -29,21 +30,21 @@ def studio_at(root: Path) -> Studio:
     return studio
 
 
-def save_clip(path: Path) -> Path:
+def save_clip(path: Path, frames: int = FRAMES) -> Path:
     """A moving pattern, 96x64, 30 fps, with sound."""
     import av
 
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=30, width=96, height=64, pix_fmt="yuv420p")
         audio = out.add_stream("aac", rate=48000, layout="mono")
-        for i in range(FRAMES):
+        for i in range(frames):
             x = np.arange(96)[None, :, None] + i * 3
             y = np.arange(64)[:, None, None]
             frame = np.concatenate([(x + y) % 256, (x * 2 + 0 * y) % 256, (y * 4 + 0 * x) % 256], axis=2).astype(
                 np.uint8
             )
             out.mux(video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        tone = (np.sin(np.arange(48000 * FRAMES // 30) / 20) * 8000).astype(np.int16)[None]
+        tone = (np.sin(np.arange(48000 * frames // 30) / 20) * 8000).astype(np.int16)[None]
         sound = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
         sound.sample_rate = 48000
         out.mux(audio.encode(sound))
@@ -79,7 +80,7 @@ def wait_for(condition: object, seconds: float = 60) -> None:
 
 @pytest.fixture
 def request_of(tmp_path: Path) -> object:
-    path = save_clip(tmp_path / "clip.mp4")
+    path = save_clip(tmp_path / "clip.mp4", LONG)
 
     def make(studio: Studio) -> UpscaleRequest:
         return UpscaleRequest(clip=studio.add_file(path).key, scale=2, upscaler="tiny")
@@ -131,7 +132,7 @@ def test_a_failing_job_does_not_stop_the_queue_and_stop_keeps_what_was_made(tmp_
     job = finish(studio, job)
     assert job.state == "done"
     clip = studio.library.clip(job.result or "")
-    assert clip.kept and clip.meta.num_frames == FRAMES and clip.meta.width == 192
+    assert clip.kept and clip.meta.num_frames == LONG and clip.meta.width == 192
     workers = studio.queue.workers()
     assert workers and "tiny" in workers[0]["resident"], "the model stays in memory between jobs"
 
