@@ -7,9 +7,10 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from benchmarks import memory, rerun, startup, transcode, upscale
+from benchmarks import memory, mini, rerun, startup, transcode, upscale
 from benchmarks.result import Result
 
 CASES: dict[str, Callable[[Path], list[Result]]] = {
@@ -18,6 +19,7 @@ CASES: dict[str, Callable[[Path], list[Result]]] = {
     "rerun": rerun.run,
     "startup": startup.run,
     "memory": memory.run,
+    "mini": mini.run,
 }
 
 
@@ -25,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python app.py bench", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all when none is named")
     parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
+    parser.add_argument("--clips", type=int, default=mini.DEFAULT_CLIPS, help="how many clips the case mini reads back")
     args = parser.parse_args()
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:
@@ -32,7 +35,8 @@ def main() -> int:
     rows = []
     for name in args.cases or CASES:
         with tempfile.TemporaryDirectory(prefix="diffscaler-bench-") as folder:
-            for result in CASES[name](Path(folder)):
+            case = partial(mini.run, clips=args.clips) if name == "mini" else CASES[name]
+            for result in case(Path(folder)):
                 sys.stdout.write(result.line() + "\n")
                 sys.stdout.flush()
                 rows.append(result.row())

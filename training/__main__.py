@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments and arguments[0] in commands.COMMANDS:
         return commands.COMMANDS[arguments[0]](arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("config", type=Path, help="a TOML file with a [run] table, see training/recipes")
+    parser.add_argument("config", type=Path, help="a TOML file with a [run] table, see presets/training")
     return commands.train(parser.parse_args(arguments).config)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,13 @@ class ClipSet:
 
     frames: uint8 RGB (N, F, H, W, 3); masks: uint8 (N, F, H/8, W/8), 0..255, where the subject is (255 = unknown)
     captions: for each clip one or more true captions, of which training picks one at random
+    records: for each drawn clip the truth about it, the fields of its SceneSpec; empty for clips from elsewhere
     """
 
     frames: np.ndarray
     masks: np.ndarray
     captions: list[list[str]]
+    records: list[dict[str, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -33,6 +36,7 @@ class ClipSet:
         part.mkdir(parents=True)
         np.save(part / "frames.npy", self.frames)
         np.save(part / "masks.npy", self.masks)
+        (part / "records.json").write_text(json.dumps(self.records), encoding="utf-8")
         (part / "captions.json").write_text(json.dumps(self.captions), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
@@ -44,4 +48,5 @@ class ClipSet:
             np.load(folder / "frames.npy", mmap_mode="r"),
             np.load(folder / "masks.npy"),
             json.loads((folder / "captions.json").read_text(encoding="utf-8")),
+            json.loads((folder / "records.json").read_text(encoding="utf-8")),
         )

@@ -45,6 +45,10 @@ def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
             from training.upscaler.recipe import train_upscaler
 
             return train_upscaler(config, stop)
+        if config.recipe == "judge":
+            from training.judge.recipe import train_judge
+
+            return train_judge(config, stop)
         from training.mini.recipe import train_mini
 
         return train_mini(config, _clips(config), stop)

@@ -22,8 +22,11 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: Annotated[
-        Literal["mini", "upscaler"],
-        Field(title="Recipe", description="mini: text to video. upscaler: the preview upscaler."),
+        Literal["mini", "upscaler", "judge"],
+        Field(
+            title="Recipe",
+            description="mini: text to video. upscaler: the preview upscaler. judge: what the bench reads clips with.",
+        ),
     ] = "mini"
     output_dir: Annotated[
         str,
@@ -36,6 +39,10 @@ class TrainingConfig(BaseModel):
             description="Folder of the model to continue from; empty trains from scratch.",
         ),
     ] = "assets/models/mini"
+    vae_from: Annotated[
+        str,
+        Field(title="VAE from", description="With nothing to start from: the model folder whose VAE is taken over."),
+    ] = ""
     data: Annotated[
         Literal["folder", "scenes"],
         Field(title="Data", description="folder: your own clips. scenes: drawn by the program."),
@@ -85,7 +92,25 @@ class TrainingConfig(BaseModel):
             le=1_000_000,
         ),
     ] = 0
+    distil_steps: Annotated[
+        int,
+        Field(
+            title="Distillation steps",
+            description="Training steps that teach the model to draw in few sampler steps, without guidance.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 0
+    distil_to: Annotated[
+        Literal[4, 8],
+        Field(title="Distil to", description="Sampler steps of the distilled model; its teacher takes twice as many."),
+    ] = 4
+    distil_guidance: Annotated[
+        float, Field(title="Distilled guidance", description="Guidance scale that is built in.", ge=1, le=15)
+    ] = 4.0
     upscaler_steps: Annotated[int, Field(title="Upscaler steps", ge=0, le=1_000_000)] = 0
+    judge_steps: Annotated[int, Field(title="Judge steps", ge=0, le=1_000_000)] = 0
+    judge_batch: Annotated[int, Field(title="Clips per judge step", ge=1, le=256)] = 32
     scale: Annotated[Literal[2, 4], Field(title="Scale", description="Of the upscaler.")] = 4
     vae_batch: Annotated[int, Field(title="Pictures per VAE step", ge=1, le=256)] = 16
     image_batch: Annotated[int, Field(title="Pictures per image step", ge=1, le=1024)] = 48
@@ -112,8 +137,10 @@ class TrainingConfig(BaseModel):
             raise ValueError("frames_per_step cannot be larger than num_frames")
         if self.recipe == "mini" and self.data == "folder" and not self.data_dir:
             raise ValueError("data_dir is needed to train on your own clips")
-        if self.recipe == "mini" and not self.init and (self.vae_steps == 0 or self.image_steps == 0):
-            raise ValueError("a run from scratch needs vae_steps and image_steps")
+        if self.recipe == "mini" and not self.init and self.vae_steps == 0 and not self.vae_from:
+            raise ValueError("a run from scratch needs vae_steps, or vae_from")
+        if self.recipe == "mini" and not self.init and self.image_steps == 0:
+            raise ValueError("a run from scratch needs image_steps")
         return self
 
 
@@ -124,7 +151,7 @@ def load_config(path: Path) -> TrainingConfig:
     except FileNotFoundError:
         raise RunError(f"There is no file {path}.", "Give the path of a run's TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path.name} is not valid TOML: {error}.", "See training/recipes for examples.") from None
+        raise RunError(f"{path.name} is not valid TOML: {error}.", "See presets/training for examples.") from None
     try:
         return TrainingConfig.model_validate(table.get("run", {}))
     except ValidationError as error:

@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
 
     cli.add_commands(commands)
 
-    at = commands.add_parser("train", help="train or fine-tune by a TOML file, e.g. training/recipes/mini.toml")
+    at = commands.add_parser("train", help="train or fine-tune by a TOML file, e.g. presets/training/mini.toml")
     at.add_argument("config")
     at.set_defaults(run=train)
 

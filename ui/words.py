@@ -1,12 +1,13 @@
-"""Which words of a prompt a model was taught: the built-in one is small, and honest about it."""
+"""The line under the prompt: what a small model makes of its words, and words it knows."""
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from diffscaler.errors import DiffScalerError
 from diffscaler.studio import Studio
-from diffscaler.text2video.vocabulary import sorted_words
+from diffscaler.text2video.vocabulary import Vocabulary, read_prompt, vocabulary_of
 
 EXAMPLES = (
     "a camel drinking water from a lake",
@@ -14,29 +15,69 @@ EXAMPLES = (
     "a cat with an umbrella on a beach",
     "a helicopter in the middle of a road",
     "a cat sleeping on a road",
-    "a dog running on a beach at sunset",
+    "EXT. BEACH - SUNSET. A horse runs left.",
 )
+
+#: Said while the prompt is empty, so once, and never again while a person works.
+MODEST = "{model} draws simple cartoons; for photoreal clips install a model."
+
+#: How many phrases of each category are offered to a prompt that says nothing of it.
+OFFERED = 3
+
+MOST_COMPLETIONS = 8
 
 
 def words_line(studio: Studio, model: str, prompt: str) -> str:
-    """The line under the prompt: examples while it is empty, then what the model knows of it."""
-    if not prompt.strip():
-        tries = "".join(
-            f'<button type="button" data-do="example" data-prompt="{escape(text)}">{escape(text)}</button>'
-            for text in EXAMPLES
-        )
-        return f'<p class="tries"><span class="sc">try</span>{tries}</p>'
+    """Examples while the prompt is empty; then what the model knows of it, draws instead or leaves out, and
+    completions of the word being typed."""
     try:
         folder = studio.catalogue.spec(model, "text2video").path
     except DiffScalerError:
         return ""
-    found = sorted_words(folder, prompt) if folder else None
-    if found is None:
+    words = vocabulary_of(folder) if folder else None
+    if not prompt.strip():
+        modest = f'<p class="modest">{escape(MODEST.format(model=model))}</p>' if words else ""
+        tries = "".join(_button(text, text) for text in EXAMPLES)
+        return f'<p class="tries"><span class="sc">try</span>{tries}</p>{modest}'
+    reading = read_prompt(folder, prompt) if folder else None
+    if words is None or reading is None:
         return ""
-    known, unknown = found
-    line = f'<span class="sc">{escape(model)} knows</span> ' + (
-        " · ".join(f"<b>{escape(w)}</b>" for w in known) or "no word of this"
-    )
-    if unknown:
-        line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in unknown)
-    return f'<p class="words">{line}</p>'
+    typed = _being_typed(prompt)
+    completions = words.starting_with(typed)[:MOST_COMPLETIONS]
+    if completions:
+        buttons = "".join(_button(completion(prompt, word), word) for word in completions)
+        return f'<p class="tries"><span class="sc">go on</span>{buttons}</p>'
+    known = " · ".join(f"<b>{escape(word)}</b>" for word in reading.known) or "no word of this"
+    line = f'<span class="sc">{escape(model)} knows</span> {known}'
+    if reading.replaced:
+        pairs = " · ".join(f"<b>{escape(new)}</b> for <i>{escape(old)}</i>" for old, new in reading.replaced)
+        line += f' <span class="sc">draws</span> {pairs}'
+    if reading.ignored:
+        line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in reading.ignored)
+    if reading.cut:
+        line += f' <span class="sc">too long</span> the last {reading.cut} words are left out'
+    return f'<p class="words">{line}</p>{_offers(words, prompt, reading.known)}'
+
+
+def completion(prompt: str, word: str) -> str:
+    """The prompt with its last, unfinished word replaced by `word`."""
+    typed = _being_typed(prompt)
+    return f"{prompt[: len(prompt) - len(typed)]}{word} "
+
+
+def _being_typed(prompt: str) -> str:
+    """The unfinished word at the end of a prompt, lower-case; "" after a space."""
+    found = re.search(r"[^\W\d_]+$", prompt)
+    return found[0].lower() if found and len(found[0]) > 1 else ""
+
+
+def _offers(words: Vocabulary, prompt: str, known: tuple[str, ...]) -> str:
+    """Phrases of the categories that the prompt says nothing of yet."""
+    said = {words.words.get(word, "").partition(":")[0] for word in known}
+    offered = [text for category, texts in words.phrases.items() if category not in said for text in texts[:OFFERED]]
+    buttons = "".join(_button(f"{prompt.rstrip()} {text} ", text) for text in offered)
+    return f'<p class="tries"><span class="sc">also</span>{buttons}</p>' if offered else ""
+
+
+def _button(prompt: str, text: str) -> str:
+    return f'<button type="button" data-do="example" data-prompt="{escape(prompt)}">{escape(text)}</button>'

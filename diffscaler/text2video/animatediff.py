@@ -15,7 +15,7 @@ import torch
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.text2video.family import Array, Sampling
-from diffscaler.text2video.vocabulary import sorted_words
+from diffscaler.text2video.vocabulary import Reading, read_prompt
 
 
 class AnimateDiff:
@@ -49,13 +49,16 @@ class AnimateDiff:
             getattr(pipeline, name).eval().requires_grad_(False)
         return cls(pipeline, device, path)
 
-    def unknown_words(self, prompt: str) -> list[str]:
-        found = sorted_words(self.path, prompt)
-        return found[1] if found else []
+    def read(self, prompt: str) -> Reading | None:
+        return read_prompt(self.path, prompt)
 
     @torch.inference_mode()
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:
         """prompt_embeds, negative_prompt_embeds: float32 (1, tokens, width)."""
+        # Words a small model was never taught would be noise to it, not nothing.
+        reading, unwanted = self.read(prompt), self.read(negative_prompt)
+        prompt = reading.heard if reading else prompt
+        negative_prompt = unwanted.heard if unwanted else negative_prompt
         positive, negative = self.pipeline.encode_prompt(
             prompt, self.device, 1, True, negative_prompt=negative_prompt or ""
         )

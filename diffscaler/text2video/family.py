@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.text2video.vocabulary import Reading
+
 Array = npt.NDArray[Any]
 
 
@@ -27,8 +29,8 @@ class Sampling:
 class Family(Protocol):
     """A loaded text-to-video model."""
 
-    def unknown_words(self, prompt: str) -> list[str]:
-        """Words of the prompt that the model was never taught; [] when nobody can say."""
+    def read(self, prompt: str) -> Reading | None:
+        """What the model makes of a prompt; None when nobody can say."""
         ...
 
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:

@@ -25,7 +25,7 @@ class EncodeTextParams(Params):
 class EncodeText:
     """Words to embeddings."""
 
-    name, version, lookback, joins = "encode_text", 1, None, False
+    name, version, lookback, joins = "encode_text", 2, None, False
     Params = EncodeTextParams
 
     def __init__(self, params: EncodeTextParams, models: tuple[ModelRef, ...]) -> None:
@@ -37,8 +37,9 @@ class EncodeText:
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         ctx.step(0, 1, "prompt")
         with ctx.acquire(self.models[0]) as model:
-            if unknown := model.unknown_words(self.params.prompt):
-                ctx.note(f"{self.models[0].name} does not know: {', '.join(unknown)}.")
+            if reading := model.read(self.params.prompt):
+                for note in reading.notes(self.models[0].name):
+                    ctx.note(note)
             yield TensorChunk(model.encode_text(self.params.prompt, self.params.negative_prompt))
 
 

@@ -11,7 +11,7 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.device import pick_device
 from diffscaler.settings import ROOT, Settings
 from diffscaler.text2video.family import Sampling
-from diffscaler.text2video.vocabulary import sorted_words
+from diffscaler.text2video.vocabulary import read_prompt
 
 FOLDER = ROOT / "assets" / "models" / "mini"
 
@@ -53,5 +53,6 @@ def test_another_seed_is_another_picture_of_the_same_light(draw: Any) -> None:
 def test_it_is_small_and_says_what_it_knows() -> None:
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     assert size <= 60_000_000
-    found = sorted_words(FOLDER, "A dragon running on a beach at sunset")
-    assert found == (["running", "beach", "sunset"], ["dragon"])
+    reading = read_prompt(FOLDER, "A qwerty running on a beach at sunset")
+    assert reading is not None
+    assert (reading.known, reading.ignored) == (("running", "beach", "sunset"), ("qwerty",))

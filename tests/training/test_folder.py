@@ -74,8 +74,8 @@ def test_an_unknown_field_is_named(tmp_path):
         load_config(tmp_path / "run.toml")
 
 
-@pytest.mark.parametrize("recipe", ["mini", "upscaler"])
+@pytest.mark.parametrize("recipe", ["mini", "upscaler", "judge"])
 def test_the_committed_recipes_are_valid(recipe):
     from training.config import load_config
 
-    assert load_config(REPOSITORY / "training" / "recipes" / f"{recipe}.toml").recipe == recipe
+    assert load_config(REPOSITORY / "presets" / "training" / f"{recipe}.toml").recipe == recipe

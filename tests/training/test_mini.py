@@ -40,6 +40,7 @@ def config(clips_folder, tmp_path):
                 "image_steps": 2,
                 "motion_steps": 3,
                 "decoder_steps": 1,
+                "distil_steps": 2,
                 "vae_batch": 2,
                 "image_batch": 2,
                 "motion_batch": 2,
@@ -87,7 +88,7 @@ def test_a_run_from_scratch_makes_a_folder_that_animatediff_loads_and_draws_with
     assert events[0] == "start" and events[-1] == "done" and "checkpoint" in events
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 6])
+@pytest.mark.parametrize("stop_after", [1, 3, 6, 9])
 def test_a_stopped_run_goes_on_to_the_same_weights(config, stop_after):
     whole = weights_of(run(config("whole"), NEVER))
     settings = config("stopped")
@@ -122,7 +123,8 @@ def test_the_studio_can_list_and_load_what_a_run_made(config):
     assert (spec.name, spec.title) == ("squares", "squares") and "Apache-2.0" in spec.licence
     assert {"width": 32, "height": 32, "num_frames": 8, "fps": 8, "max_frames": 32}.items() <= spec.native.items()
     family = load_pipeline(spec, pick_device("cpu"))
-    assert family.unknown_words("a square moves over a giraffe") == ["giraffe"]
+    reading = family.read("a square moves over a giraffe")
+    assert reading.ignored == ("giraffe",) and reading.heard == "a square moves over a"
 
 
 def test_new_temporal_layers_change_nothing():

@@ -3,12 +3,14 @@ import pytest
 
 pytest.importorskip("cv2")
 
+import cv2
+
 from training.scenes.captions import caption_of
 from training.scenes.glyphs import find_font
 from training.scenes.render import render_clip
 from training.scenes.spec import draw_spec, held_out_pairs, is_held_out, make_spec
 from training.scenes.vocabulary import vocabulary, words_of
-from training.scenes.world import PLACES, STOPWORDS, SUBJECTS
+from training.scenes.world import LIGHTS, NUMBERS, PLACES, STOPWORDS, SUBJECTS, places_of
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +40,14 @@ def test_rendering_in_parallel_changes_nothing():
     assert np.array_equal(alone.frames, together.frames) and alone.captions == together.captions
 
 
-@pytest.mark.parametrize("place", PLACES)
+def hue_of(frame, mask):
+    """The commonest hue in degrees of the colourful pixels under a mask."""
+    hsv = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    hues = hsv[..., 0][(mask > 200) & (hsv[..., 1] > 0.45)]
+    return float(np.argmax(np.histogram(hues, 36, (0, 360))[0])) * 10 + 5
+
+
+@pytest.mark.parametrize("place", [p for p in PLACES if p != "room"])
 def test_night_is_darker_than_sunset_and_sunset_redder_than_day(place):
     clips = {
         light: render_clip(make_spec(place=place, light=light), 64, 1)[0].astype(float).mean(axis=(0, 1, 2))
@@ -65,21 +74,113 @@ def test_who_jumps_leaves_the_ground_and_who_sleeps_does_not():
     assert max(feet("sleep")) - min(feet("sleep")) <= 2
 
 
+@pytest.mark.parametrize("subject", ["car", "bus", "helicopter"])
+@pytest.mark.parametrize(("colour", "hue"), [("red", 0), ("yellow", 48), ("green", 130), ("blue", 215)])
+def test_the_colour_in_the_caption_is_the_colour_of_the_pixels(subject, colour, hue):
+    spec = make_spec(4, subject, "desert", colour=colour)
+    frames, masks = render_clip(spec, 96, 1)
+    off = abs(hue_of(frames[0], masks[0]) - hue) % 360
+    assert min(off, 360 - off) < 25
+    assert all(colour in caption_of(spec, v) for v in range(6))
+
+
+@pytest.mark.parametrize(("camera", "sign"), [("pan right", -1), ("pan left", 1), ("static", 0)])
+def test_the_background_moves_against_the_camera(camera, sign):
+    frames, _ = render_clip(make_spec(8, "cat", "city", camera=camera), 96, 16)
+    # The upper part is background only; what is far moves less than what is near, but the same way.
+    strips = [cv2.cvtColor(f[20:50], cv2.COLOR_RGB2GRAY).astype(np.float32) for f in (frames[4], frames[12])]
+    (shift, _), _ = cv2.phaseCorrelate(*strips, cv2.createHanningWindow(strips[0].shape[::-1], cv2.CV_32F))
+    assert abs(shift) < 0.3 if sign == 0 else shift * sign > 2
+
+
+def test_the_far_background_moves_less_than_the_ground():
+    from training.scenes.places import draw_place
+
+    backdrop = draw_place("field", "day", 128, 192, np.random.default_rng(1))
+    here, there = backdrop.at(0), backdrop.at(20)
+    # In world coordinates the ground stays where it is and the sky comes along with the camera.
+    assert np.array_equal(here[120], there[120]) and not np.array_equal(here[:40], there[:40])
+
+
+def test_zooming_in_makes_the_subject_larger():
+    _, masks = render_clip(make_spec(2, "dog", "field", camera="zoom"), 96, 16)
+    assert masks[15].astype(float).sum() > 1.5 * masks[0].astype(float).sum()
+
+
+@pytest.mark.parametrize("count", NUMBERS)
+def test_as_many_are_drawn_as_the_caption_counts(count):
+    spec = make_spec(6, "penguin", "snow", count=count)
+    _, masks = render_clip(spec, 128, 1)
+    assert cv2.connectedComponents((masks[0] > 127).astype(np.uint8))[0] - 1 == count
+    assert count == 1 or all(NUMBERS[count] in caption_of(spec, v).lower().split() for v in range(6))
+
+
+def test_who_stands_beside_is_drawn_and_named():
+    alone, _ = render_clip(make_spec(3, "man", "field", "still"), 96, 1)
+    spec = make_spec(3, "man", "field", "still", second="cow")
+    both, masks = render_clip(spec, 96, 1)
+    assert not np.array_equal(alone, both)
+    assert all("cow" in caption_of(spec, v) for v in range(6))
+    columns = np.flatnonzero(masks[0].max(axis=0) > 127)
+    assert columns.max() - columns.min() > 45
+
+
+@pytest.mark.parametrize(("subject", "action", "place"), [
+    ("cat", "sleep", "road"), ("camel", "drink", "lake"), ("dog", "jump", "field"), ("boat", "still", "lake"),
+])  # fmt: skip
+def test_what_stays_in_its_place_loops_without_a_jump(subject, action, place):
+    frames, _ = render_clip(make_spec(5, subject, place, action), 64, 17)
+    assert np.abs(frames[16].astype(int) - frames[0]).max() <= 1
+
+
+def test_people_move_their_legs_when_they_walk_and_not_when_they_stand():
+    def legs(action):
+        _, masks = render_clip(make_spec(9, "man", "field", action), 96, 8)
+        boxes = [m[np.flatnonzero(m.max(axis=1) > 127)[-12:]] > 127 for m in masks]
+        return np.ptp([int(np.ptp(np.flatnonzero(box.any(axis=0)))) for box in boxes])
+
+    assert legs("walk") >= 4 and legs("still") <= 1
+
+
+def test_no_two_scenes_are_the_same_clip():
+    seen = {render_clip(draw_spec(seed), 32, 2)[0].tobytes() for seed in range(60)}
+    assert len(seen) == 60
+
+
+def test_rain_falls_indoors_nowhere_and_vehicles_stay_outside():
+    for seed in range(3000):
+        spec = draw_spec(seed)
+        if PLACES[spec.place].indoors:
+            assert spec.light in ("day", "sunset", "night") and SUBJECTS[spec.subject].kind not in (
+                "car",
+                "air",
+                "boat",
+            )
+        assert spec.second == "none" or spec.place in places_of(SUBJECTS[spec.second])
+
+
 def test_captions_tell_the_truth():
-    for seed in range(300):
+    said = {
+        light: {w for phrase in phrases for w in phrase.split()} - set(STOPWORDS) - {"day", "during", "morning"}
+        for light, phrases in LIGHTS.items()
+    }
+    for seed in range(400):
         spec = draw_spec(seed)
         for variant in range(3):
             caption = caption_of(spec, variant).lower()
             words = words_of(caption)
-            assert any(w in caption for w in SUBJECTS[spec.subject].words), caption
-            if spec.light == "night":
-                assert any(w in caption for w in ("night", "moonlight", "stars")), caption
-            if spec.light == "sunset":
-                assert any(w in caption for w in ("sunset", "dusk", "evening")), caption
-            if "left" in words:
-                assert spec.direction == -1, caption
+            subject = SUBJECTS[spec.subject]
+            names = subject.plurals if spec.count > 1 else subject.words
+            assert any(name in words for name in names), caption
+            if spec.light != "day":
+                assert spec.light in words or said[spec.light] & set(words), caption
+            if spec.camera == "static":
+                assert "pan" not in words and "zoom" not in words
+                assert ("left" in words) <= (spec.direction == -1), caption
+                assert ("right" in words) <= (spec.direction == 1), caption
             assert ("umbrella" in words) == (spec.prop == "umbrella"), caption
             assert ("laptop" in words) == (spec.prop == "laptop"), caption
+            assert not spec.colour or spec.colour in words, caption
 
 
 def test_captions_vary():
@@ -93,19 +194,38 @@ def test_held_out_combinations_are_stable_and_never_drawn_for_training():
         ("camel", "forest"),
         ("horse", "desert"),
         ("elephant", "beach"),
+        ("rabbit", "beach"),
+        ("rabbit", "lake"),
+        ("woman", "city"),
         ("car", "field"),
+        ("bus", "lake"),
         ("train", "road"),
         ("train", "city"),
         ("train", "field"),
         ("helicopter", "forest"),
         ("helicopter", "desert"),
     ]
-    assert not any(is_held_out(s.subject, s.place) for s in map(draw_spec, range(500)))
+    for spec in map(draw_spec, range(1000)):
+        assert not is_held_out(spec.subject, spec.place)
+        assert spec.second == "none" or not is_held_out(spec.second, spec.place)
     assert all(is_held_out(s.subject, s.place) for s in (draw_spec(i, held_out=True) for i in range(50)))
 
 
 def test_the_vocabulary_knows_every_subject_and_place_but_no_giraffe():
     known = vocabulary()
     assert all(known["words"][name] == f"subject:{name}" for name in SUBJECTS)
-    assert {"beach", "road", "city", "forest", "desert", "lake", "snow", "field"} <= set(known["words"])
-    assert "giraffe" not in known["words"] and known["stopwords"] == sorted(STOPWORDS)
+    assert set(PLACES) <= set(known["words"])
+    assert "giraffe" not in known["words"] and known["near"]["giraffe"] in known["words"]
+    assert known["stopwords"] == sorted(STOPWORDS)
+    # A word for something else must itself be known, or nothing would be drawn for it.
+    assert all(word in known["words"] for word in known["near"].values())
+
+
+def test_the_truth_travels_with_the_clips(tmp_path):
+    from training.clips import ClipSet
+    from training.scenes.cache import render_scenes
+
+    clips = render_scenes(3, 32, 2, processes=1)
+    clips.save(tmp_path / "clips")
+    assert ClipSet.load(tmp_path / "clips").records == clips.records
+    assert [r["subject"] for r in clips.records] == [draw_spec(i).subject for i in range(3)]

@@ -32,8 +32,8 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]]) 
         "height": config.size,
         "num_frames": config.num_frames,
         "fps": FPS,
-        "num_inference_steps": NUM_STEPS,
-        "guidance_scale": GUIDANCE,
+        "num_inference_steps": config.distil_to if config.distil_steps else NUM_STEPS,
+        "guidance_scale": 1.0 if config.distil_steps else GUIDANCE,
         "max_frames": MAX_FRAMES,
     }
     rows = [

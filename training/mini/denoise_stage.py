@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from training.mini.average import Average
 from training.mini.bundle import Bundle, channels_last
 from training.mini.diffusion import build_scheduler, noised, v_loss
 from training.mini.muon import Muon, adam_groups, muon_groups, scheduled_lr
-from training.mini.samples import contact_sheet
+from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet
 from training.mini.text import CaptionTokens
 from training.mini.unet import frame_positions, is_motion_parameter
 
@@ -24,6 +25,17 @@ SUBJECT_WEIGHT = 1.5
 #: What was learnt before goes on learning more slowly beside new temporal layers.
 OLD_FACTOR = 0.6
 EMA_DECAY = 0.995
+
+
+@dataclass(frozen=True)
+class Batch:
+    """latents: float32 (B, 4, h, w) or (B, 4, F, h, w); text: (B or B * F, tokens, width); weight: broadcasts over
+    latents, larger where the subject is; positions: the frames that are seen."""
+
+    latents: torch.Tensor
+    text: torch.Tensor
+    weight: torch.Tensor
+    positions: np.ndarray
 
 
 class DenoiseStage:
@@ -82,43 +94,54 @@ class DenoiseStage:
         return loss.item(), rate
 
     def _loss(self, index: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        batch = self._batch(index, rng)
+        count = len(batch.latents)
+        # Spread over the batch: fewer batches without any hard noise level.
+        t = torch.from_numpy(((np.arange(count) + rng.random(count)) / count * 1000).astype(np.int64))
+        alpha_bar = self.alpha_bar[t]
+        x_t, v = noised(batch.latents, torch.randn(batch.latents.shape, generator=noise), alpha_bar)
+        if not self.moving:
+            x_t = x_t.contiguous(memory_format=torch.channels_last)
+        with frame_positions(self.unet, batch.positions) if self.moving else nullcontext():
+            prediction = self.unet(x_t, t, batch.text).sample
+        return v_loss(prediction, v, alpha_bar, batch.weight)
+
+    def _batch(self, index: int, rng: np.random.Generator, empty_share: float = 0.1) -> Batch:
+        """What step `index` learns from."""
         count, length = self.latents.shape[:2]
-        batch = self.batch
+        size, positions = self.batch, np.zeros(1, np.int64)
         if self.moving:
             positions = self._positions(index, length, rng)
             # Full-length steps take fewer clips: every step costs about the same.
-            batch = max(batch * self.frames_per_step // len(positions), 1)
-        clips = rng.integers(count, size=batch)
-        # Spread over the batch: fewer batches without any hard noise level.
-        t = torch.from_numpy(((np.arange(batch) + rng.random(batch)) / batch * 1000).astype(np.int64))
-        alpha_bar = self.alpha_bar[t]
-        text = self.text_encoder(self.tokens.draw(clips, rng)).last_hidden_state
+            size = max(size * self.frames_per_step // len(positions), 1)
+        clips = rng.integers(count, size=size)
+        text = self.text_encoder(self.tokens.draw(clips, rng, empty_share)).last_hidden_state
         if not self.moving:
-            frames = rng.integers(length, size=batch)
+            frames = rng.integers(length, size=size)
             x, mask = self.latents[clips, frames], self.masks[clips, frames][:, None]
         else:
             # (B, F, C, h, w) -> (B, C, F, h, w)
             x = self.latents[clips][:, positions].transpose(0, 2, 1, 3, 4)
             mask = self.masks[clips][:, positions][:, None]
             text = text.repeat_interleave(len(positions), dim=0)
-        x = torch.from_numpy(np.ascontiguousarray(x)).float()
         weight = torch.from_numpy(np.ascontiguousarray(mask)).float().div_(255)
-        weight = 1 + SUBJECT_WEIGHT * weight
-        x_t, v = noised(x, torch.randn(x.shape, generator=noise), alpha_bar)
-        if not self.moving:
-            x_t = x_t.contiguous(memory_format=torch.channels_last)
-        with frame_positions(self.unet, positions) if self.moving else nullcontext():
-            prediction = self.unet(x_t, t, text).sample
-        return v_loss(prediction, v, alpha_bar, weight)
+        latents = torch.from_numpy(np.ascontiguousarray(x)).float()
+        return Batch(latents, text, 1 + SUBJECT_WEIGHT * weight, positions)
 
     def _positions(self, index: int, length: int, rng: np.random.Generator) -> np.ndarray:
-        """Which frames of a clip this step sees: a run of them, every second one, or at the end all."""
+        """Which frames of a clip this step sees: a few from all over it, or every n-th one; at the end all."""
         n = min(self.frames_per_step, length)
         if n == length or index >= (1 - self.full_length_share) * self.total:
             return np.arange(length)
-        stride = 2 if 2 * (n - 1) < length and rng.random() < 0.5 else 1
+        if rng.random() < 0.5:
+            return np.sort(rng.choice(length, n, replace=False))
+        stride = int(rng.integers(1, (length - 1) // (n - 1) + 1))
         start = int(rng.integers(length - stride * (n - 1)))
         return start + stride * np.arange(n)
+
+    def _sampling(self) -> tuple[int, float]:
+        """Steps and guidance of the sample sheets."""
+        return NUM_STEPS, GUIDANCE
 
     def save(self, folder: Path) -> None:
         self.bundle.save(folder)
@@ -136,7 +159,8 @@ class DenoiseStage:
         """One row per prompt, drawn with the averaged weights."""
         self.average.swap()
         try:
-            return contact_sheet(self.bundle, self.prompts, self.latents.shape[1] if self.moving else 1)
+            frames = self.latents.shape[1] if self.moving else 1
+            return contact_sheet(self.bundle, self.prompts, frames, sampling=self._sampling())
         finally:
             self.average.swap()
             self.unet.train()

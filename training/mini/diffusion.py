@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
@@ -22,6 +23,11 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
+#: The least a noise level counts: else fine detail, and above all the first step out of pure noise, in which a sampler
+#: of few steps decides what moves where, would hardly be learnt.
+FLOOR, NOISY_FLOOR = 0.1, 0.25
+
+
 def noised(latents: Tensor, noise: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     """(x_t, v) of clean latents at cumulative alpha `alpha_bar` (N,). Salimans & Ho 2022."""
     shape = (-1, *(1,) * (latents.ndim - 1))
@@ -30,11 +36,11 @@ def noised(latents: Tensor, noise: Tensor, alpha_bar: Tensor) -> tuple[Tensor, T
 
 
 def v_loss(prediction: Tensor, v: Tensor, alpha_bar: Tensor, weight: Tensor) -> Tensor:
-    """Squared error weighted by min(SNR, 5) / (SNR + 1), Hang et al. 2023 written for v; never below 0.1.
+    """Squared error weighted by min(SNR, 5) / (SNR + 1), Hang et al. 2023 written for v; never below a floor.
 
     weight: broadcast over latents, larger where the subject is.
     """
     snr = alpha_bar / (1 - alpha_bar).clamp(min=1e-6)
-    per_item = (snr.clamp(max=5) / (snr + 1)).clamp(min=0.1)
+    per_item = torch.maximum(snr.clamp(max=5) / (snr + 1), torch.where(snr < 1, NOISY_FLOOR, FLOOR))
     squared = (prediction - v).square() * weight
     return (squared.flatten(1).mean(dim=1) * per_item).mean() / weight.mean()

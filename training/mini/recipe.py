@@ -1,27 +1,33 @@
-"""The recipe: VAE, latents, images, motion, and a last polish of the decoder."""
+"""The recipe: VAE, latents, images, motion, a polish of the decoder, and distillation to few steps."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 
 from training.checkpoint import newest, replacing
 from training.clips import ClipSet
 from training.config import TrainingConfig
-from training.events import RunError, StopSignal
+from training.events import EventLog, RunError, StopSignal
 from training.loop import Loop, Schedule, Stage
 from training.mini.about import write_about
 from training.mini.bundle import Bundle, channels_last
 from training.mini.denoise_stage import DenoiseStage
+from training.mini.distil_stage import DistilStage
 from training.mini.text import build_text_encoder, build_tokenizer
 from training.mini.unet import add_motion, build_unet
 from training.mini.vae import build_vae, encode_frames
 from training.mini.vae_stage import VaeStage
+
+#: Clips between two signs of life while the latents are made.
+ENCODED_PER_EVENT = 64
 
 
 def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path | None:
@@ -32,10 +38,10 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     prompts = config.sample_prompts or tuple(c[0] for c in clips.captions[:4])
     latents: list[np.ndarray] = []
 
-    def denoise(total: int, batch: int) -> Stage:
+    def denoise(total: int, batch: int, kind: Callable[..., DenoiseStage] = DenoiseStage) -> Stage:
         if not latents:
-            latents.append(_latents(bundle, clips, output_dir))
-        return DenoiseStage(
+            latents.append(_latents(bundle, clips, output_dir, loop.events))
+        return kind(
             bundle,
             latents[0],
             clips.masks,
@@ -62,12 +68,17 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
         total = config.decoder_steps if decoder_only else config.vae_steps
         return VaeStage(bundle, clips, total, config.vae_batch, config.learning_rate, config.seed, decoder_only)
 
+    def distil() -> Stage:
+        kind = partial(DistilStage, steps=config.distil_to, guidance=config.distil_guidance)
+        return denoise(config.distil_steps, config.motion_batch, kind)
+
     finished = loop.run(
         [
             ("vae", config.vae_steps, vae),
             ("image", config.image_steps, image),
             ("motion", config.motion_steps, motion),
             ("decoder", config.decoder_steps, lambda: vae(decoder_only=True)),
+            ("distil", config.distil_steps, distil),
         ],
         recipe="mini",
         clips=len(clips),
@@ -103,15 +114,24 @@ def _start(config: TrainingConfig, clips: ClipSet, checkpoint: Path | None) -> B
             ) from error
     torch.manual_seed(config.seed)
     tokenizer = build_tokenizer(c for group in clips.captions for c in group)
+    if config.vae_from:
+        try:
+            vae = AutoencoderKL.from_pretrained(Path(config.vae_from) / "vae", torch_dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{config.vae_from} holds no VAE ({error}).", "Give a model folder that has a vae folder in it."
+            ) from error
+    else:
+        vae = build_vae(config.vae_widths, config.size)
     return Bundle(
-        vae=build_vae(config.vae_widths, config.size),
+        vae=vae,
         tokenizer=tokenizer,
         text_encoder=build_text_encoder(tokenizer, config.text_width),
         unet=build_unet(config.unet_widths, config.text_width, config.size // 2 ** (len(config.vae_widths) - 1)),
     )
 
 
-def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path) -> np.ndarray:
+def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, events: EventLog) -> np.ndarray:
     """Latents of every frame, float16 (N, F, 4, h, w); kept beside the run, for they take minutes to make."""
     digest = hashlib.sha256()
     for tensor in bundle.vae.encoder.state_dict().values():
@@ -120,11 +140,15 @@ def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path) -> np.ndarray:
     path = output_dir / f"latents-{digest.hexdigest()[:16]}.npy"
     if not path.exists():
         vae = channels_last(bundle.vae).eval()
-        encoded = np.stack([encode_frames(vae, clip) for clip in clips.frames])
+        encoded = []
+        for i, clip in enumerate(clips.frames):
+            encoded.append(encode_frames(vae, clip))
+            if (i + 1) % ENCODED_PER_EVENT == 0:
+                events.write("encoding", done=i + 1, clips=len(clips))
         for old in output_dir.glob("latents-*.npy"):
             old.unlink()
         part = path.with_suffix(".part.npy")
-        np.save(part, encoded)
+        np.save(part, np.stack(encoded))
         part.replace(path)
     return np.load(path)
 

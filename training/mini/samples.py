@@ -35,14 +35,23 @@ def draw_clip(
     return (frames * 255).round().astype(np.uint8)
 
 
-def contact_sheet(bundle: Bundle, prompts: Sequence[str], num_frames: int, seed: int = 0) -> np.ndarray:
-    """One row per prompt: up to SHOWN frames of a clip, or as many single pictures for an image model."""
+def contact_sheet(
+    bundle: Bundle,
+    prompts: Sequence[str],
+    num_frames: int,
+    seed: int = 0,
+    sampling: tuple[int, float] = (NUM_STEPS, GUIDANCE),
+) -> np.ndarray:
+    """One row per prompt: up to SHOWN frames of a clip, or as many single pictures for an image model.
+
+    sampling: (steps, guidance scale)
+    """
     rows = []
     for prompt in prompts:
         if num_frames > 1:
-            clip = draw_clip(bundle, prompt, num_frames, seed)
+            clip = draw_clip(bundle, prompt, num_frames, seed, *sampling)
             clip = clip[np.linspace(0, num_frames - 1, min(SHOWN, num_frames)).round().astype(int)]
         else:
-            clip = np.concatenate([draw_clip(bundle, prompt, 1, seed + i) for i in range(4)])
+            clip = np.concatenate([draw_clip(bundle, prompt, 1, seed + i, *sampling) for i in range(4)])
         rows.append(np.concatenate(list(clip), axis=1))
     return np.concatenate(rows)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,19 +31,22 @@ def render_scenes(
     frames = np.empty((num_clips, num_frames, size, size, 3), np.uint8)
     masks = np.empty((num_clips, num_frames, size // LATENT_CELL, size // LATENT_CELL), np.uint8)
     captions: list[list[str]] = []
+    records: list[dict[str, Any]] = []
     seeds = range(first_seed, first_seed + num_clips)
     render = partial(_render, size=size, num_frames=num_frames, held_out=held_out)
     if processes > 1:
         with multiprocessing.get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
             results = pool.imap(render, seeds, chunksize=8)
-            for i, (clip, mask, words) in enumerate(results):
+            for i, (clip, mask, words, record) in enumerate(results):
                 frames[i], masks[i] = clip, mask
                 captions.append(words)
+                records.append(record)
     else:
-        for i, (clip, mask, words) in enumerate(map(render, seeds)):
+        for i, (clip, mask, words, record) in enumerate(map(render, seeds)):
             frames[i], masks[i] = clip, mask
             captions.append(words)
-    return ClipSet(frames, masks, captions)
+            records.append(record)
+    return ClipSet(frames, masks, captions, records)
 
 
 def cached_scenes(folder: Path, num_clips: int, size: int, num_frames: int, processes: int) -> ClipSet:
@@ -52,10 +57,12 @@ def cached_scenes(folder: Path, num_clips: int, size: int, num_frames: int, proc
     return ClipSet.load(home)
 
 
-def _render(seed: int, size: int, num_frames: int, held_out: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _render(
+    seed: int, size: int, num_frames: int, held_out: bool
+) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, Any]]:
     spec = draw_spec(seed, held_out)
     frames, masks = render_clip(spec, size, num_frames)
     cells = np.stack(
         [cv2.resize(m, None, fx=1 / LATENT_CELL, fy=1 / LATENT_CELL, interpolation=cv2.INTER_AREA) for m in masks]
     )
-    return frames, cells, [caption_of(spec, v) for v in range(CAPTION_VARIANTS)]
+    return frames, cells, [caption_of(spec, v) for v in range(CAPTION_VARIANTS)], asdict(spec)

@@ -7,9 +7,11 @@ import numpy as np
 from training.scenes.spec import SceneSpec
 from training.scenes.world import (
     ACTION_WORDS,
+    BESIDE,
     CAMERAS,
     DIRECTION_WORDS,
     LIGHTS,
+    NUMBERS,
     PLACES,
     PROPS,
     SHOTS,
@@ -17,57 +19,80 @@ from training.scenes.world import (
     SUBJECTS,
 )
 
+#: Share of captions written like a screenplay: a heading, then a sentence.
+SCREENPLAY = 0.15
+
+
+class _Wording:
+    """Picks among synonyms; the same scene and variant always pick the same."""
+
+    def __init__(self, spec: SceneSpec, variant: int) -> None:
+        self.rng = np.random.default_rng([7, spec.seed, variant])
+
+    def pick(self, options: tuple[str, ...]) -> str:
+        # The first wording is the plain one, which people type most.
+        return options[0] if self.rng.random() < 0.4 else options[int(self.rng.integers(len(options)))]
+
+    def chance(self, share: float) -> bool:
+        return bool(self.rng.random() < share)
+
 
 def caption_of(spec: SceneSpec, variant: int = 0) -> str:
     """One true caption of `spec`; `variant` picks the wording, the same number always the same words."""
-    rng = np.random.default_rng([7, spec.seed, variant])
+    say = _Wording(spec, variant)
+    who = _who(spec, say)
+    participle, verb = _what(spec, say)
+    place = say.pick(PLACES[spec.place].phrases)
+    if spec.action == "drink" and say.chance(0.5):
+        place = "from a lake" if say.chance(0.7) else "from the lake"
+    # A scene without a place is always a field: what is left unsaid then has one meaning to learn.
+    says_place = spec.place != "field" or say.chance(0.6)
+    light = say.pick(LIGHTS[spec.light]) if spec.light != "day" or say.chance(0.3) else ""
+    shot = say.pick(SHOTS[spec.shot]) if spec.shot != "medium" or say.chance(0.08) else ""
+    if say.chance(SCREENPLAY):
+        where = PLACES[spec.place].slug if says_place else "FIELD"
+        side = "INT" if PLACES[spec.place].indoors else "EXT"
+        text = f"{side}. {where} - {spec.light.upper()}. {who[0].upper()}{who[1:]} {verb}."
+        if spec.shot != "medium":
+            text = f"{shot.removesuffix(' of').capitalize()}. {text}"
+    else:
+        text = " ".join(part for part in (shot, who, participle, place if says_place else "", light) if part)
+        text = text if say.chance(0.5) else text[0].upper() + text[1:] + "."
+    if spec.camera != "static" or say.chance(0.04):
+        text = f"{text.rstrip('.')}, {say.pick(CAMERAS[spec.camera])}"
+    return text
 
-    def pick(options: tuple[str, ...]) -> str:
-        # The first wording is the plain one, which people type most.
-        return options[0] if rng.random() < 0.4 else options[int(rng.integers(len(options)))]
 
+def _who(spec: SceneSpec, say: _Wording) -> str:
+    """ "a black cat", "two dogs", "a man with a dog": everyone in the scene."""
     subject = SUBJECTS[spec.subject]
-    noun = pick(subject.words)
-    article = ("An" if noun[0] in "aeiou" else "A") if rng.random() < 0.85 else "The"
-    place = pick(PLACES[spec.place].phrases)
-    light = pick(LIGHTS[spec.light])
-    says_light = spec.light != "day" or rng.random() < 0.3
-    participle, verb = (pick(words) for words in ACTION_WORDS[spec.action])
+    if spec.count > 1:
+        return " ".join(part for part in (NUMBERS[spec.count], spec.colour, say.pick(subject.plurals)) if part)
+    who = _one(say.pick(subject.words), spec.colour, definite=say.chance(0.15))
+    if spec.second != "none":
+        who = f"{who} {say.pick(BESIDE)} {_one(say.pick(SUBJECTS[spec.second].words), '')}"
+    return who
+
+
+def _one(noun: str, colour: str, definite: bool = False) -> str:
+    words = f"{colour} {noun}".strip()
+    return f"the {words}" if definite else f"an {words}" if words[0] in "aeiou" else f"a {words}"
+
+
+def _what(spec: SceneSpec, say: _Wording) -> tuple[str, str]:
+    """What happens, as a participle phrase ("running left") and as a verb phrase ("runs left")."""
+    words = ACTION_WORDS[spec.action]
+    participle = say.pick(words.participles)
+    verb = say.pick(words.plural_verbs if spec.count > 1 else words.verbs)
     if spec.action == "still":
-        participle = pick(STILL_WORDS.get(subject.kind, ACTION_WORDS["still"][0]))
-        if rng.random() < 0.4:
+        participle = say.pick(STILL_WORDS.get(SUBJECTS[spec.subject].kind, words.participles))
+        if say.chance(0.4):
             participle = ""
-    if spec.direction and rng.random() < 0.75:
-        side = f" {pick(DIRECTION_WORDS[spec.direction])}"
+    if spec.direction and say.chance(0.75):
+        side = f" {say.pick(DIRECTION_WORDS[spec.direction])}"
         participle, verb = participle + side, verb + side
     if spec.prop != "none":
-        prop = pick(PROPS[spec.prop])
+        prop = say.pick(PROPS[spec.prop])
         participle = prop if spec.action == "still" else f"{participle} {prop}"
         verb = f"{verb} {prop}"
-    if spec.action == "drink" and rng.random() < 0.5:
-        place = "from a lake" if rng.random() < 0.7 else "from the lake"
-    # A scene without a place is always a field: what is left unsaid then has one meaning to learn.
-    says_place = spec.place != "field" or rng.random() < 0.6
-    style = rng.random()
-    if style < 0.15:
-        where = PLACES[spec.place].slug if says_place else "FIELD"
-        text = f"EXT. {where} - {spec.light.upper()}. {article} {noun} {verb}."
-    else:
-        text = " ".join(
-            part
-            for part in (
-                f"{article.lower()} {noun}",
-                participle,
-                place if says_place else "",
-                light if says_light else "",
-            )
-            if part
-        )
-        if spec.shot != "medium" or rng.random() < 0.08:
-            text = f"{pick(SHOTS[spec.shot])} {text}"
-        text = text if rng.random() < 0.5 else text[0].upper() + text[1:] + "."
-    if style < 0.15 and spec.shot != "medium":
-        text = f"{pick(SHOTS[spec.shot]).removesuffix(' of').capitalize()}. {text}"
-    if spec.camera != "static" or rng.random() < 0.04:
-        text = f"{text.rstrip('.')}, {pick(CAMERAS[spec.camera])}"
-    return text
+    return participle, verb

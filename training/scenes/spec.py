@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.scenes.world import ACTIONS_OF_KIND, DIRECTED, PLACES, SUBJECTS, places_of
+from training.scenes.world import ACTIONS_OF_KIND, DIRECTED, PLACES, SHARED, SUBJECTS, places_of
 
 #: One in this many subject-place pairs is never rendered for training, so unseen combinations can be measured.
 HELD_OUT_ONE_IN = 12
@@ -15,7 +15,11 @@ HELD_OUT_ONE_IN = 12
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """One scene. `facing` and `direction`: -1 left, 1 right; direction 0 means the subject stays where it is."""
+    """One scene.
+
+    facing and direction: -1 left, 1 right; direction 0 means the subject stays where it is.
+    colour: "" is the subject's usual one. count: 1..3 of the subject. second: who stands beside it, or "none".
+    """
 
     seed: int
     subject: str
@@ -27,6 +31,9 @@ class SceneSpec:
     camera: str
     shot: str
     prop: str
+    colour: str = ""
+    count: int = 1
+    second: str = "none"
 
 
 def is_held_out(subject: str, place: str) -> bool:
@@ -53,9 +60,23 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
     actions = [a for a in ACTIONS_OF_KIND[subject.kind] if a != "drink" or place == "lake"]
     action = actions[int(rng.integers(len(actions)))]
     facing = int(rng.choice([-1, 1]))
-    prop = "none"
-    if subject.kind in ("animal", "person") and action in ("still", "walk") and rng.random() < 0.5:
+    lights = ["day", "sunset", "night"] if PLACES[place].indoors else ["day", "sunset", "night", "rain", "fog"]
+    share = np.array([0.44, 0.16, 0.16, 0.12, 0.12][: len(lights)])
+    colour = ""
+    if subject.colours and rng.random() < (0.6 if subject.kind != "animal" else 0.35):
+        colour = subject.colours[int(rng.integers(len(subject.colours)))]
+    prop, count, second = "none", 1, "none"
+    alive = subject.kind in ("animal", "person")
+    company = rng.random()
+    if alive and action in ("still", "walk") and company < 0.42:
         prop = "laptop" if action == "still" and rng.random() < 0.6 else "umbrella"
+    elif action in SHARED and company > 0.86:
+        count = 2 if rng.random() < 0.6 else 3
+    elif alive and action in ("still", "walk", "run") and company > 0.72:
+        others = [n for n in names if SUBJECTS[n].kind in ("animal", "person") and n != subject.name]
+        # Whoever is beside it must not make a held-out pair with the place either.
+        others = [n for n in others if place in places_of(SUBJECTS[n]) and is_held_out(n, place) == held_out]
+        second = others[int(rng.integers(len(others)))] if others else "none"
     return SceneSpec(
         seed=seed,
         subject=subject.name,
@@ -63,10 +84,13 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
         action=action,
         direction=facing if action in DIRECTED else 0,
         facing=facing,
-        light=str(rng.choice(["day", "sunset", "night"], p=[0.56, 0.22, 0.22])),
-        camera=str(rng.choice(["static", "zoom", "pan"], p=[0.72, 0.14, 0.14])),
-        shot=str(rng.choice(["medium", "close", "wide"], p=[0.8, 0.12, 0.08])),
+        light=str(rng.choice(lights, p=share / share.sum())),
+        camera=str(rng.choice(["static", "zoom", "pan right", "pan left"], p=[0.70, 0.12, 0.09, 0.09])),
+        shot=str(rng.choice(["medium", "close", "wide"], p=[0.8, 0.12, 0.08])) if count == 1 else "medium",
         prop=prop,
+        colour=colour,
+        count=count,
+        second=second,
     )
 
 
@@ -80,6 +104,9 @@ def make_spec(
     camera: str = "static",
     shot: str = "medium",
     prop: str = "none",
+    colour: str = "",
+    count: int = 1,
+    second: str = "none",
 ) -> SceneSpec:
     """A scene with named choices, for tests and evaluation. Raises KeyError for an unknown subject or place."""
     return SceneSpec(
@@ -93,4 +120,7 @@ def make_spec(
         camera,
         shot,
         prop,
+        colour,
+        count,
+        second,
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 class Subject:
     """Someone or something that can act.
 
-    glyph: emoji; all of them face left. height: of the drawn glyph, as a fraction of the frame.
-    tint: (saturation, r, g, b) factors, so that no two animals share colour and shape.
+    glyph: emoji, all of them face left; people have none, `people.py` draws them.
+    height: as drawn, as a fraction of the frame. colours: what it can be besides its usual colour.
     """
 
     name: str
@@ -21,7 +21,13 @@ class Subject:
     words: tuple[str, ...]
     height: float
     kind: str
-    tint: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    colours: tuple[str, ...] = ()
+    plural: tuple[str, ...] = ()
+
+    @property
+    def plurals(self) -> tuple[str, ...]:
+        """Words for several of it."""
+        return self.plural or tuple(f"{word}s" for word in self.words)
 
 
 @dataclass(frozen=True)
@@ -32,25 +38,36 @@ class Place:
     phrases: tuple[str, ...]
     slug: str
     ground: float = 0.86
+    indoors: bool = False
 
+
+COATS = ("white", "black")
+PAINTS = ("red", "blue", "green", "yellow", "white")
 
 SUBJECTS: dict[str, Subject] = {
     s.name: s
     for s in (
-        Subject("dog", "🐕", ("dog", "puppy"), 0.46, "animal"),
-        Subject("cat", "🐈", ("cat", "kitten"), 0.44, "animal", (0.12, 0.82, 0.82, 0.9)),
+        Subject("dog", "🐕", ("dog", "puppy"), 0.46, "animal", COATS, ("dogs", "puppies")),
+        Subject("cat", "🐈", ("cat", "kitten"), 0.45, "animal", COATS),
         Subject("camel", "🐪", ("camel",), 0.56, "animal"),
-        Subject("horse", "🐎", ("horse", "pony"), 0.52, "animal", (0.95, 0.72, 0.6, 0.55)),
-        Subject("elephant", "🐘", ("elephant",), 0.58, "animal"),
+        Subject("horse", "🐎", ("horse", "pony"), 0.52, "animal", COATS, ("horses", "ponies")),
+        Subject("elephant", "🐘", ("elephant",), 0.56, "animal"),
         Subject("penguin", "🐧", ("penguin",), 0.46, "animal"),
+        Subject("rabbit", "🐇", ("rabbit", "bunny"), 0.42, "animal", (), ("rabbits", "bunnies")),
+        Subject("cow", "🐄", ("cow",), 0.50, "animal"),
         Subject("bird", "🐦", ("bird",), 0.36, "bird"),
-        Subject("man", "🧍", ("man", "person"), 0.60, "person"),
-        Subject("car", "🚗", ("car",), 0.42, "car"),
-        Subject("train", "🚂", ("train", "locomotive"), 0.52, "car"),
-        Subject("boat", "⛵", ("boat", "sailboat"), 0.56, "boat"),
-        Subject("helicopter", "🚁", ("helicopter", "chopper"), 0.44, "air"),
+        Subject("man", "", ("man", "guy"), 0.60, "person", (), ("men", "guys")),
+        Subject("woman", "", ("woman", "lady"), 0.58, "person", (), ("women", "ladies")),
+        Subject("car", "🚗", ("car",), 0.36, "car", PAINTS),
+        Subject("bus", "🚌", ("bus", "coach"), 0.40, "car", PAINTS, ("buses", "coaches")),
+        Subject("train", "🚂", ("train", "locomotive"), 0.50, "car"),
+        Subject("boat", "⛵", ("boat", "sailboat"), 0.54, "boat"),
+        Subject("helicopter", "🚁", ("helicopter", "chopper"), 0.40, "air", PAINTS),
     )
 }
+
+#: The colour a subject has when none is named, where it is one of those that can be named.
+USUAL_COLOUR = {"car": "red", "helicopter": "yellow"}
 
 PLACES: dict[str, Place] = {
     p.name: p
@@ -62,6 +79,8 @@ PLACES: dict[str, Place] = {
         Place("desert", ("in a desert", "in the desert", "on the sand dunes"), "DESERT"),
         Place("lake", ("by a lake", "at a lake", "at the lake", "by the water"), "LAKE", 0.88),
         Place("snow", ("in the snow", "on a snowy plain", "in winter"), "SNOWY PLAIN"),
+        Place("mountains", ("in the mountains", "in front of a mountain", "below the peaks"), "MOUNTAINS"),
+        Place("room", ("in a room", "in the living room", "at home", "indoors"), "LIVING ROOM", 0.88, indoors=True),
         Place("field", ("in a field", "in a meadow", "on the grass", "in a park"), "FIELD"),
     )
 }
@@ -79,33 +98,53 @@ ACTIONS_OF_KIND: dict[str, tuple[str, ...]] = {
 #: Actions that go left or right.
 DIRECTED = frozenset({"walk", "run", "drive", "sail", "fly"})
 
-#: action -> (participle phrases, third-person phrases), as they stand before the place.
-ACTION_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "still": (("standing", "waiting", "resting"), ("stands", "waits")),
-    "walk": (("walking", "strolling"), ("walks", "strolls")),
-    "run": (("running", "racing"), ("runs", "races")),
-    "jump": (("jumping", "hopping", "jumping up and down"), ("jumps", "hops")),
-    "sleep": (("sleeping", "asleep", "taking a nap"), ("sleeps", "is asleep")),
-    "drink": (("drinking", "drinking water"), ("drinks", "drinks water")),
-    "drive": (("driving", "moving", "passing by"), ("drives", "moves", "passes by")),
-    "sail": (("sailing", "moving"), ("sails", "moves")),
-    "fly": (("flying", "flying past"), ("flies", "flies past")),
-    "rise": (("taking off", "flying up", "rising"), ("takes off", "flies up", "rises")),
+#: Actions in which several, or someone else, can take part.
+SHARED = frozenset({"still", "walk", "run", "jump", "drive", "sail", "fly"})
+
+
+@dataclass(frozen=True)
+class ActionWords:
+    """Phrases for an action as they stand before the place: "running", "runs", "run"."""
+
+    participles: tuple[str, ...]
+    verbs: tuple[str, ...]
+    plural_verbs: tuple[str, ...]
+
+
+ACTION_WORDS: dict[str, ActionWords] = {
+    "still": ActionWords(("standing", "waiting", "resting"), ("stands", "waits"), ("stand", "wait")),
+    "walk": ActionWords(("walking", "strolling"), ("walks", "strolls"), ("walk", "stroll")),
+    "run": ActionWords(("running", "racing"), ("runs", "races"), ("run", "race")),
+    "jump": ActionWords(("jumping", "hopping", "jumping up and down"), ("jumps", "hops"), ("jump", "hop")),
+    "sleep": ActionWords(("sleeping", "asleep", "taking a nap"), ("sleeps", "is asleep"), ("sleep", "are asleep")),
+    "drink": ActionWords(("drinking", "drinking water"), ("drinks", "drinks water"), ("drink", "drink water")),
+    "drive": ActionWords(
+        ("driving", "moving", "passing by"), ("drives", "moves", "passes by"), ("drive", "move", "pass by")
+    ),
+    "sail": ActionWords(("sailing", "moving"), ("sails", "moves"), ("sail", "move")),
+    "fly": ActionWords(("flying", "flying past"), ("flies", "flies past"), ("fly", "fly past")),
+    "rise": ActionWords(
+        ("taking off", "flying up", "rising"), ("takes off", "flies up", "rises"), ("take off", "fly up", "rise")
+    ),
 }
 
 #: What "standing still" is called for what has no legs.
 STILL_WORDS = {"car": ("parked", "standing"), "boat": ("floating", "resting"), "air": ("parked", "standing", "landed")}
 
+#: Time of day or weather: one at a time.
 LIGHTS: dict[str, tuple[str, ...]] = {
     "day": ("in daylight", "on a sunny day", "during the day"),
     "sunset": ("at sunset", "at dusk", "in the evening"),
     "night": ("at night", "by moonlight", "under the stars"),
+    "rain": ("in the rain", "on a rainy day", "in bad weather"),
+    "fog": ("in fog", "on a foggy morning", "in the mist"),
 }
 
 CAMERAS: dict[str, tuple[str, ...]] = {
     "static": ("static camera",),
     "zoom": ("the camera zooms in", "slow zoom in", "zoom in"),
-    "pan": ("the camera pans right", "slow pan to the right", "pan right"),
+    "pan right": ("the camera pans right", "slow pan to the right", "pan right"),
+    "pan left": ("the camera pans left", "slow pan to the left", "pan left"),
 }
 
 SHOTS: dict[str, tuple[str, ...]] = {
@@ -119,14 +158,22 @@ PROPS: dict[str, tuple[str, ...]] = {
     "laptop": ("using a laptop", "with a laptop", "working on a laptop"),
 }
 
+#: How someone beside the subject is named.
+BESIDE = ("with", "beside", "next to")
+
+NUMBERS = {1: "one", 2: "two", 3: "three"}
+
 DIRECTION_WORDS = {-1: ("to the left", "left"), 1: ("to the right", "right")}
 
 STOPWORDS = (
     "a an the of in on at by to and with is are its it from into onto over through while as this that "
-    "some one under out for his her their very"
+    "some one under out for his her their very front next"
 ).split()
 
 
 def places_of(subject: Subject) -> tuple[str, ...]:
-    """Names of the places where a subject can be seen: boats need water."""
-    return ("beach", "lake") if subject.kind == "boat" else tuple(PLACES)
+    """Names of the places where a subject can be seen: boats need water, and little fits into a room."""
+    if subject.kind == "boat":
+        return ("beach", "lake")
+    outdoors_only = subject.kind in ("car", "air") or subject.name in ("camel", "elephant", "horse", "cow")
+    return tuple(p.name for p in PLACES.values() if not (p.indoors and outdoors_only))

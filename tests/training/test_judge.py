@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from training.config import TrainingConfig
+from training.events import StopSignal
+from training.judge.factors import FACTORS, applies, truth_of
+from training.judge.measure import flow_direction, interval, motion, score, static_flicker, table
+from training.judge.network import Judge, seen, to_input
+from training.judge.recipe import load_judge, train_judge
+from training.scenes.glyphs import find_font
+from training.scenes.render import render_clip
+from training.scenes.spec import draw_spec, make_spec
+
+
+@pytest.fixture(autouse=True)
+def _font():
+    try:
+        find_font()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+class Omniscient(Judge):
+    """Answers what it is told to, whatever it sees."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = iter(rows)
+
+    def forward(self, clips):
+        row = next(self.rows)
+        return {name: torch.eye(len(classes))[row[i]][None] for i, (name, classes) in enumerate(FACTORS.items())}
+
+
+def test_a_scenes_truth_has_a_class_for_every_factor():
+    from dataclasses import asdict
+
+    for seed in range(300):
+        truth = truth_of(asdict(draw_spec(seed)))
+        assert list(truth) == list(FACTORS)
+        assert all(0 <= truth[name] < len(FACTORS[name]) for name in FACTORS)
+    assert FACTORS["colour"][truth_of(asdict(make_spec(subject="car", colour="red")))["colour"]] == "usual"
+    assert not applies("prop", asdict(make_spec())) and applies("prop", asdict(make_spec(prop="laptop")))
+
+
+def test_the_judge_learns_stops_resumes_and_is_read_back(tmp_path):
+    config = TrainingConfig(
+        recipe="judge", output_dir=str(tmp_path), init="", data="scenes", num_scenes=12, size=32, judge_steps=6,
+        judge_batch=4, learning_rate=1e-3, sample_every=0, threads=1,
+    )  # fmt: skip
+
+    class AfterThree(StopSignal):
+        def __bool__(self):
+            self.asked = getattr(self, "asked", 0) + 1
+            return self.asked > 3
+
+    assert train_judge(config, AfterThree()) is None
+    model = train_judge(config, StopSignal())
+    judge = load_judge(model)
+    clip, _ = render_clip(draw_spec(1), 48, 16)
+    out = judge(to_input(seen(clip)[None]))
+    assert {name: values.shape[1] for name, values in out.items()} == {k: len(v) for k, v in FACTORS.items()}
+
+
+def test_a_missing_judge_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="judge"):
+        load_judge(tmp_path)
+
+
+def test_scores_count_right_answers_and_weak_judges_are_named():
+    from dataclasses import asdict
+
+    scenes = [draw_spec(1_000_000 + i, True) for i in range(12)]
+    truth = [list(truth_of(asdict(scene)).values()) for scene in scenes]
+    wrong = [
+        [(value + 1) % len(classes) for value, classes in zip(row, FACTORS.values(), strict=True)] for row in truth
+    ]
+    blank = [np.zeros((16, 8, 8, 3), np.uint8)] * 12
+    half = score(Omniscient(truth[:6] + wrong[6:] + truth), scenes, blank, blank)
+    assert {row.factor: row.right for row in half}["subject"] == 6 and all(row.judged == 1 for row in half)
+    weak = score(Omniscient(truth + wrong), scenes, blank, blank)
+    assert all(row.share == 1 for row in weak) and "not reported" in table(weak)
+
+
+@pytest.mark.parametrize("facing", [-1, 1])
+@pytest.mark.parametrize(("subject", "action"), [("dog", "run"), ("car", "drive"), ("helicopter", "fly")])
+def test_flow_sees_where_a_render_goes(subject, action, facing):
+    clip, _ = render_clip(make_spec(3, subject, "beach", action, facing), 128, 16)
+    assert flow_direction(clip) == facing
+
+
+def test_a_still_clip_goes_nowhere_and_does_not_flicker():
+    clip = np.repeat(render_clip(make_spec(3, "car", "road"), 64, 1)[0], 8, axis=0)
+    assert flow_direction(clip) == 0 and static_flicker(clip) == 0
+    noise = np.random.default_rng(0).integers(-9, 10, clip.shape)
+    boiling = (clip.astype(int) + noise).clip(0, 255).astype(np.uint8)
+    assert static_flicker(boiling) > 2
+    moved = motion([make_spec(3, "car", "road")], [boiling], [clip])
+    assert (moved.direction_asked, moved.flicker_renders) == (0, 0) and moved.flicker > 2
+
+
+def test_the_interval_is_wilsons():
+    low, high = interval(9, 10)
+    assert (round(low, 3), round(high, 3)) == (0.596, 0.982) and interval(0, 0) == (0.0, 1.0)

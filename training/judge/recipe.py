@@ -1,0 +1,152 @@
+"""Trains the judge on drawn scenes, held-out combinations among them: it must read what the model was never shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from training.checkpoint import replacing
+from training.config import TrainingConfig
+from training.events import StopSignal
+from training.judge.factors import FACTORS, truth_of
+from training.judge.network import NUM_FRAMES, SIZE, Judge, seen, to_input
+from training.loop import Loop, Schedule
+from training.mini.muon import Muon, muon_groups, scheduled_lr
+from training.scenes.cache import render_scenes
+
+#: Seeds far from those of the model's training; the judge is tested on others again.
+FIRST_SEED, TEST_SEED = 600_000, 900_000
+
+#: One scene in so many is of a held-out combination.
+HELD_OUT_ONE_IN = 4
+
+#: Scenes are drawn this many at a time, so that only what the judge looks at stays in memory.
+PART = 256
+
+
+def drawn(first_seed: int, count: int, size: int, processes: int, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What the judge sees of new scenes, uint8 (N, NUM_FRAMES, SIZE, SIZE, 3), and the truth, int64 (N, factors)."""
+    clips = np.empty((count, NUM_FRAMES, SIZE, SIZE, 3), np.uint8)
+    truth = np.empty((count, len(FACTORS)), np.int64)
+    for start in range(0, count, PART):
+        part = render_scenes(min(PART, count - start), size, 16, processes, first_seed + start, held_out)
+        for i in range(len(part)):
+            clips[start + i] = seen(part.frames[i])
+            truth[start + i] = list(truth_of(part.records[i]).values())
+    return clips, truth
+
+
+def blurred(clips: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    """Some clips softened and noisy: what a model draws is never as crisp as what the renderer draws."""
+    out = []
+    for clip in clips:
+        kind = float(torch.rand((), generator=noise))
+        if kind < 0.4:
+            side = int(torch.randint(SIZE // 3, SIZE, (), generator=noise))
+            small = F.interpolate(clip, (side, side), mode="area")
+            clip = F.interpolate(small, (SIZE, SIZE), mode="bilinear", align_corners=False)
+        if kind > 0.3 and kind < 0.7:
+            clip = clip + 0.08 * torch.randn(clip.shape, generator=noise)
+        out.append(clip)
+    return torch.stack(out)
+
+
+class JudgeStage:
+    """Cross-entropy of every factor, summed."""
+
+    name = "judge"
+
+    def __init__(self, clips: np.ndarray, truth: np.ndarray, total: int, batch: int, lr: float, seed: int) -> None:
+        self.clips, self.truth, self.total, self.batch, self.lr, self.seed = clips, truth, total, batch, lr, seed
+        torch.manual_seed(seed)
+        self.judge = Judge().train()
+        self.optimizer = Muon(muon_groups(self.judge.named_parameters(), adam_names=("heads", "frame.0.")), lr=lr)
+
+    def step(self, index: int) -> tuple[float, float]:
+        rng = np.random.default_rng([self.seed, 21, index])
+        torch.manual_seed(int(rng.integers(2**31)))
+        picks = rng.integers(len(self.clips), size=self.batch)
+        given = blurred(to_input(self.clips[picks]), torch.Generator().manual_seed(int(rng.integers(2**31))))
+        truth = torch.from_numpy(self.truth[picks])
+        answers = self.judge(given)
+        losses = [F.cross_entropy(answers[name], truth[:, i], label_smoothing=0.02) for i, name in enumerate(FACTORS)]
+        loss = torch.stack(losses).sum()
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.judge.parameters(), 5.0)
+        rate = scheduled_lr(index, self.total, self.lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.optimizer.step()
+        return loss.item(), rate
+
+    def save(self, folder: Path) -> None:
+        write_judge(self.judge, folder, torch.float32)
+
+    def load(self, folder: Path) -> None:
+        self.judge.load_state_dict(load_file(folder / "judge.safetensors"))
+
+    def sample(self) -> None:
+        return None
+
+    def finish(self) -> None:
+        self.judge.eval()
+
+
+def write_judge(judge: Judge, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write judge.safetensors; its classes travel in the file's header."""
+    tensors = {name: value.to(dtype).contiguous() for name, value in judge.state_dict().items()}
+    save_file(tensors, folder / "judge.safetensors", {"config": json.dumps(judge.config)})
+
+
+def load_judge(folder: Path) -> Judge:
+    """Read what `write_judge` wrote. Raises FileNotFoundError when there is none."""
+    from safetensors import safe_open
+
+    path = folder / "judge.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(f"There is no judge in {folder}.")
+    with safe_open(path, "pt") as file:
+        judge = Judge(**json.loads(file.metadata()["config"]))
+    judge.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+    return judge.eval().requires_grad_(False)
+
+
+def train_judge(config: TrainingConfig, stop: StopSignal) -> Path | None:
+    """Train and write output_dir/model/judge.safetensors; None when stopped."""
+    output_dir = Path(config.output_dir)
+    path = output_dir / "data" / f"judge-{config.num_scenes}x{config.size}.npz"
+    if not path.exists():
+        processes = config.threads or os.cpu_count() or 1
+        rare = config.num_scenes // HELD_OUT_ONE_IN
+        usual = drawn(FIRST_SEED, config.num_scenes - rare, config.size, processes, False)
+        unusual = drawn(FIRST_SEED + 100_000, rare, config.size, processes, True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, clips=np.concatenate([usual[0], unusual[0]]), truth=np.concatenate([usual[1], unusual[1]]))
+        part.replace(path)
+    data = np.load(path)
+    clips, truth = data["clips"], data["truth"]
+    stage: list[JudgeStage] = []
+
+    def make() -> JudgeStage:
+        stage.append(
+            JudgeStage(clips, truth, config.judge_steps, config.judge_batch, config.learning_rate, config.seed)
+        )
+        return stage[0]
+
+    loop = Loop(output_dir, Schedule(config.checkpoint_every, 0), stop)
+    if not loop.run([("judge", config.judge_steps, make)], recipe="judge", clips=len(clips), seed=config.seed):
+        return None
+    model = output_dir / "model"
+    judge = stage[0].judge if stage else load_judge(output_dir / "checkpoint")
+    with replacing(model) as folder:
+        write_judge(judge, folder)
+    loop.events.write("done", model=str(model))
+    return model
