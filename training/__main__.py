@@ -1,6 +1,6 @@
 """`python -m training CONFIG.toml`: carry out one training run.
 
-Also `evaluate-upscaler --pairs DIR`, `evaluate-mini MODEL`, `sample MODEL PROMPT... -o SHEET.png` and
+Also `evaluate-upscaler --pairs DIR`, `evaluate-mini MODEL`, `sample MODEL PROMPT... -o SHEET.png`, `gallery MODEL` and
 `export CHECKPOINT MODEL` in place of CONFIG.toml.
 """
 

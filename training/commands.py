@@ -118,9 +118,17 @@ def evaluate_mini(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def gallery(arguments: list[str]) -> int:
+    """Draw the fixed prompts of a model folder as one picture."""
+    from training.mini.gallery import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
+    "gallery": gallery,
     "sample": sample,
 }

@@ -129,6 +129,12 @@ class TrainingConfig(BaseModel):
         tuple[str, ...],
         Field(title="Sample prompts", description="Drawn while training; empty uses captions of the data."),
     ] = ()
+    device: Annotated[
+        str,
+        Field(
+            title="Device", description="auto, cpu, cuda or cuda:1; auto takes a card when one works.", max_length=20
+        ),
+    ] = "auto"
     threads: Annotated[int, Field(title="Threads", description="0 uses every core.", ge=0, le=256)] = 0
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from ui.curve import loss_curve
 from ui.pictures import poster_url, served
 from ui.training_events import read_run
 from ui.training_form import TrainRequest, keep_dropped, write_config
-from ui.words import words_line
+from ui.words import EXAMPLES, completion, words_line
 
 
 @pytest.fixture
@@ -58,11 +58,27 @@ def test_a_face_needs_the_tick_and_the_note(agreed: bool | None, note: str) -> N
     check_consent([], agreed, note)
 
 
-def test_the_line_under_the_prompt_tells_known_from_unknown_words(studio: Studio) -> None:
-    line = words_line(studio, "mini", "A camel and a dragon on a beach")
-    known, unknown = line.split('<span class="sc">not</span>')
-    assert "camel" in known and "beach" in known and "dragon" in unknown
+def test_the_line_under_the_prompt_tells_what_is_known_drawn_instead_and_left_out(studio: Studio) -> None:
+    line = words_line(studio, "mini", "A camel and a lion, qwerty on a beach ")
+    known, instead = line.split('<span class="sc">draws</span>')
+    instead, left_out = instead.split('<span class="sc">not</span>')
+    assert "camel" in known and "beach" in known
+    assert "cat" in instead and "lion" in instead and "qwerty" in left_out
     assert words_line(studio, "no such model", "a camel") == ""
+
+
+def test_a_half_typed_word_is_completed_and_a_missing_place_offered(studio: Studio) -> None:
+    assert 'data-prompt="a cat with an umbrella "' in words_line(studio, "mini", "a cat with an umb")
+    assert completion("a cat with an umb", "umbrella") == "a cat with an umbrella "
+    offers = words_line(studio, "mini", "a cat ")
+    assert 'data-prompt="a cat on a beach "' in offers and 'data-prompt="a cat at sunset "' in offers
+    assert "on a beach" not in words_line(studio, "mini", "a cat in a forest ").split("also")[1]
+
+
+def test_the_modest_word_about_a_small_model_is_said_before_the_first_prompt_only(studio: Studio) -> None:
+    assert "simple cartoons" in words_line(studio, "mini", "")
+    assert "simple cartoons" not in words_line(studio, "mini", "a cat ")
+    assert all(text in words_line(studio, "mini", "") for text in EXAMPLES[:5])
 
 
 def test_a_training_form_writes_what_the_trainer_reads(studio: Studio, tmp_path: Path) -> None:

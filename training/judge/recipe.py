@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from training.checkpoint import replacing
+from training.compute import CPU, Compute
 from training.config import TrainingConfig
 from training.events import StopSignal
 from training.judge.factors import FACTORS, truth_of
@@ -62,10 +63,20 @@ class JudgeStage:
 
     name = "judge"
 
-    def __init__(self, clips: np.ndarray, truth: np.ndarray, total: int, batch: int, lr: float, seed: int) -> None:
+    def __init__(
+        self,
+        clips: np.ndarray,
+        truth: np.ndarray,
+        total: int,
+        batch: int,
+        lr: float,
+        seed: int,
+        compute: Compute = CPU,
+    ) -> None:
+        self.compute = compute
         self.clips, self.truth, self.total, self.batch, self.lr, self.seed = clips, truth, total, batch, lr, seed
         torch.manual_seed(seed)
-        self.judge = Judge().train()
+        self.judge = Judge().to(compute.device).train()
         self.optimizer = Muon(muon_groups(self.judge.named_parameters(), adam_names=("heads", "frame.0.")), lr=lr)
 
     def step(self, index: int) -> tuple[float, float]:
@@ -73,8 +84,9 @@ class JudgeStage:
         torch.manual_seed(int(rng.integers(2**31)))
         picks = rng.integers(len(self.clips), size=self.batch)
         given = blurred(to_input(self.clips[picks]), torch.Generator().manual_seed(int(rng.integers(2**31))))
-        truth = torch.from_numpy(self.truth[picks])
-        answers = self.judge(given)
+        truth = self.compute.put(torch.from_numpy(self.truth[picks]))
+        with self.compute.autocast():
+            answers = {name: logits.float() for name, logits in self.judge(self.compute.put(given)).items()}
         losses = [F.cross_entropy(answers[name], truth[:, i], label_smoothing=0.02) for i, name in enumerate(FACTORS)]
         loss = torch.stack(losses).sum()
         self.optimizer.zero_grad()
@@ -120,7 +132,7 @@ def load_judge(folder: Path) -> Judge:
 
 def train_judge(config: TrainingConfig, stop: StopSignal) -> Path | None:
     """Train and write output_dir/model/judge.safetensors; None when stopped."""
-    output_dir = Path(config.output_dir)
+    output_dir, compute = Path(config.output_dir), Compute.choose(config.device)
     path = output_dir / "data" / f"judge-{config.num_scenes}x{config.size}.npz"
     if not path.exists():
         processes = config.threads or os.cpu_count() or 1
@@ -137,7 +149,7 @@ def train_judge(config: TrainingConfig, stop: StopSignal) -> Path | None:
 
     def make() -> JudgeStage:
         stage.append(
-            JudgeStage(clips, truth, config.judge_steps, config.judge_batch, config.learning_rate, config.seed)
+            JudgeStage(clips, truth, config.judge_steps, config.judge_batch, config.learning_rate, config.seed, compute)
         )
         return stage[0]
 

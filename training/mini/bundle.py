@@ -49,7 +49,7 @@ class Bundle:
 
     def pipeline(self) -> AnimateDiffPipeline:
         """These parts as a pipeline; an image U-Net gets temporal layers that do nothing."""
-        unet = self.unet if isinstance(self.unet, UNetMotionModel) else add_motion(self.unet)
+        unet = self.unet if isinstance(self.unet, UNetMotionModel) else add_motion(self.unet).to(self.unet.device)
         return AnimateDiffPipeline(
             vae=self.vae,
             text_encoder=self.text_encoder,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from diffusers import UNetMotionModel
 
+from training.compute import CPU, Compute
 from training.mini.average import Average
 from training.mini.bundle import Bundle, channels_last
 from training.mini.diffusion import build_scheduler, noised, v_loss
@@ -58,6 +59,7 @@ class DenoiseStage:
         frames_per_step: int,
         full_length_share: float,
         prompts: Sequence[str],
+        compute: Compute = CPU,
     ) -> None:
         self.moving = isinstance(bundle.unet, UNetMotionModel)
         self.name, self.total = ("motion" if self.moving else "image"), total
@@ -67,8 +69,10 @@ class DenoiseStage:
         self.prompts = list(prompts)
         self.tokens = CaptionTokens(bundle.tokenizer, captions)
         self.alpha_bar = build_scheduler().alphas_cumprod.float()
-        self.unet = channels_last(bundle.unet).train()
-        self.text_encoder = bundle.text_encoder.train()
+        self.compute = compute
+        bundle.vae.to(compute.device)
+        self.unet = channels_last(bundle.unet.to(compute.device)).train()
+        self.text_encoder = bundle.text_encoder.to(compute.device).train()
         for module in (self.unet, self.text_encoder):
             module.requires_grad_(True)
         old = OLD_FACTOR if self.moving else 1.0
@@ -98,13 +102,17 @@ class DenoiseStage:
         count = len(batch.latents)
         # Spread over the batch: fewer batches without any hard noise level.
         t = torch.from_numpy(((np.arange(count) + rng.random(count)) / count * 1000).astype(np.int64))
-        alpha_bar = self.alpha_bar[t]
-        x_t, v = noised(batch.latents, torch.randn(batch.latents.shape, generator=noise), alpha_bar)
+        alpha_bar, t = self.compute.put(self.alpha_bar[t]), self.compute.put(t)
+        x_t, v = noised(batch.latents, self._noise(batch, noise), alpha_bar)
         if not self.moving:
             x_t = x_t.contiguous(memory_format=torch.channels_last)
-        with frame_positions(self.unet, batch.positions) if self.moving else nullcontext():
+        with frame_positions(self.unet, batch.positions) if self.moving else nullcontext(), self.compute.autocast():
             prediction = self.unet(x_t, t, batch.text).sample
-        return v_loss(prediction, v, alpha_bar, batch.weight)
+        return v_loss(prediction.float(), v, alpha_bar, batch.weight)
+
+    def _noise(self, batch: Batch, noise: torch.Generator) -> torch.Tensor:
+        """The CPU's noise, the same for every device."""
+        return self.compute.put(torch.randn(batch.latents.shape, generator=noise))
 
     def _batch(self, index: int, rng: np.random.Generator, empty_share: float = 0.1) -> Batch:
         """What step `index` learns from."""
@@ -115,7 +123,9 @@ class DenoiseStage:
             # Full-length steps take fewer clips: every step costs about the same.
             size = max(size * self.frames_per_step // len(positions), 1)
         clips = rng.integers(count, size=size)
-        text = self.text_encoder(self.tokens.draw(clips, rng, empty_share)).last_hidden_state
+        words = self.compute.put(self.tokens.draw(clips, rng, empty_share))
+        with self.compute.autocast():
+            text = self.text_encoder(words).last_hidden_state
         if not self.moving:
             frames = rng.integers(length, size=size)
             x, mask = self.latents[clips, frames], self.masks[clips, frames][:, None]
@@ -126,7 +136,7 @@ class DenoiseStage:
             text = text.repeat_interleave(len(positions), dim=0)
         weight = torch.from_numpy(np.ascontiguousarray(mask)).float().div_(255)
         latents = torch.from_numpy(np.ascontiguousarray(x)).float()
-        return Batch(latents, text, 1 + SUBJECT_WEIGHT * weight, positions)
+        return Batch(self.compute.put(latents), text, self.compute.put(1 + SUBJECT_WEIGHT * weight), positions)
 
     def _positions(self, index: int, length: int, rng: np.random.Generator) -> np.ndarray:
         """Which frames of a clip this step sees: a few from all over it, or every n-th one; at the end all."""

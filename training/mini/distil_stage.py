@@ -28,7 +28,7 @@ class DistilStage(DenoiseStage):
         self.teacher = channels_last(copy.deepcopy(self.unet)).eval().requires_grad_(False)
         # The words keep their meaning: only the student's way from noise to picture changes.
         self.text_encoder.eval().requires_grad_(False)
-        empty = self.tokens.empty[None]
+        empty = self.compute.put(self.tokens.empty[None])
         with torch.no_grad():
             self.no_words = self.text_encoder(empty).last_hidden_state
 
@@ -37,18 +37,21 @@ class DistilStage(DenoiseStage):
         times = grid(self.steps)
         count = len(batch.latents)
         t = times[torch.from_numpy((np.arange(count) + int(rng.integers(self.steps))) % self.steps)]
-        z, _ = noised(batch.latents, torch.randn(batch.latents.shape, generator=noise), self.alpha_bar[t])
+        t, alpha_bar = self.compute.put(t), self.compute.put(self.alpha_bar)
+        z, _ = noised(batch.latents, self._noise(batch, noise), alpha_bar[t])
         with frame_positions(self.unet, batch.positions), frame_positions(self.teacher, batch.positions):
             with torch.no_grad():
-                wanted = target(z, lambda z, t: self._guided(z, t, batch), self.alpha_bar, t, int(times[0] - times[1]))
-            v = self.unet(z, t, batch.text).sample
-        return distillation_loss(v, z, wanted, self.alpha_bar, t, batch.weight)
+                wanted = target(z, lambda z, t: self._guided(z, t, batch), alpha_bar, t, int(times[0] - times[1]))
+            with self.compute.autocast():
+                v = self.unet(z, t, batch.text).sample
+        return distillation_loss(v.float(), z, wanted, alpha_bar, t, batch.weight)
 
     def _guided(self, z: torch.Tensor, t: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The teacher's v, pushed away from what it would draw without words."""
         nothing = self.no_words.expand(len(batch.text), -1, -1)
-        both = self.teacher(torch.cat([z, z]), torch.cat([t, t]), torch.cat([nothing, batch.text])).sample
-        without, with_words = both.chunk(2)
+        with self.compute.autocast():
+            both = self.teacher(torch.cat([z, z]), torch.cat([t, t]), torch.cat([nothing, batch.text])).sample
+        without, with_words = both.float().chunk(2)
         return without + self.guidance * (with_words - without)
 
     def save(self, folder: Path) -> None:

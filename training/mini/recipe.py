@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL
 
 from training.checkpoint import newest, replacing
 from training.clips import ClipSet
+from training.compute import Compute
 from training.config import TrainingConfig
 from training.events import EventLog, RunError, StopSignal
 from training.loop import Loop, Schedule, Stage
@@ -34,13 +35,14 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     """Train and export. Returns the model folder, or None when the run was stopped (the folder is written then too)."""
     output_dir = Path(config.output_dir)
     loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
+    compute = Compute.choose(config.device)
     bundle = _start(config, clips, newest(loop.checkpoint))
     prompts = config.sample_prompts or tuple(c[0] for c in clips.captions[:4])
     latents: list[np.ndarray] = []
 
     def denoise(total: int, batch: int, kind: Callable[..., DenoiseStage] = DenoiseStage) -> Stage:
         if not latents:
-            latents.append(_latents(bundle, clips, output_dir, loop.events))
+            latents.append(_latents(bundle, clips, output_dir, loop.events, compute))
         return kind(
             bundle,
             latents[0],
@@ -53,6 +55,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
             config.frames_per_step,
             config.full_length_share,
             prompts,
+            compute,
         )
 
     def image() -> Stage:
@@ -66,7 +69,9 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
 
     def vae(decoder_only: bool = False) -> Stage:
         total = config.decoder_steps if decoder_only else config.vae_steps
-        return VaeStage(bundle, clips, total, config.vae_batch, config.learning_rate, config.seed, decoder_only)
+        return VaeStage(
+            bundle, clips, total, config.vae_batch, config.learning_rate, config.seed, decoder_only, compute
+        )
 
     def distil() -> Stage:
         kind = partial(DistilStage, steps=config.distil_to, guidance=config.distil_guidance)
@@ -83,6 +88,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
         recipe="mini",
         clips=len(clips),
         seed=config.seed,
+        device=compute.name,
     )
     model = output_dir / "model"
 
@@ -131,15 +137,15 @@ def _start(config: TrainingConfig, clips: ClipSet, checkpoint: Path | None) -> B
     )
 
 
-def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, events: EventLog) -> np.ndarray:
+def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, events: EventLog, compute: Compute) -> np.ndarray:
     """Latents of every frame, float16 (N, F, 4, h, w); kept beside the run, for they take minutes to make."""
     digest = hashlib.sha256()
     for tensor in bundle.vae.encoder.state_dict().values():
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
     digest.update(json.dumps([clips.frames.shape, clips.captions[0]]).encode())
     path = output_dir / f"latents-{digest.hexdigest()[:16]}.npy"
     if not path.exists():
-        vae = channels_last(bundle.vae).eval()
+        vae = channels_last(bundle.vae.to(compute.device)).eval()
         encoded = []
         for i, clip in enumerate(clips.frames):
             encoded.append(encode_frames(vae, clip))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 
@@ -36,7 +37,7 @@ def to_unit(frames: np.ndarray) -> Tensor:
 
 def from_unit(images: Tensor) -> np.ndarray:
     """float (N, 3, H, W) in [-1, 1] -> uint8 RGB (N, H, W, 3)."""
-    return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def reconstruction_loss(images: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -52,12 +53,18 @@ def vae_loss(vae: AutoencoderKL, target: Tensor, weight: Tensor, noise: torch.Ge
     """The training loss of a batch. decoder_only keeps the latents as they are and sharpens the decoder alone."""
     if decoder_only:
         with torch.no_grad():
-            latents = vae.encode(target).latent_dist.sample(noise)
+            latents = _sample(vae.encode(target).latent_dist, noise)
         return reconstruction_loss(vae.decode(latents).sample, target, weight)
     posterior = vae.encode(target).latent_dist
-    loss = reconstruction_loss(vae.decode(posterior.sample(noise)).sample, target, weight)
+    loss = reconstruction_loss(vae.decode(_sample(posterior, noise)).sample, target, weight)
     kl = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
     return loss + 2e-4 * kl
+
+
+def _sample(posterior: DiagonalGaussianDistribution, noise: torch.Generator) -> Tensor:
+    """A draw from the encoder's distribution; the noise is the CPU's, the same for every device."""
+    mean = posterior.mean
+    return mean + posterior.std * torch.randn(mean.shape, generator=noise).to(mean)
 
 
 def crops(
@@ -91,7 +98,7 @@ def fold_statistics(vae: AutoencoderKL, images: Tensor) -> None:
 
     AnimateDiffPipeline knows one scalar scaling factor, so the per-channel statistics have to live in the weights.
     """
-    latents = torch.cat([vae.encode(part).latent_dist.mean for part in images.split(16)])
+    latents = torch.cat([vae.encode(part.to(vae.device)).latent_dist.mean for part in images.split(16)])
     mean, std = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     channels = len(mean)
     quant, post = vae.quant_conv, vae.post_quant_conv
@@ -108,7 +115,7 @@ def fold_statistics(vae: AutoencoderKL, images: Tensor) -> None:
 def encode_frames(vae: AutoencoderKL, frames: np.ndarray, batch: int = 32) -> np.ndarray:
     """Latents of uint8 RGB frames (N, H, W, 3): float16 (N, 4, H/8, W/8)."""
     parts = [
-        vae.encode(to_unit(frames[i : i + batch])).latent_dist.mean.to(torch.float16).numpy()
+        vae.encode(to_unit(frames[i : i + batch]).to(vae.device)).latent_dist.mean.to(torch.float16).cpu().numpy()
         for i in range(0, len(frames), batch)
     ]
     return np.concatenate(parts)
@@ -117,7 +124,7 @@ def encode_frames(vae: AutoencoderKL, frames: np.ndarray, batch: int = 32) -> np
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, frames: np.ndarray) -> float:
     """How well frames survive the VAE: PSNR in dB over RGB."""
-    target = to_unit(frames)
+    target = to_unit(frames).to(vae.device)
     result = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in target.split(8)])
     mse = F.mse_loss(result.clamp(-1, 1), target).item() / 4
     return float(-10 * np.log10(max(mse, 1e-12)))

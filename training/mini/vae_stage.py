@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from training.clips import ClipSet
+from training.compute import CPU, Compute
 from training.mini import vae as vae_module
 from training.mini.bundle import Bundle, channels_last
 from training.mini.muon import Muon, muon_groups, scheduled_lr
@@ -22,12 +23,21 @@ class VaeStage:
     """Reconstruction. With decoder_only the latents stay what the U-Net has learnt."""
 
     def __init__(
-        self, bundle: Bundle, clips: ClipSet, total: int, batch: int, lr: float, seed: int, decoder_only: bool = False
+        self,
+        bundle: Bundle,
+        clips: ClipSet,
+        total: int,
+        batch: int,
+        lr: float,
+        seed: int,
+        decoder_only: bool = False,
+        compute: Compute = CPU,
     ) -> None:
         self.name, self.total = ("decoder" if decoder_only else "vae"), total
         self.bundle, self.clips, self.batch, self.lr, self.seed = bundle, clips, batch, lr, seed
         self.decoder_only = decoder_only
-        self.vae: AutoencoderKL = channels_last(bundle.vae).train()
+        self.compute = compute
+        self.vae: AutoencoderKL = channels_last(bundle.vae.to(compute.device)).train()
         trained = ("decoder.",) if decoder_only else ("",)
         for name, p in self.vae.named_parameters():
             p.requires_grad_(name.startswith(trained))
@@ -40,9 +50,9 @@ class VaeStage:
         height = self.clips.frames.shape[2]
         side, batch = (height, max(self.batch * CROP**2 // max(height, CROP) ** 2, 1)) if whole else (CROP, self.batch)
         images, weight = vae_module.crops(self.clips.frames, self.clips.masks, batch, side, rng)
-        loss = vae_module.vae_loss(
-            self.vae, images.contiguous(memory_format=torch.channels_last), weight, noise, self.decoder_only
-        )
+        images = self.compute.put(images.contiguous(memory_format=torch.channels_last))
+        with self.compute.autocast():
+            loss = vae_module.vae_loss(self.vae, images, self.compute.put(weight), noise, self.decoder_only)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
@@ -63,7 +73,7 @@ class VaeStage:
     def sample(self) -> np.ndarray:
         """Frames above, what the VAE makes of them below."""
         frames = self.clips.frames[:: max(len(self.clips) // 8, 1), 0][:8]
-        images = vae_module.to_unit(frames)
+        images = self.compute.put(vae_module.to_unit(frames))
         with torch.no_grad():
             out = vae_module.from_unit(self.vae.decode(self.vae.encode(images).latent_dist.mean).sample)
         return np.concatenate([np.concatenate(list(frames), axis=1), np.concatenate(list(out), axis=1)])
