@@ -58,7 +58,7 @@ class TrainingConfig(BaseModel):
     num_scenes: Annotated[int, Field(title="Scenes", description="How many scenes to draw.", ge=4, le=100_000)] = 1000
     size: Annotated[
         int, Field(title="Size", description="Width and height in pixels.", ge=32, le=512, multiple_of=16)
-    ] = 96
+    ] = 128
     num_frames: Annotated[
         int, Field(title="Frames", description="Length of a clip, at 8 frames per second.", ge=2, le=32)
     ] = 16

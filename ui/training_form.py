@@ -57,7 +57,7 @@ class TrainRequest(Request):
         json_schema_extra=more("Learning"),
     )
     size: int = Field(
-        96,
+        128,
         title="Size",
         ge=32,
         le=256,

@@ -15,6 +15,7 @@ import torch
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.text2video.family import Array, Sampling
+from diffscaler.text2video.layout import channels_last
 from diffscaler.text2video.vocabulary import Reading, read_prompt
 
 
@@ -46,7 +47,7 @@ class AnimateDiff:
             ) from error
         pipeline.to(device.torch_name)
         for name in ("unet", "vae", "text_encoder"):
-            getattr(pipeline, name).eval().requires_grad_(False)
+            channels_last(getattr(pipeline, name)).eval().requires_grad_(False)
         return cls(pipeline, device, path)
 
     def read(self, prompt: str) -> Reading | None:

@@ -58,7 +58,7 @@ class DenoiseParams(Params):
 class Denoise:
     """Embeddings to latents, by sampling from the model."""
 
-    name, version, lookback, joins = "denoise", 1, None, False
+    name, version, lookback, joins = "denoise", 2, None, False
     Params = DenoiseParams
 
     def __init__(self, params: DenoiseParams, models: tuple[ModelRef, ...]) -> None:
@@ -102,7 +102,7 @@ class DecodeParams(Params):
 class Decode:
     """Latents to frames."""
 
-    name, version, lookback, joins = "decode", 1, 0, False
+    name, version, lookback, joins = "decode", 2, 0, False
     Params = DecodeParams
 
     def __init__(self, params: DecodeParams, models: tuple[ModelRef, ...]) -> None:

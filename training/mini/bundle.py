@@ -75,11 +75,3 @@ def contiguous(module: torch.nn.Module) -> torch.nn.Module:
     for tensor in (*module.parameters(), *module.buffers()):
         tensor.data = tensor.data.contiguous()
     return module
-
-
-def channels_last(module: torch.nn.Module) -> torch.nn.Module:
-    """The module with its convolutions in channels_last, which this CPU runs up to three times faster."""
-    for part in module.modules():
-        if isinstance(part, torch.nn.Conv2d):
-            part.to(memory_format=torch.channels_last)
-    return module

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from diffusers import UNetMotionModel
 
+from diffscaler.text2video.layout import channels_last
 from training.compute import CPU, Compute
 from training.mini.average import Average
-from training.mini.bundle import Bundle, channels_last
+from training.mini.bundle import Bundle
 from training.mini.diffusion import build_scheduler, noised, v_loss
 from training.mini.muon import Muon, adam_groups, muon_groups, scheduled_lr
 from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.mini.bundle import channels_last, contiguous
+from diffscaler.text2video.layout import channels_last
+from training.mini.bundle import contiguous
 from training.mini.denoise_stage import Batch, DenoiseStage
 from training.mini.diffusion import noised
 from training.mini.distil import distillation_loss, grid, target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("--clips", type=int, default=24)
     options = parser.parse_args(arguments)
+    size = json.loads((options.model / "vae" / "config.json").read_text(encoding="utf-8"))["sample_size"]
     for title, held_out in (("pairs seen in training", False), ("pairs never seen", True)):
-        clips = render_scenes(options.clips, 96, 16, 1, FIRST_SEED, held_out)
+        clips = render_scenes(options.clips, size, 16, 1, FIRST_SEED, held_out)
         print(f"{title}\n{report(options.model, clips)}\n")
     return 0

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from diffscaler.text2video.layout import channels_last
 from training.checkpoint import newest, replacing
 from training.clips import ClipSet
 from training.compute import Compute
@@ -19,7 +20,7 @@ from training.config import TrainingConfig
 from training.events import EventLog, RunError, StopSignal
 from training.loop import Loop, Schedule, Stage
 from training.mini.about import write_about
-from training.mini.bundle import Bundle, channels_last
+from training.mini.bundle import Bundle
 from training.mini.denoise_stage import DenoiseStage
 from training.mini.distil_stage import DistilStage
 from training.mini.text import build_text_encoder, build_tokenizer

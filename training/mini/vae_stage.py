@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from diffscaler.text2video.layout import channels_last
 from training.clips import ClipSet
 from training.compute import CPU, Compute
 from training.mini import vae as vae_module
-from training.mini.bundle import Bundle, channels_last
+from training.mini.bundle import Bundle
 from training.mini.muon import Muon, muon_groups, scheduled_lr
 
 #: Side of the training crops in pixels; whole frames follow in the last part of the stage.
