@@ -32,6 +32,7 @@ class AnimateDiff:
     def load(cls, path: Path, device: Any) -> AnimateDiff:
         """Load a folder. Raises ModelNotFound when a part is missing or damaged."""
         from diffusers import AnimateDiffPipeline
+        from safetensors import SafetensorError
 
         try:
             pipeline = AnimateDiffPipeline.from_pretrained(
@@ -41,7 +42,7 @@ class AnimateDiff:
                 use_safetensors=True,
                 low_cpu_mem_usage=True,
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelNotFound(
                 f"The model in {path.name} cannot be loaded: {str(error).splitlines()[0][:160]}", "Add it again."
             ) from error

@@ -105,6 +105,41 @@ def test_a_folder_that_is_no_model_says_so(tmp_path: Path, folder: Path) -> None
         load_pipeline(text2video_folder(tmp_path), pick_device("cpu"))
 
 
+def test_a_folder_moves_and_may_be_read_only(tmp_path: Path, folder: Path, model: Any) -> None:
+    import shutil
+
+    moved = tmp_path / "elsewhere, with spaces"
+    shutil.copytree(folder, moved)
+    for path in moved.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    moved.chmod(0o555)
+    before = {path: path.stat().st_mtime_ns for path in moved.rglob("*")}
+    text = model.encode_text("a dog", "")
+    there = load_pipeline(text2video_folder(moved), pick_device("cpu"))
+    assert np.array_equal(
+        model.denoise(text, SAMPLING, lambda *step: None), there.denoise(text, SAMPLING, lambda *step: None)
+    )
+    assert {path: path.stat().st_mtime_ns for path in moved.rglob("*")} == before
+    for path in (moved, *moved.rglob("*")):
+        path.chmod(0o755)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "missing"])
+def test_a_damaged_weight_file_is_said_in_one_sentence(tmp_path: Path, folder: Path, part: str, damage: str) -> None:
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "broken")
+    weights = next((tmp_path / "broken" / part).glob("*.safetensors"))
+    if damage == "missing":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[: 100 if damage == "cut" else 0])
+    with pytest.raises(ModelNotFound, match="cannot be loaded") as caught:
+        load_pipeline(text2video_folder(tmp_path / "broken"), pick_device("cpu"))
+    assert "\n" not in str(caught.value) and caught.value.hint
+
+
 def test_a_folder_dropped_into_models_is_in_the_list(settings: Settings, folder: Path) -> None:
     import shutil
 

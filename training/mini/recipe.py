@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from safetensors import SafetensorError
 
 from diffscaler.text2video.layout import channels_last
 from training.checkpoint import newest, replacing
@@ -114,7 +115,7 @@ def _start(config: TrainingConfig, clips: ClipSet, checkpoint: Path | None) -> B
     if config.init:
         try:
             return Bundle.load(Path(config.init))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise RunError(
                 f"{config.init} is not a model that can be trained further ({error}).",
                 "Give a folder in the layout of assets/models/mini.",
@@ -124,7 +125,7 @@ def _start(config: TrainingConfig, clips: ClipSet, checkpoint: Path | None) -> B
     if config.vae_from:
         try:
             vae = AutoencoderKL.from_pretrained(Path(config.vae_from) / "vae", torch_dtype=torch.float32)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise RunError(
                 f"{config.vae_from} holds no VAE ({error}).", "Give a model folder that has a vae folder in it."
             ) from error
