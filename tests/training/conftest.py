@@ -9,6 +9,17 @@ def _mended_libraries():
     compat.install()
 
 
+@pytest.fixture(scope="session")
+def emoji_font():
+    """Skips where the font the scenes are drawn with is not installed; CI installs it."""
+    from training.scenes.glyphs import find_font
+
+    try:
+        return find_font()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
 def tiny_clip(rng, frames=4, size=32):
     """A square that moves over a plain ground: uint8 (F, size, size, 3)."""
     clip = np.full((frames, size, size, 3), rng.integers(40, 200, 3), np.uint8)

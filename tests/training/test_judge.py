@@ -8,17 +8,10 @@ from training.judge.factors import FACTORS, applies, truth_of
 from training.judge.measure import flow_direction, interval, motion, score, static_flicker, table
 from training.judge.network import Judge, seen, to_input
 from training.judge.recipe import load_judge, train_judge
-from training.scenes.glyphs import find_font
 from training.scenes.render import render_clip
 from training.scenes.spec import draw_spec, make_spec
 
-
-@pytest.fixture(autouse=True)
-def _font():
-    try:
-        find_font()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.usefixtures("emoji_font")
 
 
 class Omniscient(Judge):

@@ -6,19 +6,12 @@ pytest.importorskip("cv2")
 import cv2
 
 from training.scenes.captions import caption_of
-from training.scenes.glyphs import find_font
 from training.scenes.render import render_clip
 from training.scenes.spec import draw_spec, held_out_pairs, is_held_out, make_spec
 from training.scenes.vocabulary import vocabulary, words_of
 from training.scenes.world import LIGHTS, NUMBERS, PLACES, STOPWORDS, SUBJECTS, places_of
 
-
-@pytest.fixture(autouse=True)
-def _font():
-    try:
-        find_font()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.usefixtures("emoji_font")
 
 
 def middle_of(mask):

@@ -18,7 +18,7 @@ from training.events import StopSignal
 from training.judge.factors import FACTORS, truth_of
 from training.judge.network import NUM_FRAMES, SIZE, Judge, seen, to_input
 from training.loop import Loop, Schedule
-from training.mini.muon import Muon, muon_groups, scheduled_lr
+from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 from training.scenes.cache import render_scenes
 
 #: Seeds far from those of the model's training; the judge is tested on others again.
@@ -89,14 +89,7 @@ class JudgeStage:
             answers = {name: logits.float() for name, logits in self.judge(self.compute.put(given)).items()}
         losses = [F.cross_entropy(answers[name], truth[:, i], label_smoothing=0.02) for i, name in enumerate(FACTORS)]
         loss = torch.stack(losses).sum()
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.judge.parameters(), 5.0)
-        rate = scheduled_lr(index, self.total, self.lr)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.optimizer.step()
-        return loss.item(), rate
+        return descend(self.optimizer, loss, scheduled_lr(index, self.total, self.lr), 5.0)
 
     def save(self, folder: Path) -> None:
         write_judge(self.judge, folder, torch.float32)

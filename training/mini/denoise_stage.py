@@ -16,7 +16,7 @@ from training.compute import CPU, Compute
 from training.mini.average import Average
 from training.mini.bundle import Bundle
 from training.mini.diffusion import build_scheduler, noised, v_loss
-from training.mini.muon import Muon, adam_groups, muon_groups, scheduled_lr
+from training.mini.muon import Muon, adam_groups, descend, muon_groups, scheduled_lr
 from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet
 from training.mini.text import CaptionTokens
 from training.mini.unet import frame_positions, is_motion_parameter
@@ -88,15 +88,9 @@ class DenoiseStage:
         rng = np.random.default_rng([self.seed, 3 + self.moving, index])
         noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
         loss = self._loss(index, rng, noise)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([*self.unet.parameters(), *self.text_encoder.parameters()], 1.0)
-        rate = scheduled_lr(index, self.total, self.lr)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.optimizer.step()
+        done = descend(self.optimizer, loss, scheduled_lr(index, self.total, self.lr))
         self.average.update()
-        return loss.item(), rate
+        return done
 
     def _loss(self, index: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         batch = self._batch(index, rng)

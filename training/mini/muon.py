@@ -112,6 +112,17 @@ def adam_groups(named: Iterable[tuple[str, Tensor]], factor: float = 1.0) -> lis
     return [{"params": [p for _, p in named if p.requires_grad], "kind": "adam", "factor": factor}]
 
 
+def descend(optimizer: Muon, loss: Tensor, lr: float, largest_norm: float = 1.0) -> tuple[float, float]:
+    """One step down a loss, its gradient no longer than `largest_norm`. Returns (loss, lr) as a stage's step does."""
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], largest_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["factor"]
+    optimizer.step()
+    return loss.item(), lr
+
+
 def scheduled_lr(step: int, total: int, peak: float, warmup: int = 30, decay_from: float = 0.5) -> float:
     """Warm up, hold, then a cosine down to 2 %: the learning rate of step `step` (0-based) of `total`."""
     warm = min((step + 1) / max(min(warmup, total // 4), 1), 1.0)

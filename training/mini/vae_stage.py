@@ -13,7 +13,7 @@ from training.clips import ClipSet
 from training.compute import CPU, Compute
 from training.mini import vae as vae_module
 from training.mini.bundle import Bundle
-from training.mini.muon import Muon, muon_groups, scheduled_lr
+from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 
 #: Side of the training crops in pixels; whole frames follow in the last part of the stage.
 CROP = 64
@@ -54,14 +54,7 @@ class VaeStage:
         images = self.compute.put(images.contiguous(memory_format=torch.channels_last))
         with self.compute.autocast():
             loss = vae_module.vae_loss(self.vae, images, self.compute.put(weight), noise, self.decoder_only)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
-        rate = scheduled_lr(index, self.total, self.lr)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.optimizer.step()
-        return loss.item(), rate
+        return descend(self.optimizer, loss, scheduled_lr(index, self.total, self.lr))
 
     def save(self, folder: Path) -> None:
         self.bundle.save(folder)

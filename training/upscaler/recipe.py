@@ -16,7 +16,7 @@ from training.config import TrainingConfig
 from training.events import RunError, StopSignal
 from training.loop import Loop, Schedule
 from training.mini.average import Average
-from training.mini.muon import Muon, muon_groups, scheduled_lr
+from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 from training.upscaler.evaluate import resize
 from training.upscaler.photos import training_pictures
 
@@ -50,15 +50,9 @@ class UpscalerStage:
         low, high = self._patches(np.random.default_rng([self.seed, 20, index]))
         difference = self.network(low) - high
         loss = difference.abs().mean() + 2 * (difference * self.luma).sum(dim=1).abs().mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        rate = scheduled_lr(index, self.total, self.lr, decay_from=0.3)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["factor"]
-        self.optimizer.step()
+        done = descend(self.optimizer, loss, scheduled_lr(index, self.total, self.lr, decay_from=0.3))
         self.average.update()
-        return loss.item(), rate
+        return done
 
     def _patches(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Batches (batch, 3, PATCH, PATCH) and (batch, 3, scale * PATCH, ...) in [0, 1]; flipped and turned."""
