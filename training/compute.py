@@ -34,6 +34,11 @@ class Compute:
         lower = torch.bfloat16 if device.dtype == "bfloat16" else None
         return cls(torch.device(device.torch_name), lower, device.name)
 
+    @property
+    def fuses_attention(self) -> bool:
+        """Whether fused attention pays for short sequences."""
+        return self.device.type != "cpu"
+
     def put(self, tensor: Tensor) -> Tensor:
         """The tensor on this device."""
         return tensor.to(self.device, non_blocking=True)

@@ -19,7 +19,7 @@ from training.mini.diffusion import build_scheduler, noised, v_loss
 from training.mini.muon import Muon, adam_groups, descend, muon_groups, scheduled_lr
 from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet
 from training.mini.text import CaptionTokens
-from training.mini.unet import frame_positions, is_motion_parameter
+from training.mini.unet import frame_positions, is_motion_parameter, plain_temporal_attention
 
 #: How much more the loss counts where the subject is: it is small, and what people look at first.
 SUBJECT_WEIGHT = 1.5
@@ -74,6 +74,8 @@ class DenoiseStage:
         bundle.vae.to(compute.device)
         self.unet = channels_last(bundle.unet.to(compute.device)).train()
         self.text_encoder = bundle.text_encoder.to(compute.device).train()
+        if self.moving and not compute.fuses_attention:
+            plain_temporal_attention(self.unet)
         for module in (self.unet, self.text_encoder):
             module.requires_grad_(True)
         old = OLD_FACTOR if self.moving else 1.0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from diffusers import MotionAdapter, UNet2DConditionModel, UNetMotionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 
 #: The longest clip the temporal layers can hold.
@@ -68,6 +69,14 @@ def frame_positions(unet: torch.nn.Module, positions: Sequence[int]) -> Iterator
     finally:
         for module, pe in zip(embeddings, full, strict=True):
             module.pe = pe
+
+
+def plain_temporal_attention(unet: torch.nn.Module) -> None:
+    """Let the temporal layers multiply matrices themselves: for thousands of sequences of a few frames that is a fifth
+    faster on a CPU than torch's fused attention (1.74 against 2.20 s a step of 8 x 5 frames)."""
+    for name, module in unet.named_modules():
+        if is_motion_parameter(name) and isinstance(module, Attention):
+            module.set_processor(AttnProcessor())
 
 
 def is_motion_parameter(name: str) -> bool:
