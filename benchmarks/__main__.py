@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
     parser.add_argument("--clips", type=int, default=mini.DEFAULT_CLIPS, help="how many clips the case mini reads back")
     args = parser.parse_args()
+    if args.clips < 2:
+        parser.error("--clips must be 2 or more")
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:
         parser.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")

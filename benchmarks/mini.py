@@ -15,6 +15,8 @@ from diffscaler.settings import ROOT, Settings
 PROMPT = "a cat sleeping on a road"
 BASELINE_STEPS, BASELINE_GUIDANCE = 20, 4.0
 
+JUDGE = ROOT / "assets" / "models" / "judge"
+
 #: Clips the judge reads when nobody says how many: enough to see a break, too few to quote.
 DEFAULT_CLIPS = 24
 
@@ -90,7 +92,15 @@ def stock(model: Any, native: Any) -> Any:
 
 
 def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
-    """Print the judge's table; the results are time and memory."""
+    """Print the judge's tables; the results are time and memory."""
+    from training.judge.recipe import load_judge
+    from training.scenes.glyphs import find_font
+
+    try:
+        find_font()
+        judge = load_judge(JUDGE)
+    except FileNotFoundError as error:
+        raise SystemExit(f"The case mini cannot run: {error} See presets/training/judge.toml.") from None
     model, spec = family()
     native = spec.native
     draw = drawer(model, native)
@@ -100,7 +110,9 @@ def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
     run_child(COLD)
     cold = time.perf_counter() - began
     memory = float(run_child(MEMORY))
-    read_back(draw, native, clips)
+    for title, held_out in (("never drawn for training", True), ("like those of training", False)):
+        print(f"mini, {native['num_inference_steps']} steps, {clips} captions of combinations {title}")
+        print(read_back(model, draw, native, judge, clips, held_out))
     steps = f"stock diffusers pipeline, {BASELINE_STEPS} steps, guidance {BASELINE_GUIDANCE:g}"
     return [
         Result("mini", warm, "s", steps, whole, "lower"),
@@ -109,12 +121,10 @@ def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
     ]
 
 
-def read_back(draw: Any, native: Any, clips: int) -> None:
-    """Draw captions of held-out combinations and print what the judge reads in them."""
+def read_back(model: Any, draw: Any, native: Any, judge: Any, clips: int, held_out: bool) -> str:
+    """Draw the captions of new scenes; what the judge reads in the clips, and how they move, as text."""
     from training.judge.measure import drawn_scenes, motion, score, table
-    from training.judge.recipe import load_judge
 
-    judge = load_judge(ROOT / "assets" / "models" / "judge")
     began = time.perf_counter()
 
     def tell(done: int) -> None:
@@ -122,11 +132,25 @@ def read_back(draw: Any, native: Any, clips: int) -> None:
             left = (time.perf_counter() - began) / done * (clips - done)
             print(f"{done} of {clips} clips, {left:.0f} s left", file=sys.stderr)
 
-    scenes, drawn, renders = drawn_scenes(clips, draw, True, native["width"], tell)
-    moved = motion(scenes, drawn, renders)
-    print(f"mini, {native['num_inference_steps']} steps, {clips} captions of combinations never drawn for training")
-    print(table(score(judge, scenes, drawn, renders)))
-    print(
-        f"flow goes where the prompt says in {moved.direction_right} of {moved.direction_asked}; still parts change by "
-        f"{moved.flicker:.2f} levels a frame, {moved.flicker_renders:.2f} in the renders"
+    drawn = drawn_scenes(clips, draw, held_out, native["width"], tell)
+    moved = motion(*drawn, round_trip(model))
+    return (
+        f"{table(score(judge, *drawn), judge.accuracy)}\n"
+        f"optical flow goes where the caption says in {moved.direction_right} of {moved.direction_asked} clips with a"
+        f" static camera, in {moved.direction_renders} of the renders; their still halves change by {moved.flicker:.2f}"
+        f" levels a frame, those of renders through the VAE by {moved.flicker_vae:.2f}"
     )
+
+
+def round_trip(model: Any) -> Any:
+    """A clip, uint8 RGB (F, H, W, 3), through the model's VAE and back."""
+    import torch
+
+    def through(clip: np.ndarray) -> np.ndarray:
+        vae = model.pipeline.vae
+        frames = torch.from_numpy(clip).permute(0, 3, 1, 2).to(model.device, model.dtype) / 127.5 - 1
+        with torch.inference_mode():
+            latents = torch.cat([vae.encode(frame[None]).latent_dist.mean for frame in frames])
+        return model.decode(latents.permute(1, 0, 2, 3).float().cpu().numpy())
+
+    return through

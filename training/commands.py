@@ -39,7 +39,14 @@ def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
     """Carry out a run; returns what it made, None when it was stopped."""
     import torch
 
+    from training.scenes.glyphs import FontMissing, find_font
+
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    if config.data == "scenes" and config.recipe != "upscaler":
+        try:
+            find_font()
+        except FontMissing as error:
+            raise RunError(str(error), "Install it, or set NOTO_COLOR_EMOJI to the path of the font file.") from None
     with only_run_in(Path(config.output_dir), stop):
         if config.recipe == "upscaler":
             from training.upscaler.recipe import train_upscaler
@@ -61,16 +68,13 @@ def _clips(config: TrainingConfig) -> ClipSet:
         return read_folder(Path(config.data_dir), config.size, config.num_frames)
     from training.scenes.cache import cached_scenes
 
-    try:
-        return cached_scenes(
-            Path(config.output_dir) / "data",
-            config.num_scenes,
-            config.size,
-            config.num_frames,
-            config.threads or os.cpu_count() or 1,
-        )
-    except FileNotFoundError as error:
-        raise RunError(str(error), "Install it, or set NOTO_COLOR_EMOJI to the path of the font file.") from None
+    return cached_scenes(
+        Path(config.output_dir) / "data",
+        config.num_scenes,
+        config.size,
+        config.num_frames,
+        config.threads or os.cpu_count() or 1,
+    )
 
 
 def sample(arguments: list[str]) -> int:

@@ -110,6 +110,10 @@ class TrainingConfig(BaseModel):
     ] = 4.0
     upscaler_steps: Annotated[int, Field(title="Upscaler steps", ge=0, le=1_000_000)] = 0
     judge_steps: Annotated[int, Field(title="Judge steps", ge=0, le=1_000_000)] = 0
+    num_tests: Annotated[
+        int,
+        Field(title="Test scenes", description="Of each kind, on which the finished judge is tested.", ge=4, le=10_000),
+    ] = 400
     judge_batch: Annotated[int, Field(title="Clips per judge step", ge=1, le=256)] = 32
     scale: Annotated[Literal[2, 4], Field(title="Scale", description="Of the upscaler.")] = 4
     vae_batch: Annotated[int, Field(title="Pictures per VAE step", ge=1, le=256)] = 16
@@ -143,6 +147,8 @@ class TrainingConfig(BaseModel):
             raise ValueError("frames_per_step cannot be larger than num_frames")
         if self.recipe == "mini" and self.data == "folder" and not self.data_dir:
             raise ValueError("data_dir is needed to train on your own clips")
+        if self.recipe == "judge" and self.judge_steps == 0:
+            raise ValueError("a judge needs judge_steps")
         if self.recipe == "mini" and not self.init and self.vae_steps == 0 and not self.vae_from:
             raise ValueError("a run from scratch needs vae_steps, or vae_from")
         if self.recipe == "mini" and not self.init and self.image_steps == 0:

@@ -143,7 +143,7 @@ class Loop:
         folder = newest(self.checkpoint)
         assert folder is not None
         stage.load(folder)
-        state = torch.load(folder / "optimizer.pt", weights_only=True)
+        state = torch.load(folder / "optimizer.pt", weights_only=True, map_location="cpu")
         for saved, group in zip(state["param_groups"], stage.optimizer.param_groups, strict=True):
             saved["factor"] = group["factor"]  # the configuration may have changed since
         stage.optimizer.load_state_dict(state)

@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     at = commands.add_parser("bench", help="measure speed and memory beside a baseline")
     at.add_argument("cases", nargs="*", metavar="CASE")
     at.add_argument("--json", metavar="FILE", dest="json_file")
+    at.add_argument("--clips", type=int, metavar="N", help="of the case mini: how many clips are drawn and read back")
     at.set_defaults(run=bench)
 
     for name, words in (
@@ -97,4 +98,6 @@ def train(args: argparse.Namespace, settings: Settings) -> int:
 
 def bench(args: argparse.Namespace, settings: Settings) -> int:
     command = [sys.executable, "-m", "benchmarks", *args.cases]
-    return subprocess.call([*command, "--json", args.json_file] if args.json_file else command, cwd=ROOT)
+    command += ["--json", args.json_file] if args.json_file else []
+    command += ["--clips", str(args.clips)] if args.clips else []
+    return subprocess.call(command, cwd=ROOT)

@@ -126,6 +126,7 @@ def table_of(request: TrainRequest, settings: Settings) -> dict[str, Any]:
     table: dict[str, Any] = {"recipe": request.recipe, "output_dir": output.as_posix()}
     names = ("learning_rate", "num_scenes", "size", "num_frames", "sample_every", "seed")
     table |= {name: getattr(request, name) for name in names}
+    table |= {"device": settings.device or "auto", "threads": settings.threads}
     table["frames_per_step"] = min(8, request.num_frames)
     table["checkpoint_every"] = max(10, min(100, request.steps // 4))
     table["sample_prompts"] = [text.strip() for text in request.sample_prompts.split(";") if text.strip()]

@@ -7,7 +7,7 @@ from html import escape
 
 from diffscaler.errors import DiffScalerError
 from diffscaler.studio import Studio
-from diffscaler.text2video.vocabulary import Vocabulary, read_prompt, vocabulary_of
+from diffscaler.text2video.vocabulary import Vocabulary, read_prompt, stem, vocabulary_of
 
 EXAMPLES = (
     "a camel drinking water from a lake",
@@ -32,9 +32,9 @@ def words_line(studio: Studio, model: str, prompt: str) -> str:
     completions of the word being typed."""
     try:
         folder = studio.catalogue.spec(model, "text2video").path
+        words = vocabulary_of(folder) if folder else None
     except DiffScalerError:
-        return ""
-    words = vocabulary_of(folder) if folder else None
+        return ""  # said when the clip is asked for
     if not prompt.strip():
         modest = f'<p class="modest">{escape(MODEST.format(model=model))}</p>' if words else ""
         tries = "".join(_button(text, text) for text in EXAMPLES)
@@ -42,11 +42,6 @@ def words_line(studio: Studio, model: str, prompt: str) -> str:
     reading = read_prompt(folder, prompt) if folder else None
     if words is None or reading is None:
         return ""
-    typed = _being_typed(prompt)
-    completions = words.starting_with(typed)[:MOST_COMPLETIONS]
-    if completions:
-        buttons = "".join(_button(completion(prompt, word), word) for word in completions)
-        return f'<p class="tries"><span class="sc">go on</span>{buttons}</p>'
     known = " · ".join(f"<b>{escape(word)}</b>" for word in reading.known) or "no word of this"
     line = f'<span class="sc">{escape(model)} knows</span> {known}'
     if reading.replaced:
@@ -56,7 +51,12 @@ def words_line(studio: Studio, model: str, prompt: str) -> str:
         line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in reading.ignored)
     if reading.cut:
         line += f' <span class="sc">too long</span> the last {reading.cut} words are left out'
-    return f'<p class="words">{line}</p>{_offers(words, prompt, reading.known)}'
+    completions = words.starting_with(_being_typed(prompt))[:MOST_COMPLETIONS]
+    if completions:
+        buttons = "".join(_button(completion(prompt, word), word) for word in completions)
+        return f'<p class="words">{line}</p><p class="tries"><span class="sc">go on</span>{buttons}</p>'
+    drawn = (*reading.known, *(new for _, new in reading.replaced))
+    return f'<p class="words">{line}</p>{_offers(words, prompt, drawn)}'
 
 
 def completion(prompt: str, word: str) -> str:
@@ -71,9 +71,9 @@ def _being_typed(prompt: str) -> str:
     return found[0].lower() if found and len(found[0]) > 1 else ""
 
 
-def _offers(words: Vocabulary, prompt: str, known: tuple[str, ...]) -> str:
+def _offers(words: Vocabulary, prompt: str, drawn: tuple[str, ...]) -> str:
     """Phrases of the categories that the prompt says nothing of yet."""
-    said = {words.words.get(word, "").partition(":")[0] for word in known}
+    said = {words.words.get(form, "").partition(":")[0] for word in drawn for form in (word, stem(word))}
     offered = [text for category, texts in words.phrases.items() if category not in said for text in texts[:OFFERED]]
     buttons = "".join(_button(f"{prompt.rstrip()} {text} ", text) for text in offered)
     return f'<p class="tries"><span class="sc">also</span>{buttons}</p>' if offered else ""

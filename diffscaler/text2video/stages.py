@@ -3,6 +3,7 @@ new delivery does not draw again."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -13,6 +14,8 @@ from diffscaler.stage import ModelRef, Params, StageContext
 
 # Frames of the unfinished clip shown at each step: enough to see it move, cheap enough not to slow it.
 PREVIEW_FRAMES = 4
+# A small model's steps are so short that showing each would take longer than drawing it.
+PREVIEW_EVERY_S = 0.7
 
 
 class EncodeTextParams(Params):
@@ -40,6 +43,9 @@ class EncodeText:
             if reading := model.read(self.params.prompt):
                 for note in reading.notes(self.models[0].name):
                     ctx.note(note)
+            given = self.params.negative_prompt
+            if given and (unwanted := model.read(given)) and unwanted.heard != given:
+                ctx.note(f"{self.models[0].name} reads the negative prompt as {unwanted.heard or 'nothing'!r}.")
             yield TensorChunk(model.encode_text(self.params.prompt, self.params.negative_prompt))
 
 
@@ -83,11 +89,16 @@ class Denoise:
         text = next(iter(inputs[0])).tensors
         sampling = Sampling(**self.params.model_dump(exclude={"fps"}))
         with ctx.acquire(self.models[0]) as model:
+            shown_at = 0.0
 
             def on_step(done: int, total: int, clean: np.ndarray) -> None:
+                nonlocal shown_at
+                ctx.step(done, total, "step")
+                if time.monotonic() - shown_at < PREVIEW_EVERY_S:
+                    return
                 shown = np.linspace(0, clean.shape[1] - 1, min(PREVIEW_FRAMES, clean.shape[1])).round().astype(int)
                 ctx.preview(model.decode(np.ascontiguousarray(clean[:, shown])))
-                ctx.step(done, total, "step")
+                shown_at = time.monotonic()
 
             latents = model.denoise(text, sampling, on_step)
         for _ in inputs[0]:  # an exhausted input is a finished one

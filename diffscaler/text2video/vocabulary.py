@@ -10,17 +10,37 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
+from diffscaler.errors import ModelNotFound
+
 FILE_NAME = "vocabulary.json"
 
-#: How alike two spellings must be to be taken for one word with a slip of the finger (difflib's ratio).
-SAME_WORD = 0.82
-#: Shorter words have too many neighbours.
-SHORTEST_SLIP = 4
+#: Shorter words have too many neighbours to be taken for one another with a slip of the finger.
+SHORTEST_SLIP = 6
+
+#: Words of English that are one letter away from words of the built-in world.
+NO_SLIPS = frozenset(
+    "stairs winner packed waking dessert ruining sanding walling stranding mowing risking rabbi lauded strict smiling "
+    "scaling sealing moping frying plying rating raking raving wailing rusting rinsing hoping hogging scroll scrolls "
+    "parses cameos houses phonies trails traits loving daring".split()
+)
+
+#: What follows these is not wanted in the picture, and a small model cannot leave anything out.
+NEGATIONS = frozenset("no not without never".split())
+
+#: They mean someone who has been named already, if anyone has.
+PRONOUNS = frozenset("he him she they them".split())
+
+#: Nothing to be seen; dropped without a word.
+SILENT = frozenset(
+    "and or but if so then than there here has have had was were be been being am do does did will would can could may "
+    "i you we us our your my me who which what when where how just also too not s t up down".split()
+)
 
 NO_LIMIT = 1_000_000
 
@@ -35,18 +55,18 @@ class Vocabulary:
     max_words: int
     phrases: dict[str, list[str]]
 
-    def nearest(self, word: str) -> str | None:
-        """The known word to draw in place of an unknown one: one of like meaning, else of like spelling."""
+    def nearest(self, word: str, may_be_a_slip: bool = True) -> str | None:
+        """The known word to draw in place of an unknown one: one of like meaning, else one with a slip in it."""
         for form in (word, stem(word)):
             if form in self.near:
                 return self.near[form]
-        if len(word) < SHORTEST_SLIP:
+        if not may_be_a_slip or len(word) < SHORTEST_SLIP or word in NO_SLIPS:
             return None
-        return next(iter(get_close_matches(word, self.words, 1, SAME_WORD)), None)
+        return next((known for known in self.words if known[0] == word[0] and one_slip_apart(word, known)), None)
 
     def starting_with(self, start: str) -> list[str]:
         """Known words that begin so, those that name something to be seen first; none when `start` is one itself."""
-        if not start or start in self.words:
+        if not start or start in self.words or start in self.stopwords or start in self.near or start in SILENT:
             return []
         found = [word for word in self.words if word.startswith(start)]
         return sorted(found, key=lambda word: (self.words[word] == "other", len(word), word))
@@ -82,30 +102,48 @@ class Reading:
 
 
 def read_prompt(folder: Path, prompt: str) -> Reading | None:
-    """How the model in `folder` reads a prompt; None when the model has no word list."""
+    """How the model in `folder` reads a prompt; None when the model has no word list.
+
+    Raises ModelNotFound when the list is damaged.
+    """
     words = vocabulary_of(folder)
     if words is None:
         return None
     heard: list[str] = []
     known, replaced, ignored = {}, {}, {}
-    cut = 0
-    for token in re.findall(r"[^\W_]+|[.,;:!?-]", prompt):
+    cut, unwanted, someone = 0, "", False
+    screenplay = any(letter.islower() for letter in prompt)
+    for token in re.findall(r"[^\W_]+|[.,;:!?-]", unicodedata.normalize("NFC", prompt)):
         word = token.lower()
         if not word[0].isalnum():
+            unwanted = ""
             if heard and heard[-1][0].isalnum():
                 heard.append(token)
             continue
+        if word in NEGATIONS and word not in words.words:
+            unwanted = word
+            continue
+        taught = word in words.words or stem(word) in words.words
         if word in words.words or word in words.stopwords:
             use: str | None = word
+        elif taught:
+            use = stem(word)
+        elif word in SILENT or (word in PRONOUNS and someone):
+            continue
         else:
-            use = stem(word) if stem(word) in words.words else words.nearest(word)
-        if use is None:
+            # A name in capitals among other words is a name, not a slip.
+            use = words.nearest(word, not (screenplay and token.isupper()))
+        if unwanted and word not in words.stopwords:
+            ignored[f"{unwanted} {word}"] = None
+            unwanted = ""
+        elif use is None:
             ignored[word] = None
         elif len(heard) >= words.max_words:
             cut += 1
         else:
-            heard.append(use if use != word else token)
-            if word in words.words or stem(word) in words.words or (word in words.near and word.isdigit()):
+            heard.append(token if use == word else use)
+            someone = someone or words.words.get(use, "").startswith("subject:")
+            if taught or word.isdigit():
                 known[word] = None
             elif word not in words.stopwords:
                 replaced[word] = use
@@ -115,8 +153,29 @@ def read_prompt(folder: Path, prompt: str) -> Reading | None:
     return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut)
 
 
+def words_in(text: str) -> Iterator[str]:
+    """The words of a text as word lists have them: lower-case, composed (NFC), letters and digits."""
+    yield from re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).lower())
+
+
+def one_slip_apart(one: str, other: str) -> bool:
+    """Whether one letter more, less or other, or two neighbours swapped, makes one word the other."""
+    if abs(len(one) - len(other)) > 1 or one == other:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    rest, others = one[start:], other[start:]
+    return (
+        rest[1:] == others[1:]
+        or rest == others[1:]
+        or rest[1:] == others
+        or (len(rest) > 1 and len(others) > 1 and rest[1] + rest[0] == others[:2] and rest[2:] == others[2:])
+    )
+
+
 def vocabulary_of(folder: Path) -> Vocabulary | None:
-    """The word list of a model folder, None when it has none."""
+    """The word list of a model folder, None when it has none. Raises ModelNotFound when it is damaged."""
     file = folder / FILE_NAME
     return _read(file, file.stat().st_mtime_ns) if file.is_file() else None
 
@@ -129,11 +188,17 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=8)
 def _read(file: Path, changed_ns: int) -> Vocabulary:
     """A vocabulary file; read again when it has changed."""
-    data = json.loads(file.read_text(encoding="utf-8"))
-    return Vocabulary(
-        dict(data.get("words", {})),
-        frozenset(data.get("stopwords", ())),
-        dict(data.get("near", {})),
-        int(data.get("max_words", NO_LIMIT)),
-        dict(data.get("phrases", {})),
-    )
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return Vocabulary(
+            dict(data.get("words", {})),
+            frozenset(data.get("stopwords", ())),
+            dict(data.get("near", {})),
+            int(data.get("max_words", NO_LIMIT)),
+            dict(data.get("phrases", {})),
+        )
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelNotFound(
+            f"The word list of the model in {file.parent.name} cannot be read: {error}.",
+            f"Add the model again, or delete {file.name}: it then draws every prompt as it is.",
+        ) from error

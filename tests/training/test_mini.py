@@ -127,6 +127,32 @@ def test_the_studio_can_list_and_load_what_a_run_made(config):
     assert reading.ignored == ("giraffe",) and reading.heard == "a square moves over a"
 
 
+def test_only_a_distilled_model_is_said_to_need_few_steps(config):
+    from diffscaler.models.catalogue import text2video_folder
+
+    stopped = config("early")
+    assert run(stopped, StopAfter(3)) is None
+    early = text2video_folder(Path(stopped.output_dir) / "model").native
+    done = text2video_folder(run(config("done"), NEVER)).native
+    assert (early["num_inference_steps"], early["guidance_scale"]) == (16, 4.0)
+    assert (done["num_inference_steps"], done["guidance_scale"]) == (4, 1.0)
+
+
+def test_the_teacher_survives_a_stop(config, monkeypatch):
+    from training.mini.distil_stage import DistilStage
+
+    stages = []
+    load = DistilStage.load
+    monkeypatch.setattr(DistilStage, "load", lambda self, folder: (load(self, folder), stages.append(self))[0])
+    settings = config("stopped", distil_steps=4)
+    assert run(settings, StopAfter(10)) is None
+    kept = load_file(Path(settings.output_dir) / "checkpoint" / "teacher.safetensors")
+    run(settings, NEVER)
+    teacher, student = stages[0].teacher.state_dict(), stages[0].unet.state_dict()
+    assert all(torch.equal(value, teacher[name].contiguous()) for name, value in kept.items())
+    assert any(not torch.equal(value, student[name].contiguous()) for name, value in kept.items())
+
+
 def test_new_temporal_layers_change_nothing():
     from training.mini.unet import add_motion, build_unet
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from training.scenes.world import ACTION_WORDS, CAMERAS, LIGHTS, NUMBERS, PLACES, PROPS, SUBJECTS, USUAL_COLOUR
 
-#: factor -> its classes. "none" and "usual" are classes too: a prompt that names no umbrella must not get one.
+#: factor -> its classes. "none" and "usual" are classes too: the judge must also see that nobody holds an umbrella.
 FACTORS: dict[str, tuple[str, ...]] = {
     "subject": tuple(SUBJECTS),
     "second": ("none", *(s.name for s in SUBJECTS.values() if s.kind in ("animal", "person"))),
@@ -36,8 +36,8 @@ def truth_of(record: Mapping[str, Any]) -> dict[str, int]:
     return {factor: classes.index(names[factor]) for factor, classes in FACTORS.items()}
 
 
-def applies(factor: str, record: Mapping[str, Any]) -> bool:
-    """Whether a scene's prompt asks for this factor, so that a clip can be right or wrong about it."""
+def applies(factor: str, record: Mapping[str, Any], caption: str) -> bool:
+    """Whether a scene's caption asks for this factor, so that a clip can be right or wrong about it."""
     match factor:
         case "colour":
             return bool(record["colour"])
@@ -46,5 +46,7 @@ def applies(factor: str, record: Mapping[str, Any]) -> bool:
         case "prop":
             return record["prop"] != "none"
         case "direction":
-            return record["direction"] != 0
+            side = {-1: "left", 0: "", 1: "right"}[record["direction"]]
+            said = caption.split(", ")[0]  # what follows the comma is the camera's direction
+            return bool(side) and side in said.lower().replace(".", " ").split()
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import cv2
@@ -34,30 +34,39 @@ Draw = Callable[[str, int], np.ndarray]
 
 @dataclass(frozen=True)
 class FactorScore:
-    """One row of the table. right/asked: generated clips; judged: the judge's own accuracy on renders of the same
-    scenes; majority: what always answering the commonest class would reach; chance: one over the classes."""
+    """One row of the table. right/asked: clips of captions that ask for the factor; classes: how many different answers
+    were asked for; renders: how often the judge is right on renders of the same scenes; majority: what always giving
+    the commonest answer would reach; chance: one over `classes`; uninvited: of the clips whose captions do not ask,
+    the share in which the judge sees it all the same (None where every caption asks)."""
 
     factor: str
     right: int
     asked: int
-    judged: float
+    classes: int
+    renders: float
     majority: float
-    chance: float
+    uninvited: float | None = None
 
     @property
     def share(self) -> float:
         return self.right / self.asked if self.asked else math.nan
 
+    @property
+    def chance(self) -> float:
+        return 1 / self.classes
+
 
 @dataclass(frozen=True)
 class Motion:
-    """direction_right of direction_asked: optical flow goes where the prompt says. flicker, flicker_renders: mean
-    change between frames of the half of the picture that changes least, in 8-bit levels, static cameras only."""
+    """Static cameras only. direction_right of direction_asked: optical flow goes where the caption says, in the clips;
+    direction_renders: in how many of the same scenes' renders. flicker: mean change between frames of the half of the
+    picture that changes least, in 8-bit levels; flicker_vae: of the renders after a round trip through the VAE."""
 
     direction_right: int
+    direction_renders: int
     direction_asked: int
     flicker: float
-    flicker_renders: float
+    flicker_vae: float
 
 
 @torch.no_grad()
@@ -76,44 +85,61 @@ def specs(count: int, held_out: bool = True) -> list[SceneSpec]:
 
 
 def score(
-    judge: Judge, scenes: Sequence[SceneSpec], clips: Sequence[np.ndarray], renders: Sequence[np.ndarray]
+    judge: Judge,
+    scenes: Sequence[SceneSpec],
+    captions: Sequence[str],
+    clips: Sequence[np.ndarray],
+    renders: Sequence[np.ndarray],
 ) -> list[FactorScore]:
-    """One row per factor. clips: what the model drew of the scenes' captions; renders: the scenes themselves."""
-    truth = np.array([list(truth_of(asdict(scene)).values()) for scene in scenes])
+    """One row per factor. clips: what the model drew of the captions; renders: the scenes themselves."""
+    records = [asdict(scene) for scene in scenes]
+    truth = np.array([list(truth_of(record).values()) for record in records])
     drawn, real = answers(judge, clips), answers(judge, renders)
     rows = []
     for i, (factor, classes) in enumerate(FACTORS.items()):
-        where = np.array([applies(factor, asdict(scene)) for scene in scenes])
+        asks = [applies(factor, record, text) for record, text in zip(records, captions, strict=True)]
+        where, nothing = np.array(asks), [k for k, name in enumerate(classes) if name in ("none", "usual")]
         if not where.any():
             continue
+        # Of the clips that were not asked for it: where the truth is nothing, does the judge see nothing?
+        free = ~where & np.isin(truth[:, i], nothing)
         wanted = truth[where, i]
         rows.append(
             FactorScore(
                 factor,
                 int((drawn[where, i] == wanted).sum()),
                 int(where.sum()),
+                len(np.unique(wanted)),
                 float((real[where, i] == wanted).mean()),
                 float(np.bincount(wanted).max() / len(wanted)),
-                1 / len(classes),
+                float((~np.isin(drawn[free, i], nothing)).mean()) if free.any() else None,
             )
         )
     return rows
 
 
-def motion(scenes: Sequence[SceneSpec], clips: Sequence[np.ndarray], renders: Sequence[np.ndarray]) -> Motion:
-    """Direction by optical flow, flicker by frame differences."""
-    right = asked = 0
+def motion(
+    scenes: Sequence[SceneSpec],
+    captions: Sequence[str],
+    clips: Sequence[np.ndarray],
+    renders: Sequence[np.ndarray],
+    round_trip: Callable[[np.ndarray], np.ndarray],
+) -> Motion:
+    """Direction by optical flow, flicker by frame differences. round_trip: a clip through the VAE and back."""
+    right = real = asked = 0
     flicker: tuple[list[float], list[float]] = ([], [])
-    for scene, clip, render in zip(scenes, clips, renders, strict=True):
+    for scene, caption, clip, render in zip(scenes, captions, clips, renders, strict=True):
         if scene.camera != "static":
             continue
-        if scene.direction:
+        if applies("direction", asdict(scene), caption):
             asked += 1
             right += flow_direction(clip) == scene.direction
+            real += flow_direction(render) == scene.direction
         if scene.light != "rain":
-            for values, frames in zip(flicker, (clip, render), strict=True):
-                values.append(static_flicker(frames))
-    return Motion(right, asked, float(np.mean(flicker[0] or [math.nan])), float(np.mean(flicker[1] or [math.nan])))
+            flicker[0].append(static_flicker(clip))
+            flicker[1].append(static_flicker(round_trip(render)))
+    means = [float(np.mean(values or [math.nan])) for values in flicker]
+    return Motion(right, real, asked, *means)
 
 
 def flow_direction(clip: np.ndarray) -> int:
@@ -144,27 +170,38 @@ def interval(right: int, asked: int) -> tuple[float, float]:
     return (middle - half) / (1 + z * z / asked), (middle + half) / (1 + z * z / asked)
 
 
-def table(rows: Sequence[FactorScore]) -> str:
-    """The rows as text, in percent."""
-    lines = [f"{'factor':<10} {'right':>12} {'share':>6} {'95 %':>11} {'majority':>9} {'chance':>7} {'judge':>6}"]
+def table(rows: Sequence[FactorScore], judged: Mapping[str, float]) -> str:
+    """The rows as text. judged: the judge's own accuracy per factor on many new renders; where it is below GOOD_JUDGE
+    the row holds no figures, for they would be the judge's mistakes as much as the model's."""
+    lines = [
+        f"{'factor':<10} {'right':>11} {'share':>6} {'95 %':>9} {'answers':>8} {'chance':>7} {'majority':>9}"
+        f" {'renders':>8} {'judge':>6} {'uninvited':>10}"
+    ]
     for row in rows:
+        accuracy = judged.get(row.factor, 0.0)
+        if accuracy < GOOD_JUDGE:
+            lines.append(
+                f"{row.factor:<10} not reported: the judge reads it right in {accuracy:.1%} of new renders only"
+            )
+            continue
         low, high = interval(row.right, row.asked)
-        line = (
-            f"{row.factor:<10} {row.right:>5} of {row.asked:>3} {row.share:>6.1%} {low:>5.0%}-{high:<5.0%}"
-            f" {row.majority:>8.0%} {row.chance:>7.0%} {row.judged:>6.1%}"
+        lines.append(
+            f"{row.factor:<10} {row.right:>4} of {row.asked:>3} {row.share:>6.1%} {low:>4.0%}-{high:<4.0%}"
+            f" {row.classes:>8} {row.chance:>7.0%} {row.majority:>9.0%} {row.renders:>8.1%} {accuracy:>6.1%}"
+            f" {'' if row.uninvited is None else f'{row.uninvited:.1%}':>10}"
         )
-        lines.append(line if row.judged >= GOOD_JUDGE else f"{line}  not reported: the judge is too weak")
     return "\n".join(lines)
 
 
 def drawn_scenes(
     count: int, draw: Draw, held_out: bool, size: int, tell: Callable[[int], None]
-) -> tuple[list[SceneSpec], list[np.ndarray], list[np.ndarray]]:
-    """(scenes, what `draw` makes of their captions, their renders); tell(i) is called after each."""
-    scenes, clips, renders = specs(count, held_out), [], []
+) -> tuple[list[SceneSpec], list[str], list[np.ndarray], list[np.ndarray]]:
+    """(scenes, captions, what `draw` makes of them, renders of the scenes); tell(i) is called after each."""
+    scenes, captions, clips, renders = specs(count, held_out), [], [], []
     for i, scene in enumerate(scenes):
         # The wording varies with the scene: a prompt people type is not always the plain one.
-        clips.append(draw(caption_of(scene, i % 6), scene.seed))
+        captions.append(caption_of(scene, i % 6))
+        clips.append(draw(captions[-1], scene.seed))
         renders.append(render_clip(scene, size, len(clips[-1]))[0])
         tell(i + 1)
-    return scenes, clips, renders
+    return scenes, captions, clips, renders

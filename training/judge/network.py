@@ -34,6 +34,8 @@ class Judge(nn.Module):
         self.narrow = nn.Sequential(*_block(3 * w, 4 * w, 2))
         self.join = nn.Sequential(nn.Linear(4 * w * (SIZE // 16) ** 2, 128), nn.SiLU())
         self.clip = nn.Sequential(nn.Dropout(0.1), nn.Linear(128 * NUM_FRAMES, 256), nn.SiLU(), nn.Dropout(0.1))
+        #: Share of right answers per factor on new renders, as it was measured after training.
+        self.accuracy: dict[str, float] = {}
         self.heads = nn.ModuleDict({name: nn.Linear(256, len(classes)) for name, classes in factors.items()})
 
     def forward(self, clips: Tensor) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from training.judge.network import NUM_FRAMES, SIZE, Judge, seen, to_input
 from training.loop import Loop, Schedule
 from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 from training.scenes.cache import render_scenes
+from training.scenes.world import WORLD_VERSION
 
 #: Seeds far from those of the model's training; the judge is tested on others again.
 FIRST_SEED, TEST_SEED = 600_000, 900_000
@@ -104,10 +105,27 @@ class JudgeStage:
         self.judge.eval()
 
 
-def write_judge(judge: Judge, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write judge.safetensors; its classes travel in the file's header."""
+def accuracy(judge: Judge, clips: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Share of right answers per factor, over clips and truth as `drawn` gives them."""
+    rows = []
+    device = next(judge.parameters()).device
+    with torch.no_grad():
+        for start in range(0, len(clips), 32):
+            out = judge(to_input(clips[start : start + 32]).to(device))
+            rows.append(torch.stack([out[name].argmax(dim=1) for name in FACTORS], dim=1).cpu().numpy())
+    return dict(zip(FACTORS, (np.concatenate(rows) == truth).mean(axis=0).tolist(), strict=True))
+
+
+def write_judge(
+    judge: Judge, folder: Path, dtype: torch.dtype = torch.float16, judged: dict[str, float] | None = None
+) -> None:
+    """Write judge.safetensors; its classes and its own accuracy travel in the file's header."""
     tensors = {name: value.to(dtype).contiguous() for name, value in judge.state_dict().items()}
-    save_file(tensors, folder / "judge.safetensors", {"config": json.dumps(judge.config)})
+    save_file(tensors, folder / "judge.safetensors", _header(judge, judged or {}))
+
+
+def _header(judge: Judge, judged: dict[str, float]) -> dict[str, str]:
+    return {"config": json.dumps(judge.config), "accuracy": json.dumps(judged)}
 
 
 def load_judge(folder: Path) -> Judge:
@@ -119,6 +137,7 @@ def load_judge(folder: Path) -> Judge:
         raise FileNotFoundError(f"There is no judge in {folder}.")
     with safe_open(path, "pt") as file:
         judge = Judge(**json.loads(file.metadata()["config"]))
+        judge.accuracy = json.loads(file.metadata().get("accuracy", "{}"))
     judge.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     return judge.eval().requires_grad_(False)
 
@@ -126,7 +145,7 @@ def load_judge(folder: Path) -> Judge:
 def train_judge(config: TrainingConfig, stop: StopSignal) -> Path | None:
     """Train and write output_dir/model/judge.safetensors; None when stopped."""
     output_dir, compute = Path(config.output_dir), Compute.choose(config.device)
-    path = output_dir / "data" / f"judge-{config.num_scenes}x{config.size}.npz"
+    path = output_dir / "data" / f"judge{WORLD_VERSION}-{config.num_scenes}x{config.size}.npz"
     if not path.exists():
         processes = config.threads or os.cpu_count() or 1
         rare = config.num_scenes // HELD_OUT_ONE_IN
@@ -151,7 +170,10 @@ def train_judge(config: TrainingConfig, stop: StopSignal) -> Path | None:
         return None
     model = output_dir / "model"
     judge = stage[0].judge if stage else load_judge(output_dir / "checkpoint")
+    # Crisp new scenes, usual and held-out ones: what the judge cannot read there it may not mark a model for.
+    tests = [drawn(TEST_SEED + i * 100_000, config.num_tests, config.size, 1, bool(i)) for i in (0, 1)]
+    judged = accuracy(judge.eval(), *(np.concatenate(parts) for parts in zip(*tests, strict=True)))
     with replacing(model) as folder:
-        write_judge(judge, folder)
-    loop.events.write("done", model=str(model))
+        write_judge(judge, folder, judged=judged)
+    loop.events.write("done", model=str(model), accuracy=judged)
     return model

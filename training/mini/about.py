@@ -21,8 +21,11 @@ else:
 BASE_LICENCE = "Apache-2.0"
 
 
-def write_about(model: Path, config: TrainingConfig, captions: list[list[str]]) -> None:
-    """Write both files into the model folder; what the run started from hands down its words and its licence."""
+def write_about(model: Path, config: TrainingConfig, captions: list[list[str]], distilled: bool) -> None:
+    """Write both files into the model folder; what the run started from hands down its words and its licence.
+
+    distilled: whether the weights are those of a model of few steps, or on the way there.
+    """
     before = _about(Path(config.init)) if config.init else {}
     licence = before.get("licence", BASE_LICENCE)
     if config.data == "folder" and "your clips" not in licence:
@@ -32,8 +35,8 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]]) 
         "height": config.size,
         "num_frames": config.num_frames,
         "fps": FPS,
-        "num_inference_steps": config.distil_to if config.distil_steps else NUM_STEPS,
-        "guidance_scale": 1.0 if config.distil_steps else GUIDANCE,
+        "num_inference_steps": config.distil_to if distilled else NUM_STEPS,
+        "guidance_scale": 1.0 if distilled else GUIDANCE,
         "max_frames": MAX_FRAMES,
     }
     rows = [
@@ -44,8 +47,9 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]]) 
         *(f"{key} = {value}" for key, value in native.items()),
     ]
     (model / "model.toml").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    words = json.dumps(_words(config, captions), indent=1, ensure_ascii=False)
-    (model / FILE_NAME).write_text(words + "\n", encoding="utf-8")
+    words = _words(config, captions)
+    if words is not None:
+        (model / FILE_NAME).write_text(json.dumps(words, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -53,17 +57,24 @@ def _about(folder: Path) -> dict[str, Any]:
     return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def _words(config: TrainingConfig, captions: list[list[str]]) -> dict[str, Any]:
-    """The words of the model this run started from, and those of its own captions."""
-    from training.scenes.vocabulary import vocabulary, words_of
+def _words(config: TrainingConfig, captions: list[list[str]]) -> dict[str, Any] | None:
+    """The words of the model this run started from, and those of its own captions.
+
+    None when that model has no list: it was taught more words than anybody wrote down.
+    """
+    from training.scenes.vocabulary import MAX_WORDS, vocabulary, words_of
     from training.scenes.world import STOPWORDS
 
     known: dict[str, Any] = {"words": {}, "stopwords": sorted(STOPWORDS)}
-    if config.init and (file := Path(config.init) / FILE_NAME).exists():
+    if config.init:
+        file = Path(config.init) / FILE_NAME
+        if not file.exists():
+            return None
         known = json.loads(file.read_text(encoding="utf-8"))
     elif config.data == "scenes":
         known = vocabulary()
     for word in sorted({w for group in captions for text in group for w in words_of(text)}):
         if word not in known["stopwords"]:
             known["words"].setdefault(word, "other")
+    known.setdefault("max_words", MAX_WORDS)
     return known

@@ -1,4 +1,4 @@
-"""Progressive distillation: one step of a student learns two steps of its teacher, guidance included.
+"""One halving of progressive distillation: a student's step learns two steps of its teacher, guidance included.
 
 Salimans & Ho 2022, "Progressive Distillation for Fast Sampling of Diffusion Models"; guidance as in Meng et al. 2023,
 at one fixed scale. All arithmetic is DDIM's, on the time grid that `timestep_spacing="trailing"` gives.

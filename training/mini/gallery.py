@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from training.mini.samples import GUIDANCE, NUM_STEPS, draw_clip
-
 #: The first five are those of the thesis. Held-out combinations are among them: never drawn in training.
 PROMPTS = (
     "a camel drinking water from a lake",
@@ -56,20 +54,24 @@ def gallery(clips: list[np.ndarray], prompts: tuple[str, ...] = PROMPTS) -> Imag
 
 
 def main(arguments: list[str]) -> int:
-    """Draw the sheet of a model folder or of a run's checkpoint."""
+    """Draw the sheet of a model folder by the studio's own code."""
     parser = argparse.ArgumentParser(prog="python -m training gallery")
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, help="a model folder; assets/models/mini is the built-in one")
     parser.add_argument("-o", "--output", type=Path, default=Path("gallery.jpg"))
-    parser.add_argument("--steps", type=int, default=NUM_STEPS)
-    parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--frames", type=int, default=16)
     options = parser.parse_args(arguments)
-    from training.mini.recipe import load_averaged
+    from diffscaler.models.catalogue import Catalogue, text2video_folder
+    from diffscaler.models.device import pick_device
+    from diffscaler.settings import Settings
+    from diffscaler.text2video.family import Sampling
 
-    bundle = load_averaged(options.model)
+    built_in = Catalogue(Settings()).spec("mini", "text2video")
+    spec = built_in if options.model.resolve() == built_in.path.resolve() else text2video_folder(options.model)
+    model = spec.load(pick_device())
+    names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale")
+    sampling = Sampling(**{name: spec.native[name] for name in names}, seed=options.seed)
     clips = [
-        draw_clip(bundle, prompt, options.frames, options.seed, options.steps, options.guidance) for prompt in PROMPTS
+        model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None)) for prompt in PROMPTS
     ]
     gallery(clips).save(options.output, quality=88)
     return 0

@@ -41,6 +41,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     bundle = _start(config, clips, newest(loop.checkpoint))
     prompts = config.sample_prompts or tuple(c[0] for c in clips.captions[:4])
     latents: list[np.ndarray] = []
+    reached: list[str] = []  # "distil", once that stage has begun
 
     def denoise(total: int, batch: int, kind: Callable[..., DenoiseStage] = DenoiseStage) -> Stage:
         if not latents:
@@ -76,6 +77,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
         )
 
     def distil() -> Stage:
+        reached.append("distil")
         kind = partial(DistilStage, steps=config.distil_to, guidance=config.distil_guidance)
         return denoise(config.distil_steps, config.motion_batch, kind)
 
@@ -95,7 +97,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     model = output_dir / "model"
 
     def about(folder: Path) -> None:
-        write_about(folder, config, clips.captions)
+        write_about(folder, config, clips.captions, bool(reached))
 
     if not finished:
         _export_checkpoint(loop.checkpoint, model, about)

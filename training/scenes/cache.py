@@ -15,6 +15,7 @@ from training.clips import ClipSet
 from training.scenes.captions import caption_of
 from training.scenes.render import render_clip
 from training.scenes.spec import draw_spec
+from training.scenes.world import WORLD_VERSION
 
 #: Wordings kept per scene.
 CAPTION_VARIANTS = 6
@@ -51,7 +52,7 @@ def render_scenes(
 
 def cached_scenes(folder: Path, num_clips: int, size: int, num_frames: int, processes: int) -> ClipSet:
     """The scenes of seeds 0..num_clips-1 from `folder`, rendered first when they are not there."""
-    home = folder / f"scenes-{num_clips}x{num_frames}x{size}"
+    home = folder / f"scenes{WORLD_VERSION}-{num_clips}x{num_frames}x{size}"
     if not (home / "captions.json").exists():
         render_scenes(num_clips, size, num_frames, processes).save(home)
     return ClipSet.load(home)

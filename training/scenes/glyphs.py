@@ -33,12 +33,16 @@ COAT_FROM = 0.30
 HAZE = np.array((208, 213, 218), np.float32)
 
 
+class FontMissing(FileNotFoundError):
+    """The font that scenes are drawn with is not installed."""
+
+
 def find_font() -> Path:
-    """The Noto Color Emoji font. $NOTO_COLOR_EMOJI wins over the usual places. Raises FileNotFoundError."""
+    """The Noto Color Emoji font. $NOTO_COLOR_EMOJI wins over the usual places. Raises FontMissing."""
     for path in (os.environ.get("NOTO_COLOR_EMOJI", ""), *FONT_PATHS):
         if path and Path(path).is_file():
             return Path(path)
-    raise FileNotFoundError("The Noto Color Emoji font is not installed (Debian, Ubuntu: fonts-noto-color-emoji).")
+    raise FontMissing("The Noto Color Emoji font is not installed (Debian, Ubuntu: fonts-noto-color-emoji).")
 
 
 @lru_cache(maxsize=256)

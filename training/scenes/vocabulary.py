@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
+from diffscaler.text2video.vocabulary import words_in
 from training.scenes.captions import caption_of
 from training.scenes.spec import draw_spec
 from training.scenes.world import (
@@ -39,17 +39,17 @@ NEAR: dict[str, str] = {
         "horse": "donkey mule zebra deer moose unicorn",
         "elephant": "mammoth rhino rhinoceros hippo",
         "rabbit": "hare squirrel mouse hamster",
-        "cow": "bull ox sheep goat pig buffalo calf",
+        "cow": "bull ox goat pig buffalo calf",
         "bird": "pigeon crow parrot eagle duck chicken seagull dragon",
-        "man": "boy father king soldier policeman detective he him gentleman driver farmer person child kid actor",
-        "woman": "girl mother queen she actress nurse bride",
+        "man": "boy father soldier policeman detective he him gentleman driver farmer person child kid actor",
+        "woman": "girl mother she actress nurse bride",
         "dogs": "wolves foxes",
         "cows": "sheep oxen",
         "men": "boys people soldiers persons children kids",
         "women": "girls",
         "car": "taxi cab vehicle jeep automobile van suv",
-        "bus": "truck lorry tram minibus",
-        "train": "railway tram engine",
+        "bus": "truck lorry minibus",
+        "train": "railway tram",
         "boat": "ship yacht vessel ferry canoe",
         "helicopter": "plane aeroplane airplane aircraft drone jet",
         "beach": "coast shore seaside ocean island",
@@ -59,7 +59,7 @@ NEAR: dict[str, str] = {
         "desert": "sahara dune wasteland",
         "lake": "river pond pool",
         "mountains": "hill hills mountain alps cliff valley",
-        "room": "kitchen bedroom office house hall apartment bar restaurant school hospital",
+        "room": "kitchen bedroom office hall apartment bar restaurant school hospital",
         "field": "farm garden lawn prairie savanna countryside",
         "snow": "ice arctic glacier antarctica",
         "umbrella": "parasol",
@@ -86,9 +86,7 @@ NEAR: dict[str, str] = {
         "flies": "soars hovers glides",
         "driving": "riding speeding",
         "drives": "rides speeds",
-        "white": "pale",
         "red": "crimson scarlet",
-        "yellow": "golden gold",
     }.items()
     for other in others.split()
 }
@@ -96,7 +94,7 @@ NEAR: dict[str, str] = {
 
 def words_of(text: str) -> list[str]:
     """Lower-case words of a text, as the vocabulary lists them."""
-    return re.findall(r"[^\W\d_]+", text.lower())
+    return list(words_in(text))
 
 
 def _named() -> dict[str, str]:
@@ -144,7 +142,7 @@ def vocabulary(first_seed: int = 0) -> dict[str, object]:
     seen = Counter(w for i in range(NUM_CAPTIONS) for w in words_of(caption_of(draw_spec(first_seed + i), i % 6)))
     meaning = _named()
     words = {w: meaning.get(w, "other") for w in sorted(seen) if w not in STOPWORDS}
-    near = {other: word for other, word in NEAR.items() if word in words and other not in words}
+    near = {o: word for o, word in NEAR.items() if (word in words or word in STOPWORDS) and o not in words}
     phrases = {
         "action": [words.participles[0] for name, words in ACTION_WORDS.items() if name != "still"],
         "place": [place.phrases[0] for place in PLACES.values()],

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Raised whenever a seed's scene looks or reads different: what was drawn before is then drawn anew.
+WORLD_VERSION = 2
+
 
 @dataclass(frozen=True)
 class Subject:
