@@ -42,16 +42,20 @@ def words_line(studio: Studio, model: str, prompt: str) -> str:
     reading = read_prompt(folder, prompt) if folder else None
     if words is None or reading is None:
         return ""
-    known = " · ".join(f"<b>{escape(word)}</b>" for word in reading.known) or "no word of this"
-    line = f'<span class="sc">{escape(model)} knows</span> {known}'
+    typed = _being_typed(prompt)
+    completions = words.starting_with(typed)[:MOST_COMPLETIONS]
+    known = " · ".join(f"<b>{escape(word)}</b>" for word in reading.known)
+    nothing = "" if reading.replaced or completions else "no word of this"
+    line = f'<span class="sc">{escape(model)} knows</span> {known or nothing}' if known or nothing else ""
     if reading.replaced:
         pairs = " · ".join(f"<b>{escape(new)}</b> for <i>{escape(old)}</i>" for old, new in reading.replaced)
         line += f' <span class="sc">draws</span> {pairs}'
-    if reading.ignored:
-        line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in reading.ignored)
+    # A word that is still being typed is not unknown yet.
+    ignored = [word for word in reading.ignored if not (completions and word == typed)]
+    if ignored:
+        line += ' <span class="sc">not</span> ' + " · ".join(f"<i>{escape(word)}</i>" for word in ignored)
     if reading.cut:
         line += f' <span class="sc">too long</span> the last {reading.cut} words are left out'
-    completions = words.starting_with(_being_typed(prompt))[:MOST_COMPLETIONS]
     if completions:
         buttons = "".join(_button(completion(prompt, word), word) for word in completions)
         return f'<p class="words">{line}</p><p class="tries"><span class="sc">go on</span>{buttons}</p>'

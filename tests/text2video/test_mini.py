@@ -50,6 +50,13 @@ def test_another_seed_is_another_picture_of_the_same_light(draw: Any) -> None:
     assert abs(one.mean() - other.mean()) < 40
 
 
+@pytest.mark.parametrize("prompt", ["", "犬がビーチを走る", "qwerty", "a dog on a beach " * 100, "!?.,;"])
+def test_any_prompt_gives_a_picture(draw: Any, prompt: str) -> None:
+    frames = draw(prompt)
+    assert frames.shape == (4, 128, 128, 3)
+    assert frames.std() > 15 and np.abs(np.diff(frames.astype(int), axis=2)).mean() < 20  # a scene, not noise
+
+
 def test_it_is_small_and_says_what_it_knows() -> None:
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     assert size <= 60_000_000
