@@ -81,7 +81,9 @@ def test_a_reload_in_the_middle_finds_the_job_and_then_its_clip(studio: Page) ->
     prompt = "a dog running on a beach at sunset"
     studio.page.locator("#prompt textarea").fill(prompt)
     studio.more("num_inference_steps", "16")
-    studio.page.wait_for_function("document.querySelector('#words').innerText.includes('sunset')")  # the draft is kept
+    studio.page.wait_for_function(
+        "document.querySelector('#words').innerText.includes('running · beach')"
+    )  # so the draft is kept
     studio.page.locator("#text2video-go").click()
     studio.page.wait_for_selector("#text2video-stop")
     studio.open()
