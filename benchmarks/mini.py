@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from benchmarks.result import Result, median_seconds, run_child
 from diffscaler.settings import ROOT, Settings
+from diffscaler.text2video.family import draw
 
 PROMPT = "a cat sleeping on a road"
 BASELINE_STEPS, BASELINE_GUIDANCE = 20, 4.0
@@ -20,57 +22,27 @@ JUDGE = ROOT / "assets" / "models" / "judge"
 #: Clips the judge reads when nobody says how many: enough to see a break, too few to quote.
 DEFAULT_CLIPS = 24
 
-MEMORY = """
+#: A process that loads the model and draws one clip; prints its peak memory in MiB.
+ONE_CLIP = """
 import resource, sys
-from pathlib import Path
-from benchmarks.mini import drawer
-drawer()("a cat sleeping on a road", 1)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak / (2**20 if sys.platform == "darwin" else 2**10))
-"""
-
-COLD = """
-import sys
-from benchmarks.mini import drawer
-drawer()("a cat sleeping on a road", 1)
-print(0)
+from benchmarks.mini import PROMPT, load
+from diffscaler.text2video.family import draw
+model, native = load()
+draw(model, native, PROMPT, 1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
 """
 
 
-def family() -> tuple[Any, Any]:
-    """(the loaded model, its spec), on the device the studio would take."""
+def load() -> tuple[Any, dict[str, Any]]:
+    """(the loaded model, its own settings), on the device the studio would take."""
     from diffscaler import compat
     from diffscaler.models.catalogue import Catalogue
     from diffscaler.models.device import pick_device
-    from diffscaler.text2video.animatediff import AnimateDiff
 
     compat.install()
     settings = Settings()
     spec = Catalogue(settings).spec("mini", "text2video")
-    return AnimateDiff.load(spec.path, pick_device(settings.device)), spec
-
-
-def drawer(model: Any = None, native: Any = None) -> Any:
-    """draw(prompt, seed) -> uint8 RGB (F, H, W, 3), by the studio's own code at the model's own settings."""
-    from diffscaler.text2video.family import Sampling
-
-    if model is None:
-        model, spec = family()
-        native = spec.native
-
-    def draw(prompt: str, seed: int) -> np.ndarray:
-        sampling = Sampling(
-            width=native["width"],
-            height=native["height"],
-            num_frames=native["num_frames"],
-            num_inference_steps=native["num_inference_steps"],
-            guidance_scale=native["guidance_scale"],
-            seed=seed,
-        )
-        latents = model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None)
-        return model.decode(latents)
-
-    return draw
+    return spec.load(pick_device(settings.device)), spec.native
 
 
 def stock(model: Any, native: Any) -> Any:
@@ -101,18 +73,15 @@ def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
         judge = load_judge(JUDGE)
     except FileNotFoundError as error:
         raise SystemExit(f"The case mini cannot run: {error} See presets/training/judge.toml.") from None
-    model, spec = family()
-    native = spec.native
-    draw = drawer(model, native)
-    warm = median_seconds(lambda: draw(PROMPT, 1))
+    model, native = load()
+    warm = median_seconds(lambda: draw(model, native, PROMPT, 1))
     whole = median_seconds(stock(model, native), 1)
     began = time.perf_counter()
-    run_child(COLD)
+    memory = float(run_child(ONE_CLIP))
     cold = time.perf_counter() - began
-    memory = float(run_child(MEMORY))
     for title, held_out in (("never drawn for training", True), ("like those of training", False)):
         print(f"mini, {native['num_inference_steps']} steps, {clips} captions of combinations {title}")
-        print(read_back(model, draw, native, judge, clips, held_out))
+        print(read_back(model, native, judge, clips, held_out))
     steps = f"stock diffusers pipeline, {BASELINE_STEPS} steps, guidance {BASELINE_GUIDANCE:g}"
     return [
         Result("mini", warm, "s", steps, whole, "lower"),
@@ -121,7 +90,7 @@ def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
     ]
 
 
-def read_back(model: Any, draw: Any, native: Any, judge: Any, clips: int, held_out: bool) -> str:
+def read_back(model: Any, native: Any, judge: Any, clips: int, held_out: bool) -> str:
     """Draw the captions of new scenes; what the judge reads in the clips, and how they move, as text."""
     from training.judge.measure import drawn_scenes, motion, score, table
 
@@ -132,7 +101,7 @@ def read_back(model: Any, draw: Any, native: Any, judge: Any, clips: int, held_o
             left = (time.perf_counter() - began) / done * (clips - done)
             print(f"{done} of {clips} clips, {left:.0f} s left", file=sys.stderr)
 
-    drawn = drawn_scenes(clips, draw, held_out, native["width"], tell)
+    drawn = drawn_scenes(clips, partial(draw, model, native), held_out, native["width"], tell)
     moved = motion(*drawn, round_trip(model))
     return (
         f"{table(score(judge, *drawn), judge.accuracy)}\n"

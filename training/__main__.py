@@ -31,6 +31,6 @@ if __name__ == "__main__":
     # Set before torch is imported: worker processes of the renderer must not each take every core.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Threads that wait by spinning for long take the cores from whoever they wait for, as soon as the machine has other
-    # work; not spinning at all costs a third of the speed on a quiet machine (1.05 against 1.7 s a step, two cores).
+    # work; not spinning at all slows a quiet machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "50000")
     sys.exit(main())

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from training.clips import ClipSet
 from training.config import TrainingConfig, load_config
-from training.events import EventLog, RunError, StopSignal
+from training.events import EventLog, Preparing, RunError, Stopped, StopSignal
 from training.lock import only_run_in
+
+#: Scenes between two signs of life while they are drawn.
+DRAWN_PER_EVENT = 64
 
 
 def train(path: Path) -> int:
@@ -47,21 +50,30 @@ def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
             find_font()
         except FontMissing as error:
             raise RunError(str(error), "Install it, or set NOTO_COLOR_EMOJI to the path of the font file.") from None
+    events = EventLog(Path(config.output_dir) / "events.jsonl")
     with only_run_in(Path(config.output_dir), stop):
-        if config.recipe == "upscaler":
-            from training.upscaler.recipe import train_upscaler
-
-            return train_upscaler(config, stop)
-        if config.recipe == "judge":
-            from training.judge.recipe import train_judge
-
-            return train_judge(config, stop)
-        from training.mini.recipe import train_mini
-
-        return train_mini(config, _clips(config), stop)
+        try:
+            return _carry_out(config, events, stop)
+        except Stopped:
+            events.write("stopped")
+            return None
 
 
-def _clips(config: TrainingConfig) -> ClipSet:
+def _carry_out(config: TrainingConfig, events: EventLog, stop: StopSignal) -> Path | None:
+    if config.recipe == "upscaler":
+        from training.upscaler.recipe import train_upscaler
+
+        return train_upscaler(config, stop)
+    if config.recipe == "judge":
+        from training.judge.recipe import train_judge
+
+        return train_judge(config, stop)
+    from training.mini.recipe import train_mini
+
+    return train_mini(config, _clips(config, events, stop), stop)
+
+
+def _clips(config: TrainingConfig, events: EventLog, stop: StopSignal) -> ClipSet:
     if config.data == "folder":
         from training.folder import read_folder
 
@@ -74,6 +86,7 @@ def _clips(config: TrainingConfig) -> ClipSet:
         config.size,
         config.num_frames,
         config.threads or os.cpu_count() or 1,
+        Preparing(events, stop, "drawing", config.num_scenes, DRAWN_PER_EVENT),
     )
 
 

@@ -80,6 +80,15 @@ class TrainingConfig(BaseModel):
             le=1,
         ),
     ] = 0.2
+    shared_noise: Annotated[
+        float | None,
+        Field(
+            title="Shared noise",
+            description="How much of the noise the frames of a clip share; empty: as the model was trained.",
+            ge=0,
+            le=1,
+        ),
+    ] = None
     vae_steps: Annotated[int, Field(title="VAE steps", ge=0, le=1_000_000)] = 0
     image_steps: Annotated[int, Field(title="Image steps", ge=0, le=1_000_000)] = 0
     motion_steps: Annotated[int, Field(title="Motion steps", ge=0, le=1_000_000)] = 200

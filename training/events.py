@@ -19,6 +19,10 @@ class RunError(Exception):
         self.hint = hint
 
 
+class Stopped(Exception):
+    """The run was asked to stop while its data were being made: there is no step to save yet."""
+
+
 class EventLog:
     """Appends events to a file, one JSON object per line; a reader may follow it while the run goes on."""
 
@@ -57,6 +61,23 @@ class StopSignal:
         if sys.platform != "win32":
             return os.getppid() != self._parent
         return _start_time(self._parent) != self._parent_started
+
+
+class Preparing:
+    """Signs of life while the data of a run are made, and an ear for Stop.
+
+    name: of the events; every: items between two of them.
+    """
+
+    def __init__(self, events: EventLog, stop: StopSignal, name: str, total: int, every: int) -> None:
+        self.events, self.stop, self.name, self.total, self.every = events, stop, name, total, every
+
+    def __call__(self, done: int) -> None:
+        """Say that `done` items are made. Raises Stopped."""
+        if done % self.every == 0:
+            self.events.write(self.name, done=done, clips=self.total)
+            if self.stop:
+                raise Stopped
 
 
 def _start_time(pid: int) -> float:

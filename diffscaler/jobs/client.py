@@ -21,7 +21,7 @@ POLL_S = 0.15
 CHECK_WORKER_S = 1.0
 QUICK_DEATH_S = 30.0
 # OpenMP threads that wait by spinning for long take the cores from each other when anything else runs (32 s against
-# 22 s for a short clip on two busy cores); not spinning at all costs a third of the speed when not. So: briefly.
+# 22 s for a short clip on two busy cores); not spinning at all slows a quiet machine. So: briefly.
 COMPUTING = {"GOMP_SPINCOUNT": "50000"}
 GIVE_UP_AFTER = 3
 LOG_BYTES = 5 * 2**20

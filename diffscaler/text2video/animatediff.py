@@ -16,6 +16,7 @@ import torch
 from diffscaler.errors import ModelNotFound
 from diffscaler.text2video.family import Array, Sampling
 from diffscaler.text2video.layout import channels_last
+from diffscaler.text2video.noise import mixed_noise, read_shared_noise
 from diffscaler.text2video.vocabulary import Reading, read_prompt
 
 
@@ -24,6 +25,7 @@ class AnimateDiff:
 
     def __init__(self, pipeline: Any, device: Any, path: Path) -> None:
         self.pipeline = pipeline
+        self.shared_noise = read_shared_noise(path)
         self.path = path
         self.device = torch.device(device.torch_name)
         self.dtype: torch.dtype = getattr(torch, device.dtype)
@@ -49,7 +51,10 @@ class AnimateDiff:
         pipeline.to(device.torch_name)
         for name in ("unet", "vae", "text_encoder"):
             channels_last(getattr(pipeline, name)).eval().requires_grad_(False)
-        return cls(pipeline, device, path)
+        try:
+            return cls(pipeline, device, path)
+        except ValueError as error:
+            raise ModelNotFound(f"The model in {path.name} cannot be loaded: {error}.", "Add it again.") from error
 
     def read(self, prompt: str) -> Reading | None:
         return read_prompt(self.path, prompt)
@@ -74,7 +79,8 @@ class AnimateDiff:
         shape = (1, unet.config.in_channels, sampling.num_frames, sampling.height // factor, sampling.width // factor)
         # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
-        latents = torch.randn(shape, generator=generator).to(self.device) * scheduler.init_noise_sigma
+        noise = mixed_noise(shape, self.shared_noise, generator)
+        latents = noise.to(self.device) * scheduler.init_noise_sigma
         guided = sampling.guidance_scale > 1
         words = self._words(text, sampling.num_frames, guided)
         for index, timestep in enumerate(scheduler.timesteps):

@@ -26,6 +26,12 @@ class Sampling:
     seed: int
 
 
+def native_sampling(native: dict[str, Any], seed: int) -> Sampling:
+    """What a model was trained for, from its card's `native` table."""
+    names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale")
+    return Sampling(**{name: native[name] for name in names}, seed=seed)
+
+
 class Family(Protocol):
     """A loaded text-to-video model."""
 
@@ -44,3 +50,9 @@ class Family(Protocol):
     def decode(self, latents: Array) -> npt.NDArray[np.uint8]:
         """Latents (C, F, h, w) of any number of frames -> uint8 RGB (F, H, W, 3); a frame depends on itself alone."""
         ...
+
+
+def draw(model: Family, native: dict[str, Any], prompt: str, seed: int) -> npt.NDArray[np.uint8]:
+    """A clip at the model's own settings, without library or jobs: uint8 RGB (F, H, W, 3)."""
+    sampling = native_sampling(native, seed)
+    return model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None))

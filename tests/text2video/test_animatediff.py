@@ -39,9 +39,17 @@ def test_the_same_seed_is_the_same_clip_and_another_seed_is_not(model: Any) -> N
     assert not np.allclose(first, other)
 
 
-def test_our_loop_equals_the_library_pipeline(folder: Path) -> None:
+@pytest.mark.parametrize("shared", [0.0, 0.5])
+def test_our_loop_equals_the_library_pipeline(folder: Path, tmp_path: Path, shared: float) -> None:
+    import shutil
+
     import torch
     from diffusers import AnimateDiffPipeline
+
+    from diffscaler.text2video.noise import mixed_noise, write_shared_noise
+
+    folder = Path(shutil.copytree(folder, tmp_path / "model"))
+    write_shared_noise(folder, shared)
 
     class Float32:
         torch_name, dtype, name = "cpu", "float32", "CPU"
@@ -60,7 +68,7 @@ def test_our_loop_equals_the_library_pipeline(folder: Path) -> None:
         num_frames=4,
         num_inference_steps=3,
         guidance_scale=4.0,
-        generator=torch.Generator("cpu").manual_seed(7),
+        latents=mixed_noise((1, 4, 4, 8, 8), shared, torch.Generator("cpu").manual_seed(7)),
         output_type="latent",
     ).frames
     assert np.abs(reference[0].numpy() - latents).max() < 1e-4
@@ -135,6 +143,17 @@ def test_a_damaged_weight_file_is_said_in_one_sentence(tmp_path: Path, folder: P
         weights.unlink()
     else:
         weights.write_bytes(weights.read_bytes()[: 100 if damage == "cut" else 0])
+    with pytest.raises(ModelNotFound, match="cannot be loaded") as caught:
+        load_pipeline(text2video_folder(tmp_path / "broken"), pick_device("cpu"))
+    assert "\n" not in str(caught.value) and caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"shared": 7}', "\xff"])
+def test_a_damaged_noise_file_is_said_in_one_sentence(tmp_path: Path, folder: Path, text: str) -> None:
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "broken")
+    (tmp_path / "broken" / "noise.json").write_text(text, encoding="latin-1")
     with pytest.raises(ModelNotFound, match="cannot be loaded") as caught:
         load_pipeline(text2video_folder(tmp_path / "broken"), pick_device("cpu"))
     assert "\n" not in str(caught.value) and caught.value.hint

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,25 @@ def test_a_stopped_judge_goes_on_to_the_same_weights_and_is_read_back(tmp_path):
     clip, _ = render_clip(draw_spec(1), 48, 16)
     out = resumed(to_input(seen(clip)[None]))
     assert {name: values.shape[1] for name, values in out.items()} == {k: len(v) for k, v in FACTORS.items()}
+
+
+def test_a_run_can_be_stopped_while_its_scenes_are_drawn(tmp_path, monkeypatch):
+    from training import commands
+
+    class Now(StopSignal):
+        def __bool__(self):
+            return True
+
+    monkeypatch.setattr(commands, "DRAWN_PER_EVENT", 2)
+    monkeypatch.setattr("training.judge.recipe.PART", 2)
+    for recipe in ("mini", "judge"):
+        config = TrainingConfig(
+            recipe=recipe, output_dir=str(tmp_path / recipe), init="", data="scenes", num_scenes=8, size=32,
+            num_frames=8, vae_steps=1, image_steps=1, judge_steps=1, num_tests=4, threads=1, device="cpu",
+        )  # fmt: skip
+        assert commands.run(config, Now()) is None
+        events = (tmp_path / recipe / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(event)["event"] for event in events] == ["drawing", "stopped"]
 
 
 def test_the_judges_loss_falls():

@@ -114,6 +114,18 @@ def test_fine_tuning_leaves_the_vae_alone_and_moves_the_rest(config):
     assert any(not torch.equal(before[k], after[k]) for k in before if "motion_modules" in k)
 
 
+def test_what_frames_share_of_the_noise_is_kept_when_a_run_stops_and_when_it_is_tuned(config):
+    from diffscaler.text2video.noise import read_shared_noise
+
+    settings = config("base", shared_noise=0.5)
+    assert run(settings, StopAfter(6)) is None
+    base = run(settings.model_copy(update={"shared_noise": None}), NEVER)
+    own = config("tuned", init=str(base), vae_steps=0, image_steps=0, decoder_steps=0, distil_steps=0)
+    other = own.model_copy(update={"output_dir": own.output_dir + "2", "shared_noise": 0.2})
+    assert read_shared_noise(base) == 0.5 == read_shared_noise(run(own, NEVER))
+    assert read_shared_noise(run(other, NEVER)) == 0.2
+
+
 def test_the_studio_can_list_and_load_what_a_run_made(config):
     from diffscaler.models.catalogue import text2video_folder
     from diffscaler.models.device import pick_device

@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from training.checkpoint import replacing
 from training.compute import CPU, Compute
 from training.config import TrainingConfig
-from training.events import StopSignal
+from training.events import EventLog, Preparing, StopSignal
 from training.judge.factors import FACTORS, truth_of
 from training.judge.network import NUM_FRAMES, SIZE, Judge, seen, to_input
 from training.loop import Loop, Schedule
 from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
-from training.scenes.cache import render_scenes
+from training.scenes.cache import OnClip, render_scenes
 from training.scenes.world import WORLD_VERSION
 
 #: Seeds far from those of the model's training; the judge is tested on others again.
@@ -32,7 +32,14 @@ HELD_OUT_ONE_IN = 4
 PART = 256
 
 
-def drawn(first_seed: int, count: int, size: int, processes: int, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+def drawn(
+    first_seed: int,
+    count: int,
+    size: int,
+    processes: int,
+    held_out: bool,
+    on_clip: OnClip = lambda done: None,
+) -> tuple[np.ndarray, np.ndarray]:
     """What the judge sees of new scenes, uint8 (N, NUM_FRAMES, SIZE, SIZE, 3), and the truth, int64 (N, factors)."""
     clips = np.empty((count, NUM_FRAMES, SIZE, SIZE, 3), np.uint8)
     truth = np.empty((count, len(FACTORS)), np.int64)
@@ -41,6 +48,7 @@ def drawn(first_seed: int, count: int, size: int, processes: int, held_out: bool
         for i in range(len(part)):
             clips[start + i] = seen(part.frames[i])
             truth[start + i] = list(truth_of(part.records[i]).values())
+            on_clip(start + i + 1)
     return clips, truth
 
 
@@ -149,8 +157,9 @@ def train_judge(config: TrainingConfig, stop: StopSignal) -> Path | None:
     if not path.exists():
         processes = config.threads or os.cpu_count() or 1
         rare = config.num_scenes // HELD_OUT_ONE_IN
-        usual = drawn(FIRST_SEED, config.num_scenes - rare, config.size, processes, False)
-        unusual = drawn(FIRST_SEED + 100_000, rare, config.size, processes, True)
+        preparing = Preparing(EventLog(output_dir / "events.jsonl"), stop, "drawing", config.num_scenes, PART)
+        usual = drawn(FIRST_SEED, config.num_scenes - rare, config.size, processes, False, preparing)
+        unusual = drawn(FIRST_SEED + 100_000, rare, config.size, processes, True, preparing)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npz")
         np.savez(part, clips=np.concatenate([usual[0], unusual[0]]), truth=np.concatenate([usual[1], unusual[1]]))

@@ -71,8 +71,11 @@ def _words(config: TrainingConfig, captions: list[list[str]]) -> dict[str, Any] 
         if not file.exists():
             return None
         known = json.loads(file.read_text(encoding="utf-8"))
-    elif config.data == "scenes":
+    if config.data == "scenes":
+        # The world's words mean what they mean now; what it was taught beside them has no category, and stays.
+        own = {word: meaning for word, meaning in known["words"].items() if meaning == "other"}
         known = vocabulary()
+        known["words"] = own | known["words"]
     for word in sorted({w for group in captions for text in group for w in words_of(text)}):
         if word not in known["stopwords"]:
             known["words"].setdefault(word, "other")

@@ -12,6 +12,7 @@ import torch
 from diffusers import AnimateDiffPipeline, AutoencoderKL, UNet2DConditionModel, UNetMotionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from diffscaler.text2video.noise import read_shared_noise, write_shared_noise
 from training.mini.diffusion import build_scheduler
 from training.mini.unet import add_motion
 
@@ -24,6 +25,8 @@ class Bundle:
     text_encoder: CLIPTextModel
     tokenizer: CLIPTokenizer
     unet: UNet2DConditionModel | UNetMotionModel
+    #: How much of the noise the frames of a clip share.
+    shared_noise: float = 0.0
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """The trainable parts, by folder name."""
@@ -34,6 +37,7 @@ class Bundle:
         for name, module in self.modules().items():
             contiguous(module).save_pretrained(folder / name)
         self.tokenizer.save_pretrained(folder / "tokenizer")
+        write_shared_noise(folder, self.shared_noise)
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
@@ -45,6 +49,7 @@ class Bundle:
             CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32),
             CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             kind.from_pretrained(folder / "unet", torch_dtype=torch.float32),
+            read_shared_noise(folder),
         )
 
     def pipeline(self) -> AnimateDiffPipeline:
@@ -68,6 +73,7 @@ class Bundle:
             for name, module in replace(self, unet=self.pipeline().unet).modules().items()
         }
         Bundle(tokenizer=self.tokenizer, **parts).pipeline().save_pretrained(folder)
+        write_shared_noise(folder, self.shared_noise)
 
 
 def contiguous(module: torch.nn.Module) -> torch.nn.Module:

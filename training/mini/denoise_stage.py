@@ -12,6 +12,7 @@ import torch
 from diffusers import UNetMotionModel
 
 from diffscaler.text2video.layout import channels_last
+from diffscaler.text2video.noise import mixed_noise
 from training.compute import CPU, Compute
 from training.mini.average import Average
 from training.mini.bundle import Bundle
@@ -109,7 +110,10 @@ class DenoiseStage:
 
     def _noise(self, batch: Batch, noise: torch.Generator) -> torch.Tensor:
         """The CPU's noise, the same for every device."""
-        return self.compute.put(torch.randn(batch.latents.shape, generator=noise))
+        shape = tuple(batch.latents.shape)
+        if not self.moving:
+            return self.compute.put(torch.randn(shape, generator=noise))
+        return self.compute.put(mixed_noise(shape, self.bundle.shared_noise, noise))
 
     def _batch(self, index: int, rng: np.random.Generator, empty_share: float = 0.1) -> Batch:
         """What step `index` learns from."""

@@ -63,15 +63,11 @@ def main(arguments: list[str]) -> int:
     from diffscaler.models.catalogue import Catalogue, text2video_folder
     from diffscaler.models.device import pick_device
     from diffscaler.settings import Settings
-    from diffscaler.text2video.family import Sampling
+    from diffscaler.text2video.family import draw
 
     built_in = Catalogue(Settings()).spec("mini", "text2video")
     spec = built_in if options.model.resolve() == built_in.path.resolve() else text2video_folder(options.model)
     model = spec.load(pick_device())
-    names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale")
-    sampling = Sampling(**{name: spec.native[name] for name in names}, seed=options.seed)
-    clips = [
-        model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None)) for prompt in PROMPTS
-    ]
+    clips = [draw(model, spec.native, prompt, options.seed) for prompt in PROMPTS]
     gallery(clips).save(options.output, quality=88)
     return 0

@@ -18,7 +18,7 @@ from training.checkpoint import newest, replacing
 from training.clips import ClipSet
 from training.compute import Compute
 from training.config import TrainingConfig
-from training.events import EventLog, RunError, StopSignal
+from training.events import Preparing, RunError, StopSignal
 from training.loop import Loop, Schedule, Stage
 from training.mini.about import write_about
 from training.mini.bundle import Bundle
@@ -30,7 +30,7 @@ from training.mini.vae import build_vae, encode_frames
 from training.mini.vae_stage import VaeStage
 
 #: Clips between two signs of life while the latents are made.
-ENCODED_PER_EVENT = 64
+ENCODED_PER_EVENT = 16
 
 
 def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path | None:
@@ -39,13 +39,16 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
     compute = Compute.choose(config.device)
     bundle = _start(config, clips, newest(loop.checkpoint))
+    if config.shared_noise is not None:
+        bundle.shared_noise = config.shared_noise
     prompts = config.sample_prompts or tuple(c[0] for c in clips.captions[:4])
     latents: list[np.ndarray] = []
     reached: list[str] = []  # "distil", once that stage has begun
 
     def denoise(total: int, batch: int, kind: Callable[..., DenoiseStage] = DenoiseStage) -> Stage:
         if not latents:
-            latents.append(_latents(bundle, clips, output_dir, loop.events, compute))
+            preparing = Preparing(loop.events, stop, "encoding", len(clips), ENCODED_PER_EVENT)
+            latents.append(_latents(bundle, clips, output_dir, preparing, compute))
         return kind(
             bundle,
             latents[0],
@@ -141,7 +144,7 @@ def _start(config: TrainingConfig, clips: ClipSet, checkpoint: Path | None) -> B
     )
 
 
-def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, events: EventLog, compute: Compute) -> np.ndarray:
+def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, preparing: Preparing, compute: Compute) -> np.ndarray:
     """Latents of every frame, float16 (N, F, 4, h, w); kept beside the run, for they take minutes to make."""
     digest = hashlib.sha256()
     for tensor in bundle.vae.encoder.state_dict().values():
@@ -153,8 +156,7 @@ def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, events: EventLog,
         encoded = []
         for i, clip in enumerate(clips.frames):
             encoded.append(encode_frames(vae, clip))
-            if (i + 1) % ENCODED_PER_EVENT == 0:
-                events.write("encoding", done=i + 1, clips=len(clips))
+            preparing(i + 1)
         for old in output_dir.glob("latents-*.npy"):
             old.unlink()
         part = path.with_suffix(".part.npy")

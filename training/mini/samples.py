@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from diffscaler.text2video.noise import mixed_noise
 from training.mini.bundle import Bundle
 
 NUM_STEPS, GUIDANCE = 16, 4.0
@@ -23,13 +24,15 @@ def draw_clip(
     pipeline.set_progress_bar_config(disable=True)
     for module in bundle.modules().values():
         module.eval()
+    side = bundle.unet.config.sample_size
+    shape = (1, bundle.unet.config.in_channels, num_frames, side, side)
     with torch.no_grad():
         frames = pipeline(
             prompt,
             num_frames=num_frames,
             num_inference_steps=steps,
             guidance_scale=guidance,
-            generator=torch.Generator().manual_seed(seed),
+            latents=mixed_noise(shape, bundle.shared_noise, torch.Generator().manual_seed(seed)),
             output_type="np",
         ).frames[0]
     return (frames * 255).round().astype(np.uint8)

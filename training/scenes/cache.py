@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,14 +21,25 @@ from training.scenes.world import WORLD_VERSION
 #: Wordings kept per scene.
 CAPTION_VARIANTS = 6
 
+OnClip = Callable[[int], None]
+
 #: Pixels per latent, each way.
 LATENT_CELL = 8
 
 
 def render_scenes(
-    num_clips: int, size: int, num_frames: int, processes: int, first_seed: int = 0, held_out: bool = False
+    num_clips: int,
+    size: int,
+    num_frames: int,
+    processes: int,
+    first_seed: int = 0,
+    held_out: bool = False,
+    on_clip: OnClip = lambda done: None,
 ) -> ClipSet:
-    """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`."""
+    """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`.
+
+    on_clip: told after each how many are done; it may raise.
+    """
     # In memory first: a memory-mapped file that grows while it is written makes the disk the bottleneck.
     frames = np.empty((num_clips, num_frames, size, size, 3), np.uint8)
     masks = np.empty((num_clips, num_frames, size // LATENT_CELL, size // LATENT_CELL), np.uint8)
@@ -42,19 +54,28 @@ def render_scenes(
                 frames[i], masks[i] = clip, mask
                 captions.append(words)
                 records.append(record)
+                on_clip(i + 1)
     else:
         for i, (clip, mask, words, record) in enumerate(map(render, seeds)):
             frames[i], masks[i] = clip, mask
             captions.append(words)
             records.append(record)
+            on_clip(i + 1)
     return ClipSet(frames, masks, captions, records)
 
 
-def cached_scenes(folder: Path, num_clips: int, size: int, num_frames: int, processes: int) -> ClipSet:
+def cached_scenes(
+    folder: Path,
+    num_clips: int,
+    size: int,
+    num_frames: int,
+    processes: int,
+    on_clip: OnClip = lambda done: None,
+) -> ClipSet:
     """The scenes of seeds 0..num_clips-1 from `folder`, rendered first when they are not there."""
     home = folder / f"scenes{WORLD_VERSION}-{num_clips}x{num_frames}x{size}"
     if not (home / "captions.json").exists():
-        render_scenes(num_clips, size, num_frames, processes).save(home)
+        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip).save(home)
     return ClipSet.load(home)
 
 

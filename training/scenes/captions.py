@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.scenes.spec import SceneSpec
+from training.scenes.spec import DEFAULT_PLACE, SceneSpec
 from training.scenes.world import (
     ACTION_WORDS,
     BESIDE,
@@ -12,6 +12,7 @@ from training.scenes.world import (
     DIRECTION_WORDS,
     LIGHTS,
     NUMBERS,
+    OUTDOOR_LIGHT,
     PLACES,
     PROPS,
     SHOTS,
@@ -42,15 +43,18 @@ def caption_of(spec: SceneSpec, variant: int = 0) -> str:
     say = _Wording(spec, variant)
     who = _who(spec, say)
     participle, verb = _what(spec, say)
-    place = say.pick(PLACES[spec.place].phrases)
+    scene = PLACES[spec.place]
+    afloat = SUBJECTS[spec.subject].kind == "boat"
+    place = say.pick(scene.afloat if afloat else scene.phrases)
     if spec.action == "drink" and say.chance(0.5):
         place = "from a lake" if say.chance(0.7) else "from the lake"
-    # A scene without a place is always a field: what is left unsaid then has one meaning to learn.
-    says_place = spec.place != "field" or say.chance(0.6)
-    light = say.pick(LIGHTS[spec.light]) if spec.light != "day" or say.chance(0.3) else ""
+    # A scene without a place is always the same one: what is left unsaid then has one meaning to learn.
+    says_place = spec.place != DEFAULT_PLACE or say.chance(0.6)
+    lights = tuple(p for p in LIGHTS[spec.light] if not (scene.indoors and p in OUTDOOR_LIGHT))
+    light = say.pick(lights) if spec.light != "day" or say.chance(0.3) else ""
     shot = say.pick(SHOTS[spec.shot]) if spec.shot != "medium" or say.chance(0.08) else ""
     if say.chance(SCREENPLAY):
-        where = PLACES[spec.place].slug if says_place else "FIELD"
+        where = PLACES[spec.place].slug if says_place else PLACES[DEFAULT_PLACE].slug
         side = "INT" if PLACES[spec.place].indoors else "EXT"
         text = f"{side}. {where} - {spec.light.upper()}. {who[0].upper()}{who[1:]} {verb}."
         if spec.shot != "medium":

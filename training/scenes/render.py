@@ -64,7 +64,7 @@ def render_clip(spec: SceneSpec, size: int = 128, num_frames: int = NUM_FRAMES) 
         canvas = backdrop.at(round(pan * view)) if pan else still.copy()
         mask = np.zeros(canvas.shape[:2], np.uint8)
         for actor in actors:
-            _draw_actor(canvas, mask, spec, actor, t, start, pan, view)
+            _draw_actor(canvas, mask, spec, actor, t, start, view)
         side = round(view / zoom)
         left = int(np.clip((width - side) / 2 + pan * view, 0, width - side))
         # Zoom towards the subject's middle rather than the frame's: feet stay in view.
@@ -94,12 +94,11 @@ def _cast(spec: SceneSpec, rng: np.random.Generator) -> list[Actor]:
 
 
 def _draw_actor(
-    canvas: np.ndarray, mask: np.ndarray, spec: SceneSpec, actor: Actor, t: float, start: float, pan: float, view: int
+    canvas: np.ndarray, mask: np.ndarray, spec: SceneSpec, actor: Actor, t: float, start: float, view: int
 ) -> None:
     """Put one of the cast, its prop and its shadow on the canvas."""
     subject, pose = SUBJECTS[actor.name], pose_at(spec, t, actor.phase, start)
-    # A moving subject under a panning camera is followed by it, or it would leave the picture.
-    x = canvas.shape[1] / 2 + (pose.x + actor.offset + (pan if spec.direction else 0.5 * pan)) * view
+    x = canvas.shape[1] / 2 + (pose.x + actor.offset) * view
     ground = PLACES[spec.place].ground if subject.kind != "boat" else {"beach": 0.63, "lake": 0.73}[spec.place]
     # Larger is nearer is lower in the picture.
     ground += 0.1 * (actor.scale - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from training.scenes.world import ACTIONS_OF_KIND, DIRECTED, PLACES, SHARED, SUB
 
 #: One in this many subject-place pairs is never rendered for training, so unseen combinations can be measured.
 HELD_OUT_ONE_IN = 12
+
+#: Where a scene is when nobody says where; always seen in training.
+DEFAULT_PLACE = "field"
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,22 @@ class SceneSpec:
     second: str = "none"
 
 
+@cache
 def is_held_out(subject: str, place: str) -> bool:
-    """Whether this pair is kept out of training; by hash, so it never depends on a list's order."""
+    """Whether this pair is kept out of training; by hash, so it never depends on a list's order.
+
+    Every subject has such a pair, but for those that are seen in two places only.
+    """
+    if place == DEFAULT_PLACE:
+        return False
+    others = [p for p in places_of(SUBJECTS[subject]) if p != DEFAULT_PLACE]
+    chosen = [p for p in others if _hash(subject, p) % HELD_OUT_ONE_IN == 0]
+    return place in chosen or (not chosen and len(others) > 2 and place == min(others, key=partial(_hash, subject)))
+
+
+def _hash(subject: str, place: str) -> int:
     # The leading 0 is a salt, chosen so that what people ask for first (a car on a road) stays in.
-    digest = hashlib.sha256(f"0:{subject}@{place}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") % HELD_OUT_ONE_IN == 0
+    return int.from_bytes(hashlib.sha256(f"0:{subject}@{place}".encode()).digest()[:4], "big")
 
 
 def held_out_pairs() -> list[tuple[str, str]]:
@@ -77,6 +92,12 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
         # Whoever is beside it must not make a held-out pair with the place either.
         others = [n for n in others if place in places_of(SUBJECTS[n]) and is_held_out(n, place) == held_out]
         second = others[int(rng.integers(len(others)))] if others else "none"
+    camera = str(rng.choice(["static", "zoom", "pan right", "pan left"], p=[0.70, 0.12, 0.09, 0.09]))
+    if camera.startswith("pan"):
+        if action in DIRECTED:
+            camera = "pan right" if facing > 0 else "pan left"  # with whoever goes: against it, it would leave at once
+        elif count > 1 or second != "none":
+            camera = "static"  # who stands at the side would leave the picture
     return SceneSpec(
         seed=seed,
         subject=subject.name,
@@ -85,7 +106,7 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
         direction=facing if action in DIRECTED else 0,
         facing=facing,
         light=str(rng.choice(lights, p=share / share.sum())),
-        camera=str(rng.choice(["static", "zoom", "pan right", "pan left"], p=[0.70, 0.12, 0.09, 0.09])),
+        camera=camera,
         shot=str(rng.choice(["medium", "close", "wide"], p=[0.8, 0.12, 0.08])) if count == 1 else "medium",
         prop=prop,
         colour=colour,

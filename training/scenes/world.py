@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Raised whenever a seed's scene looks or reads different: what was drawn before is then drawn anew.
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scene happens. `ground` is the fraction of the frame height at which feet stand."""
+    """Where a scene happens.
+
+    ground: the fraction of the frame height at which feet stand. afloat: phrases for boats, which are not on land.
+    """
 
     name: str
     phrases: tuple[str, ...]
     slug: str
     ground: float = 0.86
     indoors: bool = False
+    afloat: tuple[str, ...] = ()
 
 
 COATS = ("white", "black")
@@ -75,12 +79,23 @@ USUAL_COLOUR = {"car": "red", "helicopter": "yellow"}
 PLACES: dict[str, Place] = {
     p.name: p
     for p in (
-        Place("beach", ("on a beach", "on the beach", "at the beach", "by the sea"), "BEACH"),
+        Place(
+            "beach",
+            ("on a beach", "on the beach", "at the beach", "by the sea"),
+            "BEACH",
+            afloat=("on the sea", "by the sea", "at the beach"),
+        ),
         Place("road", ("on a road", "on the road", "in the middle of a road", "on a street"), "ROAD", 0.80),
         Place("city", ("in a city", "in the city", "in a town"), "CITY"),
         Place("forest", ("in a forest", "in the forest", "in the woods"), "FOREST"),
         Place("desert", ("in a desert", "in the desert", "on the sand dunes"), "DESERT"),
-        Place("lake", ("by a lake", "at a lake", "at the lake", "by the water"), "LAKE", 0.88),
+        Place(
+            "lake",
+            ("by a lake", "at a lake", "at the lake", "by the water"),
+            "LAKE",
+            0.88,
+            afloat=("on a lake", "on the lake", "on the water"),
+        ),
         Place("snow", ("in the snow", "on a snowy plain", "in winter"), "SNOWY PLAIN"),
         Place("mountains", ("in the mountains", "in front of a mountain", "below the peaks"), "MOUNTAINS"),
         Place("room", ("in a room", "in the living room", "at home", "indoors"), "LIVING ROOM", 0.88, indoors=True),
@@ -140,8 +155,11 @@ LIGHTS: dict[str, tuple[str, ...]] = {
     "sunset": ("at sunset", "at dusk", "in the evening"),
     "night": ("at night", "by moonlight", "under the stars"),
     "rain": ("in the rain", "on a rainy day", "in bad weather"),
-    "fog": ("in fog", "on a foggy morning", "in the mist"),
+    "fog": ("in fog", "on a foggy day", "in the mist"),
 }
+
+#: What nobody sees indoors.
+OUTDOOR_LIGHT = frozenset({"by moonlight", "under the stars"})
 
 CAMERAS: dict[str, tuple[str, ...]] = {
     "static": ("static camera",),
