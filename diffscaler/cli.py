@@ -13,24 +13,25 @@ import sqlite3
 import sys
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from diffscaler import models_command
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.library.files import room_for
-from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import AspectName, FaceSwapRequest, Request, SamplerName, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
+from diffscaler.terminal import DONE, FAILED, STOPPED, show_line, show_progress, write_json
+from diffscaler.terminal import USAGE as USAGE
 from diffscaler.wording import worded
-
-DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 130
 
 
 def add_commands(commands: Any) -> None:
-    """Add generate, swap, upscale and library to an argparse subparsers object; each sets `run`."""
+    """Add generate, swap, upscale, library and models to an argparse subparsers object; each sets `run`."""
     at = commands.add_parser("generate", help="a clip from words, with a face and larger if asked")
     at.add_argument("prompt")
     add_output(at)
@@ -38,6 +39,12 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--model")
     at.add_argument("--negative-prompt")
     at.add_argument("--frames", type=int, dest="num_frames")
+    at.add_argument("--seconds", type=float, help="the length, instead of --frames")
+    at.add_argument("--aspect", choices=get_args(AspectName), help="at about the model's own number of pixels")
+    at.add_argument("--picture", type=Path, help="a still to start from, for models that can")
+    at.add_argument("--sampler", choices=get_args(SamplerName), dest="scheduler")
+    at.add_argument("--guidance-rescale", type=float, help="0 to 1")
+    at.add_argument("--shared-noise", type=float, help="0 to 1: how much of the noise all frames share")
     at.add_argument("--width", type=int)
     at.add_argument("--height", type=int)
     at.add_argument("--steps", type=int, dest="num_inference_steps")
@@ -78,6 +85,8 @@ def add_commands(commands: Any) -> None:
         row.add_argument("--json", action="store_true")
     at.set_defaults(run=library)
 
+    models_command.add_commands(commands)
+
 
 def add_output(at: argparse.ArgumentParser) -> None:
     at.add_argument("-o", "--output", type=Path, required=True, help="where to write the result")
@@ -108,11 +117,13 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
     from diffscaler.presets import preset
 
     studio = Studio(settings)
-    names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale")
+    names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale",
+             "seconds", "aspect", "scheduler", "guidance_rescale", "shared_noise")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
     values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
-    request = request.model_copy(update={"faces": photos(studio, args.face)})
+    picture = studio.add_file(args.picture).key if args.picture else None
+    request = request.model_copy(update={"faces": photos(studio, args.face), "picture": picture})
     return deliver(studio, request, args)
 
 
@@ -191,15 +202,10 @@ class Lines:
     """Progress for a person: one line that rewrites itself on a terminal, and stays quiet in a pipe."""
 
     def job(self, job: Job) -> None:
-        if not sys.stderr.isatty() or not job.progress:
-            return
-        text = f"{job.progress['fraction']:4.0%}  {job.progress['text']}"
-        sys.stderr.write(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}")
-        sys.stderr.flush()
+        show_progress(job)
 
     def done(self, clip: Clip, output: Path) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+        show_line("")
         meta = clip.meta
         length = "" if meta.still else f", {meta.num_frames} frames, {meta.duration_s:.2f} s"
         sys.stdout.write(f"{output}: {meta.width}x{meta.height}{length}, {clip.size_bytes / 1e6:.2f} MB\n")
@@ -211,17 +217,13 @@ class JsonLines:
     """Progress for a program."""
 
     def job(self, job: Job) -> None:
-        self._write(job.event())
+        write_json(job.event())
 
     def done(self, clip: Clip, output: Path) -> None:
         meta = clip.meta.model_dump(mode="json")
-        self._write(
+        write_json(
             {"state": "written", "output": str(output), "key": clip.key, "meta": meta, "notes": all_notes(clip, output)}
         )
-
-    def _write(self, row: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(row) + "\n")
-        sys.stdout.flush()
 
 
 def all_notes(clip: Clip, output: Path) -> list[str]:

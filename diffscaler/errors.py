@@ -34,6 +34,10 @@ class ModelNotFound(DiffScalerError):
     """A model named in a request is not installed, or its files are not what they should be."""
 
 
+class DownloadFailed(DiffScalerError):
+    """A download that could not be had, or did not bring what was promised."""
+
+
 class NotEnoughRoom(DiffScalerError):
     """The predicted memory or disk need exceeds what this machine has free."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +32,11 @@ class Settings(BaseModel):
     library_budget_gb: float = Field(50.0, gt=0, description="Disk for intermediate clips; the oldest unused go first.")
     disk_reserve_gb: float = Field(1.0, ge=0, description="Free disk that a job must leave.")
     worker_idle_s: float = Field(30.0, ge=0, description="Seconds a worker waits for work after its last client left.")
+
+    hub_endpoint: str | None = Field(
+        None, description="The model hub or a mirror of it; empty: HF_ENDPOINT, else https://huggingface.co."
+    )
+    hub_token: SecretStr | None = Field(None, description="Token for gated models; empty: HF_TOKEN.")
 
     @field_validator("data_dir")
     @classmethod
@@ -62,6 +67,7 @@ class Settings(BaseModel):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process that must agree with this one."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
+        values["hub_token"] = self.hub_token and self.hub_token.get_secret_value()  # which str() would hide
         return {f"DIFFSCALER_{name.upper()}": str(value) for name, value in values.items() if value is not None}
 
 

@@ -11,8 +11,12 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.client import WorkerKeeper, follow
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.queue import JobQueue
+from diffscaler.jobs.tokens import TokenBox
 from diffscaler.library.clips import Clip, ClipLibrary
 from diffscaler.models.catalogue import Catalogue
+from diffscaler.models.hub import hub_of
+from diffscaler.models.shelf import Removal, Shelf
+from diffscaler.models.web import Hub
 from diffscaler.recipes import Recipe, Recipes
 from diffscaler.requests import Request
 from diffscaler.settings import Settings
@@ -28,6 +32,7 @@ class Studio:
         self.library = ClipLibrary(settings.library_dir)
         self.queue = JobQueue(settings.jobs_dir)
         self.catalogue = Catalogue(settings)
+        self.shelf = Shelf(settings, self.catalogue)
         self.recipes = Recipes(self.library, self.catalogue)
         self.keeper = WorkerKeeper(settings)
 
@@ -79,6 +84,30 @@ class Studio:
         if self.queue.needed(clip.key):
             raise InvalidRequest("A job in the queue needs that clip.", "Stop the job first.")
         self.library.remove(clip.key)
+
+    def get_model(self, name: str, *, as_name: str | None = None, token: str = "") -> Job:
+        """Queue the download of a model, or the mending of one that was downloaded; the job's kind is "model".
+
+        name: as the catalogue knows it, or a repository: "owner/name", "owner/name@revision"; as_name: what to call
+        a repository's model here; token: for gated models, in place of the settings' and HF_TOKEN
+        Raises ModelNotFound, InvalidRequest. While it runs, job.progress has done and total in bytes.
+        """
+        order = self.shelf.order(name, as_name)
+        hub = hub_of(self.settings)
+        hub = Hub(hub.endpoint, token or hub.token)
+        if hub.token:
+            TokenBox(self.queue.root).leave(order.name, hub.token)  # first: a worker may take the job at once
+        job = self.queue.submit_model(
+            order.name, f"Get {order.title}", order.source.model_dump(exclude_defaults=True), hub.endpoint
+        )
+        self.keeper.ensure()
+        return job
+
+    def remove_model(self, removal: Removal) -> None:
+        """Delete what `shelf.removal` listed. Raises InvalidRequest while a job in the queue needs the model."""
+        if self.queue.needed(removal.name):
+            raise InvalidRequest("A job in the queue needs that model.", "Stop the job first.")
+        self.shelf.remove(removal)
 
     def file_of(self, clip: Clip) -> Path | None:
         """The media file of a clip that has one, else None."""

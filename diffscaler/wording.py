@@ -50,3 +50,19 @@ def of_validation(error: ValidationError) -> tuple[str, str]:
         f"{field} = {str(first.get('input'))[:60]}: {first['msg'][0].lower()}{first['msg'][1:]}.",
         "Change that value.",
     )
+
+
+def bytes_in_words(size_bytes: float) -> str:
+    """A size as people read it, with the decimal units disks are sold by: "6.9 GB", "120 MB", "3 kB", "12 bytes"."""
+    for unit, name, digits in ((1e9, "GB", 1), (1e6, "MB", 0), (1e3, "kB", 0)):
+        if size_bytes >= unit:
+            return f"{size_bytes / unit:.{digits}f} {name}"
+    return "1 byte" if round(size_bytes) == 1 else f"{size_bytes:.0f} bytes"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """A wait as people say it: "40 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Kind = Literal["plan", "train", "model"]
 State = Literal["queued", "running", "done", "failed", "stopped"]
 
 ENDED: tuple[State, ...] = ("done", "failed", "stopped")
@@ -16,11 +17,11 @@ class Job:
     """One row of the queue.
 
     progress: {"text", "stage", "index", "count", "done", "total", "fraction", "seconds_left"} of the running job
-    result: the key of the finished clip, or the folder of a trained model
+    result: the key of the finished clip, or the folder of a trained or downloaded model
     """
 
     id: str
-    kind: Literal["plan", "train"]
+    kind: Kind
     title: str
     payload: dict[str, Any]
     request: dict[str, Any] | None

@@ -22,7 +22,7 @@ class CatalogueLender:
         return self.residency.budget_bytes
 
     def size_bytes(self, ref: ModelRef) -> int:
-        return self.catalogue.spec_of(ref).working_bytes
+        return self.residency.fit(self.catalogue.spec_of(ref), self.residency.budget_bytes).needed_bytes
 
     def acquire(self, ref: ModelRef) -> AbstractContextManager[Any]:
         return self.residency.acquire(self.catalogue.spec_of(ref), ref.revision)

@@ -6,12 +6,12 @@ import json
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from diffscaler import plan
 from diffscaler.database import Database
 from diffscaler.errors import InvalidRequest
-from diffscaler.jobs.job import ENDED, Job, to_job
+from diffscaler.jobs.job import ENDED, Job, Kind, to_job
 from diffscaler.recipes import Recipe
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -43,6 +43,15 @@ class JobQueue:
         payload = {"config": str(config), "output_dir": str(output_dir)}
         return self.get(self._add("train", title, payload, None, "output_dir"))
 
+    def submit_model(self, name: str, title: str, source: dict[str, Any], endpoint: str) -> Job:
+        """Queue the download of a model. The same model waiting or running already is that job.
+
+        source: a ModelSource as a dict; endpoint: the hub's address. Tokens do not come in here: see jobs/tokens.py.
+        """
+        return self.get(
+            self._add("model", title, {"model": name, "source": source, "endpoint": endpoint}, None, "model")
+        )
+
     def check_training(self, output_dir: Path) -> None:
         """Raises InvalidRequest when a run that has not ended writes to `output_dir`."""
         if any(job.payload.get("output_dir") == str(output_dir) for job in self.list(ended=False)):
@@ -56,7 +65,7 @@ class JobQueue:
             ).fetchone()
         return bool(row[0])
 
-    def _add(self, kind: Literal["plan", "train"], title: str, payload: dict[str, Any], request: Any, same: str) -> str:
+    def _add(self, kind: Kind, title: str, payload: dict[str, Any], request: Any, same: str) -> str:
         """Insert a job, or find the one with the same payload[same] that waits or runs and was not asked to stop."""
         job_id, now = uuid.uuid4().hex[:12], time.time()
         with self.db.transaction() as db:

@@ -20,6 +20,7 @@ from diffscaler.jobs.queue import JobQueue
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.trim import trim
 from diffscaler.models.catalogue import Catalogue
+from diffscaler.models.fit import fit_model
 from diffscaler.models.residency import Move, Residency
 from diffscaler.progress import Progress
 from diffscaler.settings import GIB, Settings
@@ -58,7 +59,7 @@ class PlanRunner:
             torch.set_num_threads(self.settings.threads or device.cpu_cores)
             asked = int(self.settings.memory_budget_gb * GIB)
             budget = asked or int(free_memory(device) * 0.6)
-            self._residency = Residency(device, budget, self._on_move)
+            self._residency = Residency(device, budget, self._on_move, lambda spec, room: fit_model(spec, device, room))
             lender = CatalogueLender(self.catalogue, self._residency)
             reserve = int(self.settings.disk_reserve_gb * GIB)
             self._engine = Engine(self.library, lender, reserve)

@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS job (
     id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,                -- plan: run a plan's nodes; train: run the trainer on a config file
+    kind TEXT NOT NULL,                -- plan: run a plan's nodes; train: run the trainer; model: download one
     title TEXT NOT NULL,
     payload TEXT NOT NULL,             -- JSON: all a worker needs, on any machine that shares the library
     request TEXT,                      -- JSON: the request behind it, for "use these settings"
@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS job (
     started REAL,
     finished REAL,
     progress TEXT,                     -- JSON
-    result TEXT,                       -- the key of the clip, or the folder of the trained model
+    result TEXT,                       -- the key of the clip, or the folder of the model
     sentence TEXT NOT NULL DEFAULT '', -- what went wrong
     hint TEXT NOT NULL DEFAULT '',
     trace TEXT NOT NULL DEFAULT '',

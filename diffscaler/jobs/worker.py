@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from diffscaler.errors import JobCancelled
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.queue import JobQueue
+from diffscaler.jobs.run_fetch import run_fetch
 from diffscaler.jobs.run_plan import PlanRunner
 from diffscaler.jobs.run_training import run_training
 from diffscaler.library.clips import ClipLibrary
@@ -88,6 +89,8 @@ class Worker:
             if job.kind == "train":
                 self.plans.make_room("training takes the whole machine")
                 result = run_training(job, self.queue, self.stopped)
+            elif job.kind == "model":
+                result = run_fetch(job, self.queue, self.settings, self.stopped)
             else:
                 result = self.plans.run(job, self.stopped)
         except JobCancelled:

@@ -8,7 +8,11 @@ from typing import Any
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.models.digests import revision
-from diffscaler.models.spec import ModelKind, ModelSpec
+from diffscaler.models.links import read_links
+from diffscaler.models.place import Place
+from diffscaler.models.source import read_record
+from diffscaler.models.spec import Known, ModelKind, ModelSpec
+from diffscaler.models.traits import identify
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 
@@ -17,6 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+WEIGHT_SUFFIXES = (".safetensors", ".pt")
 UPSCALER_SUFFIXES = (".pth", ".safetensors")
 
 
@@ -29,13 +34,32 @@ class Catalogue:
     def specs(self, kind: ModelKind | None = None) -> list[ModelSpec]:
         """Installed models, built-in ones first. A file of the same name as one before it gets a number."""
         found: dict[str, ModelSpec] = {}
-        for spec in [*self._described(), *self._dropped_in()]:
+        described = self._described()
+        places = {spec.path for spec in described}
+        dropped_in = [spec for spec in self._dropped_in() if spec.path not in places]
+        for spec in [*(spec for spec in described if is_there(spec)), *dropped_in]:
             number = 2
             while spec.name in found:
                 spec = spec.model_copy(update={"name": f"{spec.name.removesuffix(f'-{number - 1}')}-{number}"})
                 number += 1
             found[spec.name] = spec
         return [spec for spec in found.values() if kind in (None, spec.kind)]
+
+    def known(self) -> list[Known]:
+        """Installed models first, then those described here whose files are not there."""
+        links = read_links(self.settings.models_dir)
+        specs = self.specs()
+        names = {spec.name for spec in specs}
+        specs += [spec for spec in self._described() if spec.name not in names]
+        return [
+            Known(
+                spec=spec,
+                installed=spec.name in names,
+                linked=spec.name in links,
+                part_bytes=Place(self.settings.models_dir, spec.name).incoming_bytes,
+            )
+            for spec in specs
+        ]
 
     def spec(self, name: str, kind: ModelKind | None = None) -> ModelSpec:
         """The model called `name`. Raises ModelNotFound."""
@@ -58,24 +82,32 @@ class Catalogue:
         return spec
 
     def _described(self) -> list[ModelSpec]:
-        return [
-            spec
-            for file in sorted((self.settings.presets_dir / "models").glob("*.toml"))
-            for spec in [self._read(file)]
-            if spec.path is None or spec.path.exists()
-        ]
+        """What TOML files describe, whether its files are there or not: those of the studio, then links."""
+        links = read_links(self.settings.models_dir)
+        files = sorted((self.settings.presets_dir / "models").glob("*.toml"))
+        specs = [self._read(file, links.pop(file.stem, {}).get("path")) for file in files]
+        return specs + [linked(name, row) for name, row in links.items()]
 
-    def _read(self, file: Path) -> ModelSpec:
+    def _read(self, file: Path, link: str | None) -> ModelSpec:
+        """A described model. link: where its files lie when that is not the models folder."""
         row: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        if "source" in row:
+            row.setdefault("path", file.stem)
         if "path" in row:
             root = self.settings.assets_dir if row.get("built_in") else self.settings.models_dir
-            row["path"] = root / row["path"]
+            row["path"] = Path(link) if link else root / row["path"]
+        if row.get("kind") == "text2video" and "path" in row:
+            row.setdefault("working_bytes", working_bytes(row["path"]))
+            row |= with_family(row["path"], row)
         return ModelSpec.model_validate({"name": file.stem, **row})
 
     def _dropped_in(self) -> list[ModelSpec]:
         root = self.settings.models_dir
         specs = [text2video_folder(path.parent) for path in sorted(root.glob("*/model_index.json"))]
         specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/model/model_index.json"))]
+        specs += [
+            text2video_folder(path.parent) for path in sorted(root.glob("*/model.toml")) if names_family(path.parent)
+        ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
@@ -91,20 +123,65 @@ def text2video_folder(path: Path) -> ModelSpec:
     except (OSError, ValueError):
         row = {"description": "Its model.toml cannot be read; the studio's usual settings are used."}
     name = path.name if path.name != "model" else path.parent.name
-    weights = sum(file.stat().st_size for file in path.rglob("*.safetensors"))
-    said = {key: row[key] for key in ("title", "licence", "native", "description") if key in row}
+    record = read_record(path)
+    said = {key: row[key] for key in ("title", "licence", "description") if key in row}
+    said |= with_family(path, row)
     return ModelSpec.model_validate(
         {
             "name": plain(name),
             "title": name,
-            "licence": "yours",
+            "licence": record.licence if record else "yours",
             "kind": "text2video",
             "path": path,
             "loader": "diffscaler.text2video.load:load_pipeline",
-            "working_bytes": int(weights * 2.5) + 300 * 2**20,
+            "working_bytes": working_bytes(path),
             **said,
         }
     )
+
+
+def working_bytes(path: Path) -> int:
+    """Memory a diffusers folder may take: its weights in a wider number format, and what they need to work."""
+    weights = sum(file.stat().st_size for file in path.rglob("*") if file.suffix in WEIGHT_SUFFIXES)
+    return int(weights * 2.5) + 300 * 2**20
+
+
+def linked(name: str, row: dict[str, Any]) -> ModelSpec:
+    """A model used where it lies. row: as links.read_links gives it"""
+    path = Path(row["path"])
+    if row.get("kind") == "upscaler" and path.is_file():
+        return upscaler_file(path).model_copy(update={"name": name})
+    if path.is_dir():
+        return text2video_folder(path).model_copy(update={"name": name})
+    # A disk that is not connected: the model is known and not installed.
+    return ModelSpec(name=name, title=name, kind=row.get("kind") or "text2video", path=path, loader="")
+
+
+def is_there(spec: ModelSpec) -> bool:
+    """Whether a model's files are there; an empty folder is not a model."""
+    if spec.path is None or spec.path.is_file():
+        return True
+    return spec.path.is_dir() and any(spec.path.iterdir())
+
+
+def names_family(folder: Path) -> bool:
+    """Whether a folder that is no diffusers folder says in its model.toml which family it is of."""
+    if (folder / "model_index.json").exists():
+        return False
+    try:
+        return "family" in tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+
+
+def with_family(path: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """family, native and traits of a model's folder; what its own table says goes before what its family says."""
+    try:
+        family = identify(path, row.get("family"))
+    except ModelNotFound:
+        return {"family": None, "native": row.get("native", {})}
+    traits = family.traits.model_dump() | row.get("traits", {})
+    return {"family": family, "native": family.native | row.get("native", {}), "traits": traits}
 
 
 def trained_upscaler(path: Path) -> ModelSpec:

@@ -36,6 +36,7 @@ class Device:
     dtype: the number format that is fast and safe here; dtype_reason: why, in a few words
     cpu_cores: processors this process may use, on any kind of device
     index: which graphics card, 0 otherwise
+    rungs: what the model to load has to take of the ladder of models/fit.py
     """
 
     kind: DeviceKind
@@ -46,6 +47,7 @@ class Device:
     dtype_reason: str
     cpu_cores: int
     index: int = 0
+    rungs: tuple[str, ...] = ()
 
     @property
     def torch_name(self) -> str:

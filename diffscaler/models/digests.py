@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from diffscaler.library.files import sha256_of
+from diffscaler.models.source import RECORD
 from diffscaler.models.spec import ModelSpec
 
 
@@ -25,16 +26,26 @@ def revision(spec: ModelSpec, cache_path: Path) -> str:
     known = dict(cache)
     digest = hashlib.sha256()
     for path in files:
-        if path.suffix.lower() == ".md":
-            continue  # a model card explains a model and is not part of it
-        stat = path.stat()
-        stamp = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
+        if path.suffix.lower() == ".md" or path.name == RECORD:
+            continue  # a model card explains a model, a record says where it came from: neither is part of it
+        stamp = stamp_of(path)
         if stamp not in cache:
             cache[stamp] = sha256_of(path)
         digest.update(f"{path.relative_to(spec.path).as_posix()}:{cache[stamp]}\n".encode())
     if cache != known:
         write_cache(cache_path, cache)
     return digest.hexdigest()[:16]
+
+
+def remember(cache_path: Path, known: dict[Path, str]) -> None:
+    """Note the sha256 of files that were just verified: a model of many gigabytes is then not read again at once."""
+    write_cache(cache_path, read_cache(cache_path) | {stamp_of(path): sha256 for path, sha256 in known.items()})
+
+
+def stamp_of(path: Path) -> str:
+    """What changes when a file does."""
+    stat = path.stat()
+    return f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
 
 
 def read_cache(path: Path) -> dict[str, str]:

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from diffscaler.errors import NotEnoughRoom
+from diffscaler.models.fit import Fit
 from diffscaler.models.spec import ModelSpec
 
 GIB = 2**30
@@ -36,10 +37,12 @@ class Move:
 
 @dataclass
 class Resident:
-    """A model in memory; lent: how many blocks use it now; used: when the last one ended (monotonic seconds)."""
+    """A model in memory; bytes: what it takes; lent: how many blocks use it now; used: when the last one ended
+    (monotonic seconds)."""
 
     spec: ModelSpec
     model: Any
+    bytes: int
     lent: int = 0
     used: float = field(default_factory=time.monotonic)
 
@@ -47,12 +50,20 @@ class Resident:
 class Residency:
     """Lends models within `budget_bytes`.
 
-    device: passed to every loader; on_move: told about each move, e.g. to log it
+    device: passed to every loader; on_move: told about each move, e.g. to log it; fit: how a model is made to fit into
+    a budget, and what it then takes
     The lock is held while a model loads: two stages of one worker never load at once.
     """
 
-    def __init__(self, device: Any, budget_bytes: int, on_move: Callable[[Move], None] | None = None) -> None:
+    def __init__(
+        self,
+        device: Any,
+        budget_bytes: int,
+        on_move: Callable[[Move], None] | None = None,
+        fit: Callable[[ModelSpec, int], Fit] = lambda spec, budget_bytes: Fit((), spec.working_bytes),
+    ) -> None:
         self.device = device
+        self.fit = fit
         self.budget_bytes = budget_bytes
         self.on_move = on_move or (lambda move: None)
         self._residents: dict[tuple[str, str], Resident] = {}
@@ -66,7 +77,7 @@ class Residency:
 
     @property
     def used_bytes(self) -> int:
-        return sum(entry.spec.working_bytes for entry in self._residents.values())
+        return sum(entry.bytes for entry in self._residents.values())
 
     @contextmanager
     def acquire(self, spec: ModelSpec, revision: str) -> Iterator[Any]:
@@ -92,19 +103,21 @@ class Residency:
                 self._unload(key, reason)
 
     def _load(self, key: tuple[str, str], spec: ModelSpec) -> Resident:
-        self._make_room(spec)
+        fit = self.fit(spec, self.budget_bytes)
+        self._make_room(spec, fit.needed_bytes)
         began = time.monotonic()
-        entry = Resident(spec, spec.load(self.device))
+        device = replace(self.device, rungs=fit.rungs) if fit.rungs else self.device
+        entry = Resident(spec, spec.load(device), fit.needed_bytes)
         self._residents[key] = entry
-        self._record(spec.name, "loaded", "asked for", began)
+        self._record(spec.name, "loaded", fit.words or "asked for", began)
         return entry
 
-    def _make_room(self, spec: ModelSpec) -> None:
-        while self.used_bytes + spec.working_bytes > self.budget_bytes:
+    def _make_room(self, spec: ModelSpec, needed_bytes: int) -> None:
+        while self.used_bytes + needed_bytes > self.budget_bytes:
             idle = [key for key, entry in self._residents.items() if not entry.lent]
             if not idle:
                 raise NotEnoughRoom(
-                    f"The model {spec.name} needs {spec.working_bytes / GIB:.1f} GB;"
+                    f"The model {spec.name} needs {needed_bytes / GIB:.1f} GB;"
                     f" {max(0, self.budget_bytes - self.used_bytes) / GIB:.1f} GB of memory are free for models.",
                     "Pick a smaller model, or raise DIFFSCALER_MEMORY_BUDGET_GB.",
                 )

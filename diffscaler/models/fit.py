@@ -1,0 +1,97 @@
+"""How a model is made to fit: the one place that decides, by a ladder from comfortable to frugal.
+
+All figures are estimates of what a model takes while it works; a card that runs out all the same is met by stepping
+one rung down (text2video/frugal.py), and the clip says which rung it was drawn on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from diffscaler.models.sizes import weight_counts
+from diffscaler.models.spec import ModelSpec
+
+Rung = Literal["encoders aside", "tiled decoding", "group offload", "fp8 weights", "short windows"]
+
+#: What each rung is called to a person.
+RUNG_WORDS: dict[Rung, str] = {
+    "encoders aside": "text encoders wait in main memory",
+    "tiled decoding": "pictures are decoded in tiles",
+    "group offload": "layers come to the card one by one",
+    "fp8 weights": "weights are kept in 8 bits",
+    "short windows": "the clip is drawn in shorter windows",
+}
+
+#: The rungs that help, by where models run: beside a card there is main memory, beside main memory there is nothing.
+LADDERS: dict[str, tuple[Rung, ...]] = {
+    "cuda": ("encoders aside", "tiled decoding", "group offload", "fp8 weights", "short windows"),
+    "mps": ("tiled decoding", "fp8 weights", "short windows"),
+    "cpu": ("tiled decoding", "fp8 weights", "short windows"),
+}
+
+MIB = 2**20
+#: What torch and its libraries take whatever the model.
+BASE_BYTES = 300 * MIB
+#: Channels of the widest layers that work at full latent size, and how many such tensors are alive at once.
+DENOISER_WIDTH, DENOISER_TENSORS = 320, 12
+#: The same for a decoder at full picture size.
+DECODER_WIDTH, DECODER_TENSORS = 256, 3
+TILE = 256
+LATENT_CELL = 8
+
+
+@dataclass(frozen=True)
+class Fit:
+    """rungs: those taken, from the top; needed_bytes: estimated memory where the model runs, while it works."""
+
+    rungs: tuple[Rung, ...]
+    needed_bytes: int
+
+    @property
+    def words(self) -> str:
+        """What was done, for the page and the file; "" when nothing had to be."""
+        return "; ".join(RUNG_WORDS[rung] for rung in self.rungs)
+
+
+def needed_bytes(
+    counts: Mapping[str, int], rungs: tuple[Rung, ...], size: tuple[int, int, int], bytes_per_weight: int
+) -> int:
+    """Estimated memory of a model that has taken `rungs`.
+
+    counts: weights by part, as sizes.weight_counts gives them; size: width, height in pixels, frames
+    """
+    width, height, frames = size
+    encoders = sum(n for part, n in counts.items() if "encoder" in part)
+    decoder = counts.get("vae", 0)
+    denoiser = sum(counts.values()) - encoders - decoder
+    denoiser_bytes = denoiser * bytes_per_weight
+    if "fp8 weights" in rungs:
+        denoiser_bytes = denoiser + denoiser_bytes // 20  # norms and first and last layers stay as they are
+    if "group offload" in rungs:
+        denoiser_bytes //= 8  # the layers at work, and the next on their way
+    encoder_bytes, rest = encoders * bytes_per_weight, denoiser_bytes + decoder * bytes_per_weight
+    weights = max(encoder_bytes, rest) if "encoders aside" in rungs else encoder_bytes + rest
+    cells = frames * (width // LATENT_CELL) * (height // LATENT_CELL)
+    denoising = 2 * cells * DENOISER_WIDTH * DENOISER_TENSORS * bytes_per_weight
+    pixels = min(width * height, TILE * TILE) if "tiled decoding" in rungs else width * height
+    decoding = pixels * DECODER_WIDTH * DECODER_TENSORS * bytes_per_weight
+    return BASE_BYTES + weights + max(denoising, decoding)
+
+
+def fit_model(spec: ModelSpec, device: Any, budget_bytes: int) -> Fit:
+    """The first rung on which a model fits into `budget_bytes` of the device's memory, or the last when none does.
+
+    device: models.device.Device
+    """
+    if spec.kind != "text2video" or spec.path is None or not spec.path.is_dir() or spec.working_bytes <= budget_bytes:
+        return Fit((), spec.working_bytes)
+    counts = weight_counts(spec.path)
+    native = spec.native
+    size = (int(native.get("width", 512)), int(native.get("height", 512)), int(native.get("num_frames", 16)))
+    weight = 4 if device.dtype == "float32" else 2
+    # Windows are a matter of each clip, not of the model.
+    ladder = tuple(rung for rung in LADDERS[device.kind] if rung != "short windows")
+    fits = [Fit(ladder[:n], needed_bytes(counts, ladder[:n], size, weight)) for n in range(len(ladder) + 1)]
+    return next((fit for fit in fits if fit.needed_bytes <= budget_bytes), fits[-1])
