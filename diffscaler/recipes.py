@@ -12,6 +12,7 @@ from typing import Any
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace, SwapFaceParams
+from diffscaler.framing import frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
@@ -65,13 +66,16 @@ class Recipes:
         spec = self.catalogue.spec(request.model, "text2video")
         request = with_native(request, spec)
         model = self.catalogue.ref(spec)
-        text = node(
-            EncodeText(EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt), (model,))
-        )
-        fps = str(spec.native.get("fps", 8))
-        names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed")
-        params = DenoiseParams.model_validate({"fps": fps, **{name: getattr(request, name) for name in names}})
-        frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, (model,)), text))
+        inputs: list[Node] = []
+        if spec.traits.words:
+            words = EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt)
+            inputs.append(node(EncodeText(words, (model,))))
+        if request.picture:
+            inputs.append(self._still(request.picture))
+        window, overlap = window_of(request.num_frames or 1, spec)
+        fixed = {"fps": str(spec.native.get("fps", 8)), "window": window, "overlap": overlap}
+        params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
+        frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, (model,)), *inputs))
         if request.faces:
             frames = self._swapped(frames, request.faces, "auto", "all", 1.0)
         if request.scale > 1:
@@ -138,6 +142,13 @@ class Recipes:
             raise InvalidRequest(f"{clip.title!r} is not a photo.", "Use a JPEG, PNG or WebP picture of the face.")
         return str(clip.node.params["sha256"])
 
+    def _still(self, key: str) -> Node:
+        if not self.library.clip(key).meta.still:
+            raise InvalidRequest(
+                f"{self.library.clip(key).title!r} is not a still picture.", "Use a JPEG, PNG or WebP picture."
+            )
+        return self.frames_of(key)
+
     def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int) -> Node:
         name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
         spec = self.catalogue.spec(name, "upscaler")
@@ -151,27 +162,36 @@ class Recipes:
 
 
 def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoRequest:
-    """The request with every open choice made: the model's own size, length and steps, and a seed."""
-    names = ("width", "height", "num_frames", "num_inference_steps", "guidance_scale")
-    values = {name: spec.native.get(name, FALLBACK[name]) for name in names if getattr(request, name) is None}
+    """The request with every open choice made: a size and length the model can draw, its own steps, and a seed.
+
+    Raises InvalidRequest for what this model cannot do.
+    """
+    traits = spec.traits
+    if traits.image == "needed" and not request.picture:
+        raise InvalidRequest(f"{spec.title} starts from a picture, and none was given.", "Pick a start picture.")
+    if traits.image == "none" and request.picture:
+        raise InvalidRequest(f"{spec.title} cannot start from a picture.", "Leave the start picture out.")
+    if request.scheduler not in ("native", *traits.samplers):
+        menu = ", ".join(("native", *traits.samplers))
+        raise InvalidRequest(f"{spec.title} cannot be sampled with {request.scheduler!r}.", f"Choose {menu}.")
+    width, height = size_of(request, spec)
+    values = {"width": width, "height": height, "num_frames": frames_of(request, spec), "seconds": None}
+    for name, value in FALLBACK.items():
+        if getattr(request, name) is None:
+            values[name] = spec.native.get(name, value)
     if request.seed is None:
         values["seed"] = secrets.randbelow(MAX_SEED + 1)
-    limit = spec.native.get("max_frames")
-    frames = values.get("num_frames", request.num_frames)
-    if limit and frames and frames > limit:
-        raise InvalidRequest(
-            f"{spec.title} draws at most {limit} frames at once; {frames} were asked for.",
-            f"Ask for {limit} frames or fewer.",
-        )
-    side, asked = spec.native.get("max_side"), request.model_copy(update=values)
-    if side and max(asked.width or 0, asked.height or 0) > side:
-        raise InvalidRequest(
-            f"{spec.title} draws at most {side} pixels a side.", f"Ask for {side} or less, and upscale the result."
-        )
-    return asked
+    return request.model_copy(update=values)
 
 
-FALLBACK = {"width": 512, "height": 512, "num_frames": 16, "num_inference_steps": 25, "guidance_scale": 7.5}
+#: What a model is sampled with when nothing says it.
+FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
+
+#: Request fields that the sampler is given as they are.
+SAMPLED = (
+    "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed", "scheduler", "guidance_rescale",
+    "shared_noise",
+)  # fmt: skip
 
 
 def consent_row(faces: tuple[str, ...], consent: str) -> dict[str, str]:

@@ -10,6 +10,9 @@ MAX_PROMPT = 2000
 MAX_SEED = 2**31 - 1
 
 ClipKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{6,40}$")]
+MAX_FRAMES = 257
+AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
+SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
 EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
 
 
@@ -72,9 +75,18 @@ class Text2VideoRequest(Delivered):
         None,
         title="Frames",
         ge=1,
-        le=128,
-        description="Empty: what the model was trained for.",
+        le=MAX_FRAMES,
+        description="Empty: what the model was trained for. Longer clips are drawn in overlapping windows.",
         json_schema_extra=more("Length"),
+    )
+    seconds: float | None = Field(
+        None, title="Seconds", gt=0, le=60, description="Or the length in seconds.", json_schema_extra=more("Length")
+    )
+    aspect: AspectName = Field(
+        "native",
+        title="Aspect",
+        description="At about the model's own number of pixels, in a size it was trained on.",
+        json_schema_extra=more("Frame"),
     )
     width: int | None = Field(
         None,
@@ -117,6 +129,31 @@ class Text2VideoRequest(Delivered):
         le=MAX_SEED,
         description="The same seed gives the same clip; empty picks one.",
         json_schema_extra=more("Repeatability"),
+    )
+    picture: ClipKey | None = Field(
+        None, title="Start picture", description="A still from the library; models that start from a picture move it."
+    )
+    scheduler: SamplerName = Field(
+        "native",
+        title="Sampler",
+        description="How the model walks from noise to picture. (scheduler)",
+        json_schema_extra=more("Speed"),
+    )
+    guidance_rescale: float = Field(
+        0.0,
+        title="Tame contrast",
+        ge=0,
+        le=1,
+        description="Takes back the contrast that a strong hold to the prompt brings. (guidance_rescale)",
+        json_schema_extra=more("Look"),
+    )
+    shared_noise: float | None = Field(
+        None,
+        title="Shared noise",
+        ge=0,
+        le=1,
+        description="More keeps frames alike, less lets them move. Empty: the model's own. (lambda)",
+        json_schema_extra=more("Motion"),
     )
     faces: tuple[ClipKey, ...] = Field((), title="Face", description="Photos of the performer, from the library.")
     consent: str = Field("", title="Consent", max_length=500, description="Who agreed to lend the face, and when.")

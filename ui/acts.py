@@ -52,6 +52,7 @@ class Acts:
         for tab in self.work.values():
             outputs += tab.fields.values()
         outputs += [self.swap.clips.picked, self.swap.cast.shelf.picked, self.upscale.clips.picked]
+        outputs.append(self.words.still.picked)
         states = {watch.name: watch.state for watch in self.watches}
         gr.on(
             [pane.click for pane in panes],
@@ -61,6 +62,12 @@ class Acts:
             api_visibility="private",
             show_progress="hidden",
         )
+
+    @property
+    def words(self) -> Text2VideoTab:
+        tab = self.work[Text2VideoRequest]
+        assert isinstance(tab, Text2VideoTab)
+        return tab
 
     @property
     def swap(self) -> FaceSwapTab:
@@ -128,7 +135,7 @@ class Acts:
     def do_retry(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.queue.retry(key)
         self.studio.keeper.ensure()
-        return self.do_open(key, states)
+        return {} if self.studio.queue.get(key).kind == "model" else self.do_open(key, states)
 
     def do_stop(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.queue.stop(key)

@@ -28,6 +28,16 @@ WORDS: dict[str, dict[Any, str]] = {
         "webm": "WebM",
         "gif": "GIF",
     },
+    "scheduler": {
+        "native": "the model's own",
+        "ddim": "DDIM",
+        "euler": "Euler",
+        "euler-a": "Euler, ancestral",
+        "dpm++2m": "DPM++ 2M",
+        "unipc": "UniPC",
+        "lcm": "LCM",
+    },
+    "aspect": {"native": "the model's own"},
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 

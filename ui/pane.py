@@ -14,6 +14,7 @@ element.addEventListener('click', event => {
   const at = event.target.closest('[data-do]');
   if (!at || at.disabled) return;
   if (at.dataset.do === 'delete' && !confirm('Delete this clip and its file?')) return;
+  if (at.dataset.confirm && !confirm(at.dataset.confirm)) return;
   trigger('click', {...at.dataset});
 });
 """

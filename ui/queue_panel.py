@@ -72,15 +72,15 @@ class QueuePanel:
             return pieces.do(verb, label, title=title, key=job.id)
 
         if job.state == "running":
-            return button("open", "Show", "Show it in its tab") + button(
-                "stop", "Stop", "Stop; what is finished is kept"
-            )
+            # A download has no picture to show.
+            show = "" if job.kind == "model" else button("open", "Show", "Show it in its tab")
+            return show + button("stop", "Stop", "Stop; what is finished is kept")
         if job.state == "queued":
             up = button("up", "↑", "Move up") if job.id != waiting[0] else ""
             down = button("down", "↓", "Move down") if job.id != waiting[-1] else ""
             return up + down + button("stop", "×", "Take out of the queue")
         first = (
-            button("open", "Show", "Show the result")
+            ("" if job.kind == "model" else button("open", "Show", "Show the result"))
             if job.state == "done"
             else button("retry", "Retry", "Continue it")
         )

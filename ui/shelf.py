@@ -20,9 +20,10 @@ SHOWN = 24
 class Shelf:
     """Pictures of the library; `picked` holds the keys chosen, kept by this browser."""
 
-    def __init__(self, studio: Studio, name: str, label: str, *, photos: bool = False) -> None:
-        """photos: still pictures, several at once; otherwise clips, one at a time."""
+    def __init__(self, studio: Studio, name: str, label: str, *, photos: bool = False, single: bool = False) -> None:
+        """photos: still pictures, several at once unless `single`; otherwise clips, one at a time."""
         self.studio, self.name, self.label, self.photos = studio, name, label, photos
+        self.several = photos and not single
         self.picked = remembered(f"{name}.picked", [])
 
     def place(self) -> None:
@@ -31,7 +32,7 @@ class Shelf:
         # No file_types for clips: a wrong file is refused with a sentence that says what it really is.
         self.drop = gr.File(
             label=self.label,
-            file_count="multiple" if self.photos else "single",
+            file_count="multiple" if self.several else "single",
             file_types=PHOTO_TYPES if self.photos else None,
             height=84,
             elem_id=f"{name}-drop",
@@ -59,7 +60,7 @@ class Shelf:
             for clip in added:
                 self._check(clip)
             keys = [clip.key for clip in added]
-            picked = [*[key for key in picked if key not in keys], *keys] if self.photos else keys[-1:]
+            picked = [*[key for key in picked if key not in keys], *keys] if self.several else keys[-1:]
             updates |= {self.picked: picked, self.pane: self.render(picked)}
         return updates
 
@@ -68,7 +69,7 @@ class Shelf:
         if key in picked:
             picked = [other for other in picked if other != key]
         else:
-            picked = [*picked, key] if self.photos else [key]
+            picked = [*picked, key] if self.several else [key]
         return {self.picked: picked, self.pane: self.render(picked)}
 
     def render(self, picked: list[str] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -14,7 +15,9 @@ from ui import looks, pieces
 from ui.cast import Cast, check_consent
 from ui.controls import control, filled, more
 from ui.estimate import costing, upscalers
+from ui.models_shelf import ModelsShelf, choices
 from ui.pane import QUIET, pane
+from ui.shelf import Shelf
 from ui.watch import Updates, Watch, remembered
 from ui.words import words_line
 
@@ -30,6 +33,8 @@ class Text2VideoTab:
         self.draft = remembered(f"{KIND}.draft", {})
         self.watch = Watch(studio, KIND, "Generate", "Describe a shot. For example: a cat sleeping on a road.")
         self.cast = Cast(studio, KIND)
+        self.shelf = ModelsShelf(studio)
+        self.still = Shelf(studio, f"{KIND}-still", "A still, for models that start from one", photos=True, single=True)
 
     def place(self) -> None:
         """Place the tab here."""
@@ -45,26 +50,32 @@ class Text2VideoTab:
                 with gr.Row(elem_classes=["fields"]):
                     model = control(Text2VideoRequest, "model", choices=self.models(), info=None)
                     scale = control(Text2VideoRequest, "scale", info=None)
+                with gr.Accordion("Models", open=False, elem_id="t2v-models"):
+                    self.shelf.place()
                 with gr.Accordion("A performer's face in it", open=False, elem_id="t2v-face"):
                     self.cast.place()
+                with gr.Accordion("A picture to start from", visible=False, elem_id="t2v-picture") as self.start:
+                    self.still.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
         self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
-        self.inputs = {**self.fields, **self.cast.inputs}
+        self.inputs = {**self.fields, **self.cast.inputs, "still": self.still.picked}
 
     def wire(self, page: gr.Blocks) -> None:
         watch = self.watch
         watch.wire()
         self.cast.wire()
+        self.still.wire()
+        self.shelf.wire(self.fields["model"])
         watch.go.click(self.on_generate, inputs_kwargs=self.inputs, outputs=watch.outputs, **QUIET)
         gr.on(
-            [at.change for at in self.fields.values()] + [self.cast.shelf.picked.change],
+            [at.change for at in (*self.fields.values(), self.cast.shelf.picked, self.still.picked)],
             self.on_change,
-            inputs_kwargs={**self.fields, "faces": self.cast.shelf.picked},
-            outputs=[watch.go, self.words, self.draft],
+            inputs_kwargs={**self.fields, "faces": self.cast.shelf.picked, "still": self.still.picked},
+            outputs=[watch.go, self.words, self.draft, self.start],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -72,31 +83,43 @@ class Text2VideoTab:
         self.chips.click(self.on_preset, outputs=[*self.fields.values(), self.chips], **QUIET)
         self.takes.click(self.on_take, outputs=watch.outputs, **QUIET)
         watch.state.change(self.render_takes, watch.state, self.takes, **QUIET)
-        self.tab.select(self.refresh, outputs=[self.fields["model"], self.fields["upscaler"]], **QUIET)
+        self.tab.select(
+            self.refresh,
+            self.fields["model"],
+            [self.fields["model"], self.fields["upscaler"], self.shelf.pane],
+            **QUIET,
+        )
         page.load(
             self.restore,
-            [watch.state, self.draft, self.cast.shelf.picked],
-            [*watch.outputs, self.takes, self.cast.shelf.pane, *self.fields.values()],
+            [watch.state, self.draft, self.cast.shelf.picked, self.still.picked],
+            [*watch.outputs, self.takes, self.cast.shelf.pane, self.still.pane, self.shelf.pane, *self.fields.values()],
             **QUIET,
         )
 
-    def on_generate(self, faces: list[str], agreed: bool, consent: str | None, **values: Any) -> Updates:
+    def on_generate(
+        self, faces: list[str], agreed: bool, consent: str | None, still: list[str], **values: Any
+    ) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             check_consent(faces, agreed, consent or "")
-            request = Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent or "")
+            request = self.request(values, faces, still, consent or "")
             updates |= self.watch.submit(request)
         return updates
 
-    def on_change(self, faces: list[str], **values: Any) -> Updates:
+    def request(self, values: dict[str, Any], faces: list[str], still: list[str], consent: str) -> Text2VideoRequest:
+        """The checked request of the controls. Raises ValidationError."""
+        # Out of sight, for a model that cannot start from one, it is not asked for.
+        picture = still[0] if still and self.starts_from_picture(values.get("model")) else None
+        return Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent, picture=picture)
+
+    def on_change(self, faces: list[str], still: list[str], **values: Any) -> Updates:
         """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
         label = "Generate"
-        try:
-            request = Text2VideoRequest(**filled(values), faces=tuple(faces))
-            label = costing(self.studio, "Generate", request)
-        except (DiffScalerError, ValidationError):
-            pass  # said when the button is pressed, not while the person is typing
+        # What is wrong is said when the button is pressed, not while the person is typing.
+        with suppress(DiffScalerError, ValidationError):
+            label = costing(self.studio, "Generate", self.request(values, faces, still, ""))
         return {
+            self.start: gr.Accordion(visible=self.starts_from_picture(values.get("model"))),
             self.watch.go: gr.Button(label),
             self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
             self.draft: values,
@@ -116,21 +139,29 @@ class Text2VideoTab:
 
     def fill(self, request: Text2VideoRequest) -> Updates:
         """Put an earlier request's values into the controls."""
-        return {at: getattr(request, name) for name, at in self.fields.items()}
+        values: Updates = {at: getattr(request, name) for name, at in self.fields.items()}
+        return values | {self.still.picked: [request.picture] if request.picture else []}
 
-    def restore(self, state: dict[str, Any], draft: dict[str, Any], picked: list[str]) -> Updates:
-        updates = self.watch.restore(state) | self.refresh()
+    def starts_from_picture(self, model: object) -> bool:
+        """Whether a model can begin with a still; False for one that is not installed."""
+        specs = {spec.name: spec for spec in self.studio.catalogue.specs("text2video")}
+        return str(model) in specs and specs[str(model)].traits.image != "none"
+
+    def restore(self, state: dict[str, Any], draft: dict[str, Any], picked: list[str], still: list[str]) -> Updates:
+        updates = self.watch.restore(state) | self.refresh((draft or {}).get("model"))
         updates |= {self.takes: self.render_takes(state), self.cast.shelf.pane: self.cast.shelf.render(picked)}
+        updates |= {self.still.pane: self.still.render(still)}
         known = {choice[1] for choice in self.models()}
         for name, value in (draft or {}).items():
             if name in self.fields and not (name in ("model", "upscaler") and value not in known):
                 updates[self.fields[name]] = value
         return updates
 
-    def refresh(self) -> Updates:
+    def refresh(self, chosen: str | None = None) -> Updates:
         """Model lists as they are now: training may have added one."""
         return {
             self.fields["model"]: gr.Dropdown(choices=self.models()),
+            self.shelf.pane: self.shelf.render(chosen or "mini"),
             self.fields["upscaler"]: gr.Dropdown(choices=upscalers(self.studio)),
         }
 
@@ -143,6 +174,4 @@ class Text2VideoTab:
         return f'<h3 class="group">Takes</h3><div class="cards">{"".join(cards)}</div>' if cards else ""
 
     def models(self) -> list[tuple[str, str]]:
-        return [(spec.title, spec.name) for spec in self.studio.catalogue.specs("text2video")] or [
-            ("mini, built in", "mini")
-        ]
+        return choices(self.studio)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from diffscaler.text2video.vocabulary import Reading
 
+if TYPE_CHECKING:
+    from diffscaler.text2video.frugal import Frugal
+
 Array = npt.NDArray[Any]
+
+#: on_step(done, total, clean): the sampler's idea of the finished latents, as `denoise` returns them; it may raise.
+OnStep = Callable[[int, int, Array], None]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """What one denoising run is asked for. Sizes in pixels; `seed` fixes the initial noise on every device."""
+    """What one denoising run is asked for. Sizes in pixels; `seed` fixes the initial noise on every device.
+
+    fps: frames per second of the clip, for families that are told
+    scheduler: "native", or a name from schedulers.py
+    guidance_rescale: 0..1, see guidance.py; shared_noise: 0..1, see noise.py; None leaves it to the model
+    window, overlap: frames a family that can draw longer clips sees at once, and that neighbours share; 0: all
+    picture: uint8 RGB (height, width, 3) to start from, or None
+    """
 
     width: int
     height: int
@@ -24,6 +37,13 @@ class Sampling:
     num_inference_steps: int
     guidance_scale: float
     seed: int
+    fps: float = 8.0
+    scheduler: str = "native"
+    guidance_rescale: float = 0.0
+    shared_noise: float | None = None
+    window: int = 0
+    overlap: int = 0
+    picture: npt.NDArray[np.uint8] | None = None
 
 
 def native_sampling(native: dict[str, Any], seed: int) -> Sampling:
@@ -35,20 +55,32 @@ def native_sampling(native: dict[str, Any], seed: int) -> Sampling:
 class Family(Protocol):
     """A loaded text-to-video model."""
 
+    #: What a person should know about this model's words, e.g. that it reads none; "" for nothing.
+    note: str
+    #: What it took of the ladder of models/fit.py, and how to take more of it; None when memory alone rules it.
+    frugal: Frugal | None
+
+    #: Whether frames can only be decoded all together (a VAE that compresses time), or a few at a time.
+    decodes_whole: bool
+
     def read(self, prompt: str) -> Reading | None:
         """What the model makes of a prompt; None when nobody can say."""
         ...
 
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:
-        """Named float32 arrays, everything `denoise` needs to know about the words."""
+        """Named arrays, everything `denoise` needs to know about the words."""
         ...
 
-    def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: Callable[[int, int, Any], None]) -> Array:
-        """Latents float32 (C, F, h, w). on_step(done, total, predicted clean latents) after each step; it may raise."""
+    def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
+        """Latents float32 (C, F', h, w), where F' is the number of frames or what the VAE makes of it."""
         ...
 
     def decode(self, latents: Array) -> npt.NDArray[np.uint8]:
-        """Latents (C, F, h, w) of any number of frames -> uint8 RGB (F, H, W, 3); a frame depends on itself alone."""
+        """Latents -> uint8 RGB (F, H, W, 3). Where not `decodes_whole`, a frame depends on its own latents alone."""
+        ...
+
+    def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:
+        """Up to `num_frames` pictures of unfinished latents, uint8 RGB (N, H, W, 3), quickly."""
         ...
 
 
@@ -56,3 +88,8 @@ def draw(model: Family, native: dict[str, Any], prompt: str, seed: int) -> npt.N
     """A clip at the model's own settings, without library or jobs: uint8 RGB (F, H, W, 3)."""
     sampling = native_sampling(native, seed)
     return model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None))
+
+
+def spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
+    """Indices of `wanted` frames (or all, when there are fewer) from the first to the last of `count`."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(np.int64)

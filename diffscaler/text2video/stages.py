@@ -4,13 +4,21 @@ new delivery does not draw again."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from diffscaler.errors import NotEnoughRoom
 from diffscaler.media import Chunk, ClipMeta, FrameChunk, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.text2video.family import Family
+
+Made = TypeVar("Made")
 
 # Frames of the unfinished clip shown at each step: enough to see it move, cheap enough not to slow it.
 PREVIEW_FRAMES = 4
@@ -43,6 +51,8 @@ class EncodeText:
             if reading := model.read(self.params.prompt):
                 for note in reading.notes(self.models[0].name):
                     ctx.note(note)
+            if model.note:
+                ctx.note(model.note)
             given = self.params.negative_prompt
             if given and (unwanted := model.read(given)) and unwanted.heard != given:
                 ctx.note(f"{self.models[0].name} reads the negative prompt as {unwanted.heard or 'nothing'!r}.")
@@ -50,7 +60,8 @@ class EncodeText:
 
 
 class DenoiseParams(Params):
-    """fps: frames per second the model draws at, as a fraction, e.g. "8" or "24000/1001"."""
+    """fps: frames per second the model draws at, as a fraction, e.g. "8" or "24000/1001"; the rest as in
+    family.Sampling."""
 
     width: int
     height: int
@@ -59,12 +70,20 @@ class DenoiseParams(Params):
     guidance_scale: float
     seed: int
     fps: str = "8"
+    scheduler: str = "native"
+    guidance_rescale: float = 0.0
+    shared_noise: float | None = None
+    window: int = 0
+    overlap: int = 0
 
 
 class Denoise:
-    """Embeddings to latents, by sampling from the model."""
+    """Embeddings, and a picture to start from, to latents, by sampling from the model.
 
-    name, version, lookback, joins = "denoise", 2, None, False
+    Inputs: text embeddings (kind "tensors"), a still picture, or both.
+    """
+
+    name, version, lookback, joins = "denoise", 3, None, False
     Params = DenoiseParams
 
     def __init__(self, params: DenoiseParams, models: tuple[ModelRef, ...]) -> None:
@@ -86,8 +105,19 @@ class Denoise:
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         from diffscaler.text2video.family import Sampling
 
-        text = next(iter(inputs[0])).tensors
-        sampling = Sampling(**self.params.model_dump(exclude={"fps"}))
+        text, picture = {}, None
+        for source in inputs:
+            first = next(iter(source))
+            if isinstance(first, TensorChunk):
+                text = first.tensors
+            else:
+                picture = fitted(first.frames[0], self.params.width, self.params.height)
+            for _ in source:  # an exhausted input is a finished one
+                pass
+        if picture is not None:
+            ctx.preview(picture[None])
+        given = self.params.model_dump(exclude={"fps"})
+        sampling = Sampling(**given, fps=float(Fraction(self.params.fps)), picture=picture)
         with ctx.acquire(self.models[0]) as model:
             shown_at = 0.0
 
@@ -96,14 +126,44 @@ class Denoise:
                 ctx.step(done, total, "step")
                 if time.monotonic() - shown_at < PREVIEW_EVERY_S:
                     return
-                shown = np.linspace(0, clean.shape[1] - 1, min(PREVIEW_FRAMES, clean.shape[1])).round().astype(int)
-                ctx.preview(model.decode(np.ascontiguousarray(clean[:, shown])))
+                ctx.preview(model.preview(clean, PREVIEW_FRAMES))
                 shown_at = time.monotonic()
 
-            latents = model.denoise(text, sampling, on_step)
-        for _ in inputs[0]:  # an exhausted input is a finished one
-            pass
+            if model.frugal and model.frugal.words:
+                ctx.note(f"To fit the memory, {model.frugal.words}.")
+            latents = thrifty(model, ctx, lambda: model.denoise(text, sampling, on_step))
         yield TensorChunk({"latents": latents.astype(np.float32)}, 0, self.params.num_frames)
+
+
+def thrifty(model: Family, ctx: StageContext, work: Callable[[], Made]) -> Made:
+    """work(), and again one rung down the ladder of models/fit.py each time that memory runs out.
+
+    Raises NotEnoughRoom when the last rung does not help.
+    """
+    from diffscaler.models.fit import RUNG_WORDS
+    from diffscaler.text2video.frugal import ran_out_of_memory
+
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+            # The traceback holds the tensors that did not fit.
+            error.__traceback__ = None
+            rung = model.frugal.step_down() if model.frugal else None
+            if rung is None:
+                raise NotEnoughRoom(
+                    "The memory is not enough for this clip.", "Ask for a smaller size, fewer frames or another model."
+                ) from None
+            ctx.note(f"Memory ran out; from then on {RUNG_WORDS[rung]}.")
+
+
+def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture, uint8 RGB, scaled to cover width x height, its middle kept."""
+    from PIL import Image, ImageOps
+
+    return np.asarray(ImageOps.fit(Image.fromarray(picture), (width, height), Image.Resampling.LANCZOS))
 
 
 class DecodeParams(Params):
@@ -127,9 +187,12 @@ class Decode:
         chunks = list(inputs[0])
         latents = chunks[0].tensors["latents"]
         with ctx.acquire(self.models[0]) as model:
+            # A VAE that compresses time makes all frames at once, or none.
+            whole = thrifty(model, ctx, lambda: model.decode(latents)) if model.decodes_whole else None
             for start in range(ctx.start, meta.num_frames, meta.chunk_frames):
-                part = np.ascontiguousarray(latents[:, start : start + meta.chunk_frames])
-                frames = model.decode(part)
+                part = slice(start, start + meta.chunk_frames)
+                own = np.ascontiguousarray(latents[:, part])
+                frames = whole[part] if whole is not None else thrifty(model, ctx, partial(model.decode, own))
                 ctx.step(start + len(frames), meta.num_frames, "frame")
                 times = np.arange(start, start + len(frames)) / float(meta.fps)
                 yield FrameChunk(frames, start, times)

@@ -1,0 +1,177 @@
+"""Families whose sampling loop is the library's own: transformers over a time-compressing VAE, ModelScope, Stable Video
+Diffusion.
+
+What all of them have in common is that every step goes through `scheduler.step`. The scheduler of a run is watched
+there: that gives progress, a preview of the clean clip and Stop to pipelines with very different callbacks, or none.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from diffscaler.text2video.family import Array, OnStep, Sampling, spread
+from diffscaler.text2video.folder import open_pipeline
+from diffscaler.text2video.frugal import Frugal
+from diffscaler.text2video.motion import to_numpy, to_pictures
+from diffscaler.text2video.noise import mixed_noise
+from diffscaler.text2video.schedulers import clean_latents, make_scheduler
+from diffscaler.text2video.vocabulary import Reading
+
+#: seen(done, total, clean): called after each step with the sampler's own tensors, however the pipeline packs them.
+Seen = Callable[[int, int, torch.Tensor], None]
+
+
+class LibraryFamily:
+    """A diffusers pipeline behind the Family protocol.
+
+    Subclasses say which pipeline, how its words are encoded, what its call needs, and how its latents become pictures.
+    Text arrays are named as the pipeline's own call names them, so that they are passed back as they are.
+    """
+
+    pipeline_class: ClassVar[str]
+    decodes_whole: ClassVar[bool] = True
+    note: ClassVar[str] = ""
+    #: Components that are nothing in a checkpoint's folder and must be given as nothing.
+    absent: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, pipeline: Any, device: Any, path: Path) -> None:
+        self.pipeline = pipeline
+        self.path = path
+        self.device = torch.device(device.torch_name)
+        self.dtype: torch.dtype = getattr(torch, device.dtype)
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.eval().requires_grad_(False)
+        self.frugal = Frugal(pipeline, device, self.dtype, windows=False)
+
+    @classmethod
+    def load(cls, path: Path, device: Any) -> Any:
+        """Load a folder. Raises ModelNotFound when a part is missing or damaged."""
+        nothing = dict.fromkeys(cls.absent)
+        return open_pipeline(
+            path, cls.pipeline_class, device.dtype, lambda pipeline: cls(pipeline, device, path), **nothing
+        )
+
+    def read(self, prompt: str) -> Reading | None:
+        return None
+
+    @torch.inference_mode()
+    def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:
+        """Arrays named as the pipeline's call names them."""
+        with self.frugal.encoders():
+            found = self.words(prompt, negative_prompt)
+        return {name: to_array(value) for name, value in found.items() if value is not None}
+
+    def words(self, prompt: str, negative_prompt: str) -> dict[str, torch.Tensor | None]:
+        """Embeddings and masks by the names of the pipeline's call."""
+        positive, negative = self.pipeline.encode_prompt(prompt, negative_prompt or "", True, device=self.device)
+        return {"prompt_embeds": positive, "negative_prompt_embeds": negative}
+
+    def arguments(self, sampling: Sampling) -> dict[str, Any]:
+        """What the pipeline's call is given besides words, noise and size."""
+        return {"guidance_scale": sampling.guidance_scale}
+
+    def noise(self, sampling: Sampling, generator: torch.Generator) -> torch.Tensor | None:
+        """The initial noise, as the pipeline's call wants `latents`; None lets the pipeline draw it."""
+        return None
+
+    def to_clip(self, latents: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+        """The sampler's tensor -> (C, F', h, w)."""
+        return latents[0]
+
+    @torch.inference_mode()
+    def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
+        # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
+        generator = torch.Generator("cpu").manual_seed(sampling.seed)
+        latents = self.noise(sampling, generator)
+        given = {} if latents is None else {"latents": latents.to(self.device, self.dtype)}
+
+        def seen(done: int, total: int, clean: torch.Tensor) -> None:
+            on_step(done, total, to_numpy(self.to_clip(clean, sampling)))
+
+        with self.frugal.drawing(), watched(self.pipeline, sampling.scheduler, seen):
+            result = self.pipeline(
+                **{name: self.put(value) for name, value in text.items()},
+                **given,
+                **self.arguments(sampling),
+                width=sampling.width,
+                height=sampling.height,
+                num_frames=sampling.num_frames,
+                num_inference_steps=sampling.num_inference_steps,
+                generator=generator,
+                output_type="latent",
+                return_dict=False,
+            )
+        found = result if isinstance(result, torch.Tensor) else result[0]
+        return to_numpy(self.to_clip(found, sampling))
+
+    def put(self, value: Array) -> torch.Tensor:
+        """An array on the device, embeddings in the network's number format, masks as they are."""
+        tensor = torch.from_numpy(value).to(self.device)
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+
+    @torch.inference_mode()
+    def decode(self, latents: Array) -> npt.NDArray[np.uint8]:
+        sample = self.pictures(torch.from_numpy(latents)[None].to(self.device, self.pipeline.vae.dtype))
+        return to_pictures(sample[0].transpose(0, 1))
+
+    def pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (1, C, F', h, w) -> (1, 3, F, H, W) in -1..1."""
+        raise NotImplementedError
+
+    def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:
+        # Each alone: a VAE that compresses time makes one picture of one latent frame, the first of its own clip.
+        parts = [self.decode(np.ascontiguousarray(clean[:, i : i + 1]))[:1] for i in spread(clean.shape[1], num_frames)]
+        return np.concatenate(parts)
+
+
+@contextmanager
+def watched(pipeline: Any, name: str, seen: Seen) -> Iterator[None]:
+    """Give a pipeline a new sampler for one run, and look at each of its steps."""
+    own = pipeline.scheduler
+    scheduler = make_scheduler(own, name)
+    step = scheduler.step
+    done = 0
+
+    def looked_at(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **named: Any) -> Any:
+        nonlocal done
+        index = getattr(scheduler, "step_index", None)
+        sigmas = getattr(scheduler, "sigmas", None)
+        sigma = None if sigmas is None else float(sigmas[done if index is None else index])
+        result = step(model_output, timestep, sample, *args, **named)
+        done += 1
+        seen(done, len(scheduler.timesteps), clean_latents(scheduler, result, model_output, sample, sigma))
+        return result
+
+    # Pipelines look at the parameters of `step` to see what they may pass.
+    looked_at.__signature__ = inspect.signature(step)  # type: ignore[attr-defined]
+    scheduler.step = looked_at
+    pipeline.scheduler = scheduler
+    try:
+        yield
+    finally:
+        pipeline.scheduler = own
+
+
+def clip_noise(channels: int, frames: int, sampling: Sampling, factor: int, generator: torch.Generator) -> torch.Tensor:
+    """Noise (1, channels, frames, h, w) for a VAE that makes one latent of `factor` x `factor` pixels."""
+    shape = (1, channels, frames, sampling.height // factor, sampling.width // factor)
+    return mixed_noise(shape, sampling.shared_noise or 0.0, generator)
+
+
+def to_array(value: torch.Tensor) -> Array:
+    return to_numpy(value) if value.is_floating_point() else value.cpu().numpy()
+
+
+def with_picture(sampling: Sampling) -> dict[str, Any]:
+    """The start picture as a pipeline's call wants it; nothing where there is none."""
+    return {} if sampling.picture is None else {"image": Image.fromarray(sampling.picture)}

@@ -1,0 +1,131 @@
+"""Models that are an image U-Net with temporal layers (`UNetMotionModel`): AnimateDiff, Hotshot-XL and `mini`.
+
+The denoising loop is ours, for a preview of the clean picture at every step, a Stop between any two, and clips longer
+than the window the temporal layers were trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from diffscaler.text2video.family import Array, OnStep, Sampling, spread
+from diffscaler.text2video.frugal import Frugal
+from diffscaler.text2video.guidance import guided
+from diffscaler.text2video.layout import channels_last
+from diffscaler.text2video.noise import mixed_noise, read_shared_noise
+from diffscaler.text2video.schedulers import clean_latents, make_scheduler
+from diffscaler.text2video.vocabulary import Reading, read_prompt
+from diffscaler.text2video.windows import blended
+
+#: network(latents (B, 4, F, h, w), timestep, frames) -> what it predicts for them.
+Network = Callable[[torch.Tensor, torch.Tensor, Sequence[int]], torch.Tensor]
+
+
+class MotionFamily:
+    """pipeline: a diffusers pipeline, used for its parts and its prompt encoder; path: its folder."""
+
+    decodes_whole = False
+    note = ""
+
+    def __init__(self, pipeline: Any, device: Any, path: Path) -> None:
+        self.pipeline = pipeline
+        self.shared_noise = read_shared_noise(path)
+        self.path = path
+        self.device = torch.device(device.torch_name)
+        self.dtype: torch.dtype = getattr(torch, device.dtype)
+        for part in pipeline.components.values():
+            if isinstance(part, torch.nn.Module):
+                channels_last(part).eval().requires_grad_(False)
+        self.frugal = Frugal(pipeline, device, self.dtype, windows=True)
+
+    def read(self, prompt: str) -> Reading | None:
+        return read_prompt(self.path, prompt)
+
+    def heard(self, prompt: str) -> str:
+        """The words of a prompt the model knows. A small model's unknown words would be noise to it, not nothing."""
+        reading = self.read(prompt)
+        return reading.heard if reading else prompt
+
+    def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:
+        """The U-Net with its words and conditions; with guidance the batch holds "nothing" first, then the words."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
+        scheduler = make_scheduler(self.pipeline.scheduler, sampling.scheduler)
+        scheduler.set_timesteps(sampling.num_inference_steps, device=self.device)
+        # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
+        generator = torch.Generator("cpu").manual_seed(sampling.seed)
+        latents = self.noise(sampling, generator).to(self.device) * scheduler.init_noise_sigma
+        with_guidance = sampling.guidance_scale > 1
+        network = self.network(text, sampling, with_guidance)
+        window = self.frugal.window(sampling.window, sampling.num_frames) or sampling.num_frames
+        overlap = sampling.overlap or window // 4
+        extra = {"generator": generator} if takes(scheduler.step, "generator") else {}
+        total = len(scheduler.timesteps)
+        for index, timestep in enumerate(scheduler.timesteps):
+            given = scheduler.scale_model_input(latents, timestep)
+
+            def predict(part: torch.Tensor, frames: Sequence[int], timestep: torch.Tensor = timestep) -> torch.Tensor:
+                both = torch.cat([part] * 2) if with_guidance else part
+                predicted = network(both.to(self.dtype), timestep, frames).float()
+                if not with_guidance:
+                    return predicted
+                return guided(*predicted.chunk(2), sampling.guidance_scale, sampling.guidance_rescale)
+
+            predicted = blended(predict, given, window, min(overlap, window - 1))
+            step = scheduler.step(predicted, timestep, latents, **extra)
+            clean = clean_latents(scheduler, step, predicted, latents, None)
+            latents = step.prev_sample
+            on_step(index + 1, total, to_numpy(clean)[0])
+        return to_numpy(latents)[0]
+
+    def noise(self, sampling: Sampling, generator: torch.Generator) -> torch.Tensor:
+        """What the clip is drawn from, float32 (1, 4, F, h, w) on the CPU."""
+        factor = self.pipeline.vae_scale_factor
+        size = (sampling.height // factor, sampling.width // factor)
+        shape = (1, self.pipeline.unet.config.in_channels, sampling.num_frames, *size)
+        shared = self.shared_noise if sampling.shared_noise is None else sampling.shared_noise
+        return mixed_noise(shape, shared, generator)
+
+    @torch.inference_mode()
+    def decode(self, latents: Array) -> npt.NDArray[np.uint8]:
+        return decode_each(self.pipeline.vae, latents, self.device)
+
+    def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:
+        return self.decode(np.ascontiguousarray(clean[:, spread(clean.shape[1], num_frames)]))
+
+
+def decode_each(vae: Any, latents: Array, device: torch.device) -> npt.NDArray[np.uint8]:
+    """Latents (C, F, h, w) through an image VAE.
+
+    One frame at a time: the result cannot depend on how a clip was cut into chunks, and memory stays flat.
+    """
+    frames = []
+    for frame in torch.from_numpy(latents).permute(1, 0, 2, 3):
+        sample = frame[None].to(device, vae.dtype) / vae.config.scaling_factor
+        frames.append(to_pictures(vae.decode(sample).sample)[0])
+    return np.stack(frames)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    return tensor.float().cpu().numpy()
+
+
+def to_pictures(sample: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """(N, 3, H, W) in -1..1 -> uint8 RGB (N, H, W, 3)."""
+    picture = sample.float().clamp(-1, 1)
+    return ((picture + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has a parameter of that name."""
+    import inspect
+
+    return name in inspect.signature(function).parameters
