@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import memory, mini, rerun, startup, transcode, upscale
+from benchmarks import memory, mini, rerun, sampling, startup, transcode, upscale
 from benchmarks.result import Result
 
 CASES: dict[str, Callable[[Path], list[Result]]] = {
@@ -20,6 +20,7 @@ CASES: dict[str, Callable[[Path], list[Result]]] = {
     "startup": startup.run,
     "memory": memory.run,
     "mini": mini.run,
+    "sampling": sampling.run,
 }
 
 

@@ -22,6 +22,7 @@ from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.library.files import room_for
+from diffscaler.recipes import takes
 from diffscaler.requests import AspectName, FaceSwapRequest, Request, SamplerName, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
@@ -44,12 +45,14 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--picture", type=Path, help="a still to start from, for models that can")
     at.add_argument("--sampler", choices=get_args(SamplerName), dest="scheduler")
     at.add_argument("--guidance-rescale", type=float, help="0 to 1")
+    at.add_argument("--reuse", choices=("off", "some", "much"), help="use results of steps twice: faster, less exact")
     at.add_argument("--shared-noise", type=float, help="0 to 1: how much of the noise all frames share")
     at.add_argument("--width", type=int)
     at.add_argument("--height", type=int)
     at.add_argument("--steps", type=int, dest="num_inference_steps")
     at.add_argument("--guidance", type=float, dest="guidance_scale")
     at.add_argument("--seed", type=int)
+    at.add_argument("--takes", type=int, choices=range(1, 9), default=1, help="so many clips, name-2.mp4 and so on")
     at.add_argument("--face", action="append", type=Path, default=[], help="a photo; may be given several times")
     at.add_argument("--consent", help="who agreed to lend the face, and when")
     at.add_argument("--upscale", type=int, choices=(2, 4), dest="scale")
@@ -118,13 +121,18 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
     studio = Studio(settings)
     names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale",
-             "seconds", "aspect", "scheduler", "guidance_rescale", "shared_noise")  # fmt: skip
+             "seconds", "aspect", "scheduler", "reuse", "guidance_rescale", "shared_noise")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
     values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
     picture = studio.add_file(args.picture).key if args.picture else None
     request = request.model_copy(update={"faces": photos(studio, args.face), "picture": picture})
-    return deliver(studio, request, args)
+    output: Path = args.output
+    for number, take in enumerate(takes(request, args.takes), 1):
+        args.output = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+        if code := deliver(studio, take, args):
+            return code
+    return DONE
 
 
 def swap(args: argparse.Namespace, settings: Settings) -> int:

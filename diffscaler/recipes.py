@@ -174,6 +174,8 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
     if request.scheduler not in ("native", *traits.samplers):
         menu = ", ".join(("native", *traits.samplers))
         raise InvalidRequest(f"{spec.title} cannot be sampled with {request.scheduler!r}.", f"Choose {menu}.")
+    if request.reuse != "off" and not traits.reuse:
+        raise InvalidRequest(f"{spec.title} cannot use results of its steps twice.", "Set Reuse steps to off.")
     width, height = size_of(request, spec)
     values = {"width": width, "height": height, "num_frames": frames_of(request, spec), "seconds": None}
     for name, value in FALLBACK.items():
@@ -184,6 +186,12 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
     return request.model_copy(update=values)
 
 
+def takes(request: Text2VideoRequest, count: int) -> list[Text2VideoRequest]:
+    """The same shot `count` times, with seeds that follow each other; a seed nobody gave is picked here."""
+    seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
+    return [request.model_copy(update={"seed": (seed + i) % (MAX_SEED + 1)}) for i in range(count)]
+
+
 #: What a model is sampled with when nothing says it.
 FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
 
@@ -191,6 +199,7 @@ FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
 SAMPLED = (
     "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed", "scheduler", "guidance_rescale",
     "shared_noise",
+    "reuse",
 )  # fmt: skip
 
 

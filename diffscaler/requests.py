@@ -139,6 +139,12 @@ class Text2VideoRequest(Delivered):
         description="How the model walks from noise to picture. (scheduler)",
         json_schema_extra=more("Speed"),
     )
+    reuse: Literal["off", "some", "much"] = Field(
+        "off",
+        title="Reuse steps",
+        description="Faster, less exact: for a look, not for finals. (step caching)",
+        json_schema_extra=more("Speed"),
+    )
     guidance_rescale: float = Field(
         0.0,
         title="Tame contrast",

@@ -182,3 +182,9 @@ def test_a_photo_without_a_face_is_told_by_its_name(home: Path, capsys: pytest.C
     sentence, hint = capsys.readouterr().err.strip().splitlines()[-2:]
     assert sentence == "No face was found in the photo sky.png." and hint
     assert not (home / "no.mp4").exists()
+
+
+def test_takes_are_the_same_shot_with_seeds_that_follow_each_other(home: Path) -> None:
+    assert run(["generate", "a dog", *TINY, "--seed", "7", "--takes", "3", "-o", str(home / "take.mp4")]) == 0
+    manifests = [probe(home / name).manifest for name in ("take.mp4", "take-2.mp4", "take-3.mp4")]
+    assert [manifest["seed"] if manifest else None for manifest in manifests] == ["7", "8", "9"]

@@ -9,6 +9,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
+from diffscaler.recipes import takes
 from diffscaler.requests import Text2VideoRequest
 from diffscaler.studio import Studio
 from ui import looks, pieces
@@ -23,6 +24,7 @@ from ui.words import words_line
 
 KIND = "text2video"
 TAKES = 12
+MOST_TAKES = 8
 
 
 class Text2VideoTab:
@@ -50,6 +52,9 @@ class Text2VideoTab:
                 with gr.Row(elem_classes=["fields"]):
                     model = control(Text2VideoRequest, "model", choices=self.models(), info=None)
                     scale = control(Text2VideoRequest, "scale", info=None)
+                    self.count = gr.Slider(
+                        1, MOST_TAKES, 1, step=1, label="Takes", info="The same shot with other seeds.", elem_id="count"
+                    )
                 with gr.Accordion("Models", open=False, elem_id="t2v-models"):
                     self.shelf.place()
                 with gr.Accordion("A performer's face in it", open=False, elem_id="t2v-face"):
@@ -62,7 +67,7 @@ class Text2VideoTab:
                 self.watch.screen()
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
         self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
-        self.inputs = {**self.fields, **self.cast.inputs, "still": self.still.picked}
+        self.inputs = {**self.fields, **self.cast.inputs, "still": self.still.picked, "count": self.count}
 
     def wire(self, page: gr.Blocks) -> None:
         watch = self.watch
@@ -97,13 +102,16 @@ class Text2VideoTab:
         )
 
     def on_generate(
-        self, faces: list[str], agreed: bool, consent: str | None, still: list[str], **values: Any
+        self, faces: list[str], agreed: bool, consent: str | None, still: list[str], count: int, **values: Any
     ) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             check_consent(faces, agreed, consent or "")
             request = self.request(values, faces, still, consent or "")
-            updates |= self.watch.submit(request)
+            first, *others = takes(request, int(count or 1))
+            updates |= self.watch.submit(first)
+            for other in others:
+                self.studio.submit(other)
         return updates
 
     def request(self, values: dict[str, Any], faces: list[str], still: list[str], consent: str) -> Text2VideoRequest:

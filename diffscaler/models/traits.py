@@ -32,7 +32,7 @@ class Traits(BaseModel):
     buckets: (width, height) pairs it was trained on; empty: any size of about the native area
     windows: whether clips longer than max_frames can be drawn in overlapping windows
     words: whether it reads a prompt; image: whether it starts from a picture
-    samplers: names a request may ask for besides "native"
+    samplers: names a request may ask for besides "native"; reuse: whether results of steps can be used twice
     keeps_negative: whether words that must not appear have an effect
     """
 
@@ -46,6 +46,7 @@ class Traits(BaseModel):
     words: bool = True
     image: Literal["none", "optional", "needed"] = "none"
     samplers: tuple[str, ...] = ()
+    reuse: bool = False
     keeps_negative: bool = True
 
     def legal_frames(self, num_frames: int) -> int:

@@ -28,6 +28,7 @@ class Sampling:
     scheduler: "native", or a name from schedulers.py
     guidance_rescale: 0..1, see guidance.py; shared_noise: 0..1, see noise.py; None leaves it to the model
     window, overlap: frames a family that can draw longer clips sees at once, and that neighbours share; 0: all
+    reuse: "off", "some" or "much", see reuse.py
     picture: uint8 RGB (height, width, 3) to start from, or None
     """
 
@@ -43,6 +44,7 @@ class Sampling:
     shared_noise: float | None = None
     window: int = 0
     overlap: int = 0
+    reuse: str = "off"
     picture: npt.NDArray[np.uint8] | None = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from diffscaler.text2video.folder import open_pipeline
 from diffscaler.text2video.frugal import Frugal
 from diffscaler.text2video.motion import to_numpy, to_pictures
 from diffscaler.text2video.noise import mixed_noise
+from diffscaler.text2video.reuse import first_block
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
 from diffscaler.text2video.vocabulary import Reading
 
@@ -98,7 +99,11 @@ class LibraryFamily:
         def seen(done: int, total: int, clean: torch.Tensor) -> None:
             on_step(done, total, to_numpy(self.to_clip(clean, sampling)))
 
-        with self.frugal.drawing(), watched(self.pipeline, sampling.scheduler, seen):
+        with (
+            self.frugal.drawing(),
+            self.kept(sampling.reuse),
+            watched(self.pipeline, sampling.scheduler, seen),
+        ):
             result = self.pipeline(
                 **{name: self.put(value) for name, value in text.items()},
                 **given,
@@ -113,6 +118,11 @@ class LibraryFamily:
             )
         found = result if isinstance(result, torch.Tensor) else result[0]
         return to_numpy(self.to_clip(found, sampling))
+
+    def kept(self, reuse: str) -> AbstractContextManager[None]:
+        """Step caching for one run, where the family has it."""
+        transformer = self.pipeline.components.get("transformer")
+        return first_block(transformer, reuse) if transformer is not None else nullcontext()
 
     def put(self, value: Array) -> torch.Tensor:
         """An array on the device, embeddings in the network's number format, masks as they are."""

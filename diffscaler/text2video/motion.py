@@ -18,7 +18,8 @@ from diffscaler.text2video.family import Array, OnStep, Sampling, spread
 from diffscaler.text2video.frugal import Frugal
 from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.layout import channels_last
-from diffscaler.text2video.noise import mixed_noise, read_shared_noise
+from diffscaler.text2video.noise import mixed_noise, read_shared_noise, rescheduled
+from diffscaler.text2video.reuse import INTERVALS, deep_features
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
 from diffscaler.text2video.vocabulary import Reading, read_prompt
 from diffscaler.text2video.windows import blended
@@ -69,21 +70,25 @@ class MotionFamily:
         overlap = sampling.overlap or window // 4
         extra = {"generator": generator} if takes(scheduler.step, "generator") else {}
         total = len(scheduler.timesteps)
-        for index, timestep in enumerate(scheduler.timesteps):
-            given = scheduler.scale_model_input(latents, timestep)
+        with deep_features(self.pipeline.unet, INTERVALS[sampling.reuse]) as kept:
+            for index, timestep in enumerate(scheduler.timesteps):
+                given = scheduler.scale_model_input(latents, timestep)
 
-            def predict(part: torch.Tensor, frames: Sequence[int], timestep: torch.Tensor = timestep) -> torch.Tensor:
-                both = torch.cat([part] * 2) if with_guidance else part
-                predicted = network(both.to(self.dtype), timestep, frames).float()
-                if not with_guidance:
-                    return predicted
-                return guided(*predicted.chunk(2), sampling.guidance_scale, sampling.guidance_rescale)
+                def predict(
+                    part: torch.Tensor, frames: Sequence[int], index: int = index, timestep: torch.Tensor = timestep
+                ) -> torch.Tensor:
+                    kept.begin(index, frames[0])
+                    both = torch.cat([part] * 2) if with_guidance else part
+                    predicted = network(both.to(self.dtype), timestep, frames).float()
+                    if not with_guidance:
+                        return predicted
+                    return guided(*predicted.chunk(2), sampling.guidance_scale, sampling.guidance_rescale)
 
-            predicted = blended(predict, given, window, min(overlap, window - 1))
-            step = scheduler.step(predicted, timestep, latents, **extra)
-            clean = clean_latents(scheduler, step, predicted, latents, None)
-            latents = step.prev_sample
-            on_step(index + 1, total, to_numpy(clean)[0])
+                predicted = blended(predict, given, window, min(overlap, window - 1))
+                step = scheduler.step(predicted, timestep, latents, **extra)
+                clean = clean_latents(scheduler, step, predicted, latents, None)
+                latents = step.prev_sample
+                on_step(index + 1, total, to_numpy(clean)[0])
         return to_numpy(latents)[0]
 
     def noise(self, sampling: Sampling, generator: torch.Generator) -> torch.Tensor:
@@ -92,7 +97,7 @@ class MotionFamily:
         size = (sampling.height // factor, sampling.width // factor)
         shape = (1, self.pipeline.unet.config.in_channels, sampling.num_frames, *size)
         shared = self.shared_noise if sampling.shared_noise is None else sampling.shared_noise
-        return mixed_noise(shape, shared, generator)
+        return rescheduled(mixed_noise(shape, shared, generator), sampling.window, generator)
 
     @torch.inference_mode()
     def decode(self, latents: Array) -> npt.NDArray[np.uint8]:

@@ -28,6 +28,21 @@ def mixed_noise(shape: tuple[int, ...], shared: float, generator: torch.Generato
     return shared**0.5 * common + (1 - shared) ** 0.5 * own
 
 
+def rescheduled(noise: torch.Tensor, window: int, generator: torch.Generator) -> torch.Tensor:
+    """Noise for a clip of several windows: what follows the first window is that window's noise, shuffled in time.
+
+    Qiu et al. 2023, "FreeNoise", section 3.2: windows that are drawn from the same noise show the same scene.
+    noise: (B, C, F, h, w); a clip that fits into one window keeps its own
+    """
+    frames = noise.shape[2]
+    if window <= 0 or frames <= window:
+        return noise
+    parts = [noise[:, :, :window]]
+    while sum(part.shape[2] for part in parts) < frames:
+        parts.append(parts[0][:, :, torch.randperm(window, generator=generator)])
+    return torch.cat(parts, dim=2)[:, :, :frames]
+
+
 def read_shared_noise(folder: Path) -> float:
     """What a model's folder says its frames share, 0 where it says nothing. Raises ValueError for a damaged file."""
     try:

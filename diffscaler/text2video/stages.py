@@ -75,6 +75,7 @@ class DenoiseParams(Params):
     shared_noise: float | None = None
     window: int = 0
     overlap: int = 0
+    reuse: str = "off"
 
 
 class Denoise:
@@ -131,6 +132,8 @@ class Denoise:
 
             if model.frugal and model.frugal.words:
                 ctx.note(f"To fit the memory, {model.frugal.words}.")
+            if self.params.reuse != "off":
+                ctx.note("Results of some steps were used twice: a quick look, not a final.")
             latents = thrifty(model, ctx, lambda: model.denoise(text, sampling, on_step))
         yield TensorChunk({"latents": latents.astype(np.float32)}, 0, self.params.num_frames)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffscaler.text2video.noise import FILE_NAME, mixed_noise, read_shared_noise, write_shared_noise
+from diffscaler.text2video.noise import FILE_NAME, mixed_noise, read_shared_noise, rescheduled, write_shared_noise
 
 
 def drawn(shared, seed=3, shape=(2, 4, 6, 32, 32)):
@@ -25,6 +25,21 @@ def test_frames_share_as_much_as_asked_and_every_frame_is_standard_normal(shared
 def test_sharing_nothing_is_plain_noise():
     plain = torch.randn(2, 4, 6, 32, 32, generator=torch.Generator().manual_seed(3))
     assert torch.equal(drawn(0.0), plain)
+
+
+@given(st.integers(1, 40), st.integers(0, 20))
+def test_a_long_clips_noise_is_its_first_windows_shuffled(frames, window):
+    noise = torch.randn(1, 2, frames, 2, 2, generator=torch.Generator().manual_seed(1))
+    long = rescheduled(noise, window, torch.Generator().manual_seed(2))
+    assert long.shape == noise.shape
+    if window == 0 or frames <= window:
+        assert long is noise
+        return
+    first = [tuple(frame.flatten().tolist()) for frame in noise[0, :, :window].transpose(0, 1)]
+    every = [tuple(frame.flatten().tolist()) for frame in long[0].transpose(0, 1)]
+    for start in range(0, frames - window + 1, window):
+        assert sorted(every[start : start + window]) == sorted(first)
+    assert set(every) <= set(first)
 
 
 def test_what_is_shared_travels_with_the_model_and_nothing_is_written_for_none(tmp_path):

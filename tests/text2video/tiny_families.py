@@ -62,7 +62,7 @@ def cogvideox(picture: bool = False) -> Any:
 
     transformer = CogVideoXTransformer3DModel(
         num_attention_heads=2, attention_head_dim=16, in_channels=8 if picture else 4, out_channels=4,
-        time_embed_dim=2, text_embed_dim=32, num_layers=1, sample_width=8, sample_height=8, sample_frames=9,
+        time_embed_dim=2, text_embed_dim=32, num_layers=2, sample_width=8, sample_height=8, sample_frames=9,
         patch_size=2, temporal_compression_ratio=4, max_text_seq_length=226, use_rotary_positional_embeddings=picture,
         use_learned_positional_embeddings=False,
     )  # fmt: skip
@@ -116,7 +116,7 @@ def ltx() -> Any:
 
     transformer = LTXVideoTransformer3DModel(
         in_channels=8, out_channels=8, patch_size=1, patch_size_t=1, num_attention_heads=4, attention_head_dim=8,
-        cross_attention_dim=32, num_layers=1, caption_channels=32,
+        cross_attention_dim=32, num_layers=2, caption_channels=32,
     )  # fmt: skip
     vae = AutoencoderKLLTXVideo(
         in_channels=3, out_channels=3, latent_channels=8, block_out_channels=(8, 8, 8, 8),
@@ -190,7 +190,7 @@ def hunyuan15() -> Any:
     )
 
     transformer = HunyuanVideo15Transformer3DModel(
-        in_channels=9, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=1, num_refiner_layers=1,
+        in_channels=9, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=2, num_refiner_layers=1,
         mlp_ratio=2.0, patch_size=1, patch_size_t=1, text_embed_dim=16, text_embed_2_dim=32, image_embed_dim=12,
         rope_axes_dim=(2, 2, 4), target_size=16, task_type="t2v",
     )  # fmt: skip
