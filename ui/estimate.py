@@ -6,13 +6,13 @@ from diffscaler.requests import Request
 from diffscaler.studio import Studio
 
 
-def costing(studio: Studio, verb: str, request: Request) -> str:
-    """ "Generate, about 12 s". Raises what Studio.recipe raises."""
+def costing(studio: Studio, verb: str, request: Request, count: int = 1) -> str:
+    """ "Generate, about 12 s", for `count` of them. Raises what Studio.recipe raises."""
     recipe = studio.recipe(request)
     estimate = studio.estimate(recipe)
-    if estimate["ready"] == estimate["steps"]:
+    if estimate["ready"] == estimate["steps"] and count == 1:
         return f"{verb}, made before"
-    return f"{verb}, about {duration(estimate['seconds'])}"
+    return f"{verb}, about {duration(estimate['seconds'] * count)}"
 
 
 def duration(seconds: float) -> str:

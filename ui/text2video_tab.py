@@ -77,9 +77,14 @@ class Text2VideoTab:
         self.shelf.wire(self.fields["model"])
         watch.go.click(self.on_generate, inputs_kwargs=self.inputs, outputs=watch.outputs, **QUIET)
         gr.on(
-            [at.change for at in (*self.fields.values(), self.cast.shelf.picked, self.still.picked)],
+            [at.change for at in (*self.fields.values(), self.cast.shelf.picked, self.still.picked, self.count)],
             self.on_change,
-            inputs_kwargs={**self.fields, "faces": self.cast.shelf.picked, "still": self.still.picked},
+            inputs_kwargs={
+                **self.fields,
+                "faces": self.cast.shelf.picked,
+                "still": self.still.picked,
+                "count": self.count,
+            },
             outputs=[watch.go, self.words, self.draft, self.start],
             trigger_mode="always_last",
             **QUIET,
@@ -120,12 +125,13 @@ class Text2VideoTab:
         picture = still[0] if still and self.starts_from_picture(values.get("model")) else None
         return Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent, picture=picture)
 
-    def on_change(self, faces: list[str], still: list[str], **values: Any) -> Updates:
+    def on_change(self, faces: list[str], still: list[str], count: int, **values: Any) -> Updates:
         """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
         label = "Generate"
         # What is wrong is said when the button is pressed, not while the person is typing.
         with suppress(DiffScalerError, ValidationError):
-            label = costing(self.studio, "Generate", self.request(values, faces, still, ""))
+            verb = f"Generate {count} takes" if (count := int(count or 1)) > 1 else "Generate"
+            label = costing(self.studio, verb, self.request(values, faces, still, ""), count)
         return {
             self.start: gr.Accordion(visible=self.starts_from_picture(values.get("model"))),
             self.watch.go: gr.Button(label),

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from diffscaler.errors import ModelNotFound
+from diffscaler.errors import ModelNotFound, NotEnoughRoom
+from diffscaler.text2video.frugal import ran_out_of_memory
 
 Made = TypeVar("Made")
 
@@ -18,7 +19,7 @@ def open_pipeline(path: Path, class_name: str, dtype: str, make: Callable[[Any],
     """make(pipeline) for the pipeline in a folder; parts: components given instead of loaded.
 
     Only safetensors are read: a pickle runs whatever its author wrote into it.
-    Raises ModelNotFound when a part is missing or damaged.
+    Raises ModelNotFound when a part is missing or damaged, NotEnoughRoom when memory runs out.
     """
     import diffusers
 
@@ -43,5 +44,9 @@ def said_what_is_wrong(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if ran_out_of_memory(error):
+            raise NotEnoughRoom(
+                f"The memory is not enough to load {path.name}.", "Close other programs, or use a smaller model."
+            ) from None
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise ModelNotFound(f"The model in {path.name} cannot be loaded: {reason}", "Add it again.") from error

@@ -33,6 +33,7 @@ class MotionFamily:
 
     decodes_whole = False
     note = ""
+    windows = True
 
     def __init__(self, pipeline: Any, device: Any, path: Path) -> None:
         self.pipeline = pipeline
@@ -43,7 +44,7 @@ class MotionFamily:
         for part in pipeline.components.values():
             if isinstance(part, torch.nn.Module):
                 channels_last(part).eval().requires_grad_(False)
-        self.frugal = Frugal(pipeline, device, self.dtype, windows=True)
+        self.frugal = Frugal(pipeline, device, self.dtype, self.windows)
 
     def read(self, prompt: str) -> Reading | None:
         return read_prompt(self.path, prompt)
