@@ -15,9 +15,17 @@ from diffscaler.text2video.frugal import ran_out_of_memory
 Made = TypeVar("Made")
 
 
-def open_pipeline(path: Path, class_name: str, dtype: str, make: Callable[[Any], Made], **parts: Any) -> Made:
-    """make(pipeline) for the pipeline in a folder; parts: components given instead of loaded.
+def open_pipeline(
+    path: Path,
+    class_name: str,
+    dtype: str,
+    make: Callable[[Any], Made],
+    float32_parts: tuple[str, ...] = (),
+    **parts: Any,
+) -> Made:
+    """make(pipeline) for the pipeline in a folder.
 
+    dtype: number format of its weights, but for `float32_parts`; parts: components given instead of loaded
     Only safetensors are read: a pickle runs whatever its author wrote into it.
     Raises ModelNotFound when a part is missing or damaged, NotEnoughRoom when memory runs out.
     """
@@ -27,7 +35,7 @@ def open_pipeline(path: Path, class_name: str, dtype: str, make: Callable[[Any],
         pipeline = getattr(diffusers, class_name).from_pretrained(
             str(path),
             local_files_only=True,
-            dtype=getattr(torch, dtype),
+            dtype={"default": getattr(torch, dtype), **dict.fromkeys(float32_parts, torch.float32)},
             use_safetensors=True,
             low_cpu_mem_usage=True,
             **parts,

@@ -41,6 +41,8 @@ class LibraryFamily:
     pipeline_class: ClassVar[str]
     decodes_whole: ClassVar[bool] = True
     note: ClassVar[str] = ""
+    #: Components that lose too much in half precision.
+    float32_parts: ClassVar[tuple[str, ...]] = ()
     #: Components that are nothing in a checkpoint's folder and must be given as nothing.
     absent: ClassVar[tuple[str, ...]] = ()
 
@@ -59,7 +61,12 @@ class LibraryFamily:
         """Load a folder. Raises ModelNotFound when a part is missing or damaged."""
         nothing = dict.fromkeys(cls.absent)
         return open_pipeline(
-            path, cls.pipeline_class, device.dtype, lambda pipeline: cls(pipeline, device, path), **nothing
+            path,
+            cls.pipeline_class,
+            device.dtype,
+            lambda pipeline: cls(pipeline, device, path),
+            cls.float32_parts,
+            **nothing,
         )
 
     def read(self, prompt: str) -> Reading | None:

@@ -15,6 +15,7 @@ class Wan(LibraryFamily):
     """Flow matching; the VAE makes one latent of 4 frames, the first frame alone."""
 
     pipeline_class: ClassVar[str] = "WanPipeline"
+    float32_parts: ClassVar[tuple[str, ...]] = ("vae",)
 
     def words(self, prompt: str, negative_prompt: str) -> dict[str, torch.Tensor | None]:
         # What the pipeline's call asks for; its prompt encoder alone would pad to less, and draw something else.

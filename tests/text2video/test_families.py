@@ -105,6 +105,23 @@ def test_the_clip_equals_the_librarys_own_call(loaded: Any, home: Path) -> None:
     assert np.abs(ours / 255 - np.asarray(theirs)).max() < 1.01 / 255
 
 
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_half_precision_as_on_a_card_runs_through_and_stays_near(name: str, home: Path) -> None:
+    """bfloat16 on the CPU: what would mix number formats on a card does so here."""
+
+    class BFloat16:
+        torch_name, dtype, name = "cpu", "bfloat16", "CPU"
+
+    spec = text2video_folder(home / "models" / f"tiny-{name}")
+    clips = []
+    for device in (Float32(), BFloat16()):
+        model = load_pipeline(spec, device)
+        latents = model.denoise(words(model, spec), sampling_for(name, spec), lambda *step: None)
+        assert np.isfinite(latents).all()
+        clips.append(model.decode(latents).astype(np.float64))
+    assert np.abs(clips[0] - clips[1]).mean() < 12
+
+
 def test_every_sampler_of_the_menu_runs_and_others_are_refused(loaded: Any) -> None:
     name, spec, model = loaded
     text = words(model, spec)
