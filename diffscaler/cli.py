@@ -45,6 +45,7 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--picture", type=Path, help="a still to start from, for models that can")
     at.add_argument("--sampler", choices=get_args(SamplerName), dest="scheduler")
     at.add_argument("--guidance-rescale", type=float, help="0 to 1")
+    at.add_argument("--loras", help="names with strengths: noir:0.7,anna")
     at.add_argument("--reuse", choices=("off", "some", "much"), help="use results of steps twice: faster, less exact")
     at.add_argument("--shared-noise", type=float, help="0 to 1: how much of the noise all frames share")
     at.add_argument("--width", type=int)
@@ -121,7 +122,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
     studio = Studio(settings)
     names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale",
-             "seconds", "aspect", "scheduler", "reuse", "guidance_rescale", "shared_noise")  # fmt: skip
+             "seconds", "aspect", "scheduler", "loras", "reuse", "guidance_rescale", "shared_noise")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
     values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported

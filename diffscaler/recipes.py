@@ -18,6 +18,7 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
 from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.text2video.lora import read_loras
 from diffscaler.text2video.stages import Decode, DecodeParams, Denoise, DenoiseParams, EncodeText, EncodeTextParams
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.stage import Encode, EncodeParams
@@ -66,16 +67,19 @@ class Recipes:
         spec = self.catalogue.spec(request.model, "text2video")
         request = with_native(request, spec)
         model = self.catalogue.ref(spec)
+        loras = read_loras(request.loras)
+        models = (model, *(self.catalogue.ref(self.catalogue.spec(name, "lora")) for name, _ in loras))
+        scales = tuple(scale for _, scale in loras)
         inputs: list[Node] = []
         if spec.traits.words:
-            words = EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt)
-            inputs.append(node(EncodeText(words, (model,))))
+            words = EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt, lora_scales=scales)
+            inputs.append(node(EncodeText(words, models)))
         if request.picture:
             inputs.append(self._still(request.picture))
         window, overlap = window_of(request.num_frames or 1, spec)
-        fixed = {"fps": str(spec.native.get("fps", 8)), "window": window, "overlap": overlap}
+        fixed = {"fps": str(spec.native.get("fps", 8)), "window": window, "overlap": overlap, "lora_scales": scales}
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
-        frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, (model,)), *inputs))
+        frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, models), *inputs))
         if request.faces:
             frames = self._swapped(frames, request.faces, "auto", "all", 1.0)
         if request.scale > 1:
@@ -174,6 +178,8 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
     if request.scheduler not in ("native", *traits.samplers):
         menu = ", ".join(("native", *traits.samplers))
         raise InvalidRequest(f"{spec.title} cannot be sampled with {request.scheduler!r}.", f"Choose {menu}.")
+    if request.loras and not traits.loras:
+        raise InvalidRequest(f"{spec.title} takes no LoRAs.", "Leave the LoRAs out.")
     if request.reuse != "off" and not traits.reuse:
         raise InvalidRequest(f"{spec.title} cannot use results of its steps twice.", "Set Reuse steps to off.")
     width, height = size_of(request, spec)

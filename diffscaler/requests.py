@@ -139,6 +139,13 @@ class Text2VideoRequest(Delivered):
         description="How the model walks from noise to picture. (scheduler)",
         json_schema_extra=more("Speed"),
     )
+    loras: str = Field(
+        "",
+        title="LoRAs",
+        max_length=500,
+        description="Names from the models folder's loras, with a strength: noir:0.7, anna.",
+        json_schema_extra=more("Look"),
+    )
     reuse: Literal["off", "some", "much"] = Field(
         "off",
         title="Reuse steps",

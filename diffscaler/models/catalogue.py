@@ -109,6 +109,7 @@ class Catalogue:
             text2video_folder(path.parent) for path in sorted(root.glob("*/model.toml")) if names_family(path.parent)
         ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
+        specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(upscaler_file(path))
@@ -196,6 +197,18 @@ def trained_upscaler(path: Path) -> ModelSpec:
         licence="yours",
         working_bytes=300_000_000,
         scale=int(path.stem[1:]),
+    )
+
+
+def lora_file(path: Path) -> ModelSpec:
+    """A LoRA: loras/<name>.safetensors."""
+    return ModelSpec(
+        name=plain(path.stem),
+        title=path.stem,
+        kind="lora",
+        path=path,
+        loader="diffscaler.text2video.lora:load_lora",
+        working_bytes=path.stat().st_size,
     )
 
 

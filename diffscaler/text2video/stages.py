@@ -4,7 +4,9 @@ new delivery does not draw again."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -27,10 +29,11 @@ PREVIEW_EVERY_S = 0.7
 
 
 class EncodeTextParams(Params):
-    """What is wanted, and what must not appear."""
+    """What is wanted, and what must not appear. lora_scales: strengths of the LoRAs among the models, in order."""
 
     prompt: str
     negative_prompt: str = ""
+    lora_scales: tuple[float, ...] = ()
 
 
 class EncodeText:
@@ -47,7 +50,7 @@ class EncodeText:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         ctx.step(0, 1, "prompt")
-        with ctx.acquire(self.models[0]) as model:
+        with ctx.acquire(self.models[0]) as model, with_loras(model, ctx, self.models[1:], self.params.lora_scales):
             if reading := model.read(self.params.prompt):
                 for note in reading.notes(self.models[0].name):
                     ctx.note(note)
@@ -76,6 +79,7 @@ class DenoiseParams(Params):
     window: int = 0
     overlap: int = 0
     reuse: str = "off"
+    lora_scales: tuple[float, ...] = ()
 
 
 class Denoise:
@@ -117,9 +121,9 @@ class Denoise:
                 pass
         if picture is not None:
             ctx.preview(picture[None])
-        given = self.params.model_dump(exclude={"fps"})
+        given = self.params.model_dump(exclude={"fps", "lora_scales"})
         sampling = Sampling(**given, fps=float(Fraction(self.params.fps)), picture=picture)
-        with ctx.acquire(self.models[0]) as model:
+        with ctx.acquire(self.models[0]) as model, with_loras(model, ctx, self.models[1:], self.params.lora_scales):
             shown_at = 0.0
 
             def on_step(done: int, total: int, clean: np.ndarray) -> None:
@@ -136,6 +140,24 @@ class Denoise:
                 ctx.note("Results of some steps were used twice: a quick look, not a final.")
             latents = thrifty(model, ctx, lambda: model.denoise(text, sampling, on_step))
         yield TensorChunk({"latents": latents.astype(np.float32)}, 0, self.params.num_frames)
+
+
+@contextmanager
+def with_loras(
+    model: Family, ctx: StageContext, refs: tuple[ModelRef, ...], scales: tuple[float, ...]
+) -> Generator[None, None, None]:
+    """Inside, the model has the changes of its LoRAs. Raises InvalidRequest when one does not fit."""
+    if not refs:
+        yield
+        return
+    from diffscaler.text2video.lora import adapted
+
+    with ExitStack() as lent:
+        found = [lent.enter_context(ctx.acquire(ref)) for ref in refs]
+        loras = [replace(lora, scale=scale) for lora, scale in zip(found, scales, strict=True)]
+        lent.enter_context(adapted(model.pipeline, loras))
+        ctx.note("LoRA: " + ", ".join(f"{lora.name} at {lora.scale:g}" for lora in loras))
+        yield
 
 
 def thrifty(model: Family, ctx: StageContext, work: Callable[[], Made]) -> Made:
