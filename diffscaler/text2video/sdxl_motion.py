@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,6 +17,11 @@ from diffscaler.text2video.folder import open_pipeline, said_what_is_wrong
 from diffscaler.text2video.hotshot.norms import bypass_temporal, norm_mode
 from diffscaler.text2video.hotshot.unet import check_num_frames, load_adapted, load_hotshot
 from diffscaler.text2video.motion import MotionFamily, Network, to_numpy
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 #: What Hotshot-XL's own program tells the network, width first: size of the footage, corner of the crop, size wanted.
 HOTSHOT_SIZES = (1920, 1080, 0, 0, 512, 512)
@@ -38,7 +44,7 @@ class SdxlMotion(MotionFamily):
         parts: dict[str, Any] = {"motion_adapter": None}
         if kind == "UNet2DConditionModel":
             # The library would put the two together without the layers that read pooled words and sizes.
-            parts["unet"] = load_adapted(path / "unet", path / "motion_adapter", dtype)
+            parts["unet"] = load_adapted(path / "unet", temporal_layers(path), dtype)
         return open_pipeline(
             path, "AnimateDiffSDXLPipeline", device.dtype, lambda pipeline: cls(pipeline, device, path), **parts
         )
@@ -83,6 +89,25 @@ class SdxlMotion(MotionFamily):
         # Stability's order: height first.
         size = (sampling.height, sampling.width)
         return (*size, 0, 0, *size)
+
+
+def temporal_layers(path: Path) -> Path:
+    """Where the temporal layers of an image model's folder lie: in it, or in the model beside it that its model.toml
+    names (`temporal = "hotshot-xl"`). Raises ModelNotFound."""
+    about = path / "model.toml"
+    try:
+        name = tomllib.loads(about.read_text(encoding="utf-8")).get("temporal") if about.exists() else None
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(f"The model.toml of {path.name} cannot be read.", "Mend it, or remove it.") from error
+    if name is None:
+        return path / "motion_adapter"
+    beside = path.parent / str(name)
+    if Path(str(name)).name != name or not beside.is_dir():
+        raise ModelNotFound(
+            f"{path.name} takes its temporal layers from {str(name)[:60]!r}, which is not installed.",
+            'Give the name of a folder beside it: temporal = "hotshot-xl".',
+        )
+    return next((beside / part for part in ("motion_adapter", "unet") if (beside / part).is_dir()), beside)
 
 
 def hotshot_pipeline(path: Path, unet: Any, dtype: torch.dtype) -> Any:

@@ -139,6 +139,35 @@ def test_an_image_model_with_an_adapter_keeps_the_layers_that_read_sizes(tmp_pat
     assert np.isfinite(denoise(model, SAMPLING)).all()
 
 
+def test_another_base_takes_the_temporal_layers_of_the_model_beside_it(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+
+    from tests.text2video.tiny_families import sdxl_text, sdxl_vae
+    from tests.text2video.tiny_hotshot import tiny_unet2d
+
+    shutil.copytree(folder, tmp_path / "hotshot-xl")
+    other = tiny_unet2d(77).float()
+    pipeline = StableDiffusionXLPipeline(**sdxl_text(), vae=sdxl_vae(), unet=other, scheduler=EulerDiscreteScheduler())
+    pipeline.save_pretrained(tmp_path / "watercolour")
+    about = tmp_path / "watercolour" / "model.toml"
+    about.write_text('family = "sdxl_motion"\ntemporal = "hotshot-xl"\n', encoding="utf-8")
+    model = load_pipeline(text2video_folder(tmp_path / "watercolour"), Float32())
+    published = load_pipeline(text2video_folder(tmp_path / "hotshot-xl"), Float32()).pipeline.unet.state_dict()
+    state = model.pipeline.unet.state_dict()
+    assert mode(model) == "hotshot"
+    assert all(torch.equal(state[name], value) for name, value in other.state_dict().items())
+    temporal = [name for name in state if "motion_modules" in name]
+    assert temporal and all(torch.equal(state[name], published[name]) for name in temporal)
+    assert np.isfinite(denoise(model, SAMPLING)).all()
+    for name in ("../hotshot-xl", "nowhere"):
+        about.write_text(f'family = "sdxl_motion"\ntemporal = "{name}"\n', encoding="utf-8")
+        with pytest.raises(ModelNotFound, match="not installed") as caught:
+            load_pipeline(text2video_folder(tmp_path / "watercolour"), Float32())
+        assert caught.value.hint
+
+
 @pytest.mark.parametrize(("part", "damage"), [("unet", "cut"), ("vae", "cut"), ("text_encoder_2", "missing"),
                                               ("scheduler", "strange"), ("unet", "missing")])  # fmt: skip
 def test_a_damaged_part_is_said_in_one_sentence(folder: Path, tmp_path: Path, part: str, damage: str) -> None:
