@@ -12,6 +12,7 @@ from diffscaler.plan import Node
 # Seconds per unit before anything was measured: only the first estimate on a machine depends on them.
 FIRST_GUESS = {
     "encode_text": 1.0,
+    "control_frames": 0.05,
     "denoise": 0.6,
     "decode": 0.15,
     "detect_faces": 0.25,
@@ -23,6 +24,7 @@ FIRST_GUESS = {
 LABELS = {
     "import": "Reading",
     "encode_text": "Reading the prompt",
+    "control_frames": "Reading the clip to follow",
     "denoise": "Drawing",
     "decode": "Developing",
     "detect_faces": "Finding faces",

@@ -18,6 +18,7 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
 from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.text2video.control_stage import ControlFrames, ControlFramesParams
 from diffscaler.text2video.lora import read_loras
 from diffscaler.text2video.stages import Decode, DecodeParams, Denoise, DenoiseParams, EncodeText, EncodeTextParams
 from diffscaler.upscale.stage import Upscale, UpscaleParams
@@ -77,7 +78,17 @@ class Recipes:
         if request.picture:
             inputs.append(self._still(request.picture))
         window, overlap = window_of(request.num_frames or 1, spec)
-        fixed = {"fps": str(spec.native.get("fps", 8)), "window": window, "overlap": overlap, "lora_scales": scales}
+        fps = str(spec.native.get("fps", 8))
+        fixed: dict[str, Any] = {"fps": fps, "window": window, "overlap": overlap, "lora_scales": scales}
+        if request.control:
+            net = self.catalogue.ref(self.catalogue.spec(request.controlnet, "controlnet"))
+            led = ControlFramesParams(
+                kind=request.control_kind, width=request.width or 0, height=request.height or 0,
+                num_frames=request.num_frames or 1, fps=fps,
+            )  # fmt: skip
+            inputs.append(node(ControlFrames(led, ()), self.frames_of(request.control)))
+            models = (*models, net)
+            fixed |= {name: getattr(request, name) for name in ("control_scale", "control_start", "control_end")}
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
         frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, models), *inputs))
         if request.faces:
@@ -178,6 +189,10 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
     if request.scheduler not in ("native", *traits.samplers):
         menu = ", ".join(("native", *traits.samplers))
         raise InvalidRequest(f"{spec.title} cannot be sampled with {request.scheduler!r}.", f"Choose {menu}.")
+    if request.control and not traits.control:
+        raise InvalidRequest(f"{spec.title} cannot follow a clip.", "Leave the clip to follow out.")
+    if request.control and not request.controlnet:
+        raise InvalidRequest("A clip to follow needs a ControlNet to read it.", "Name one from models/controlnets.")
     if request.loras and not traits.loras:
         raise InvalidRequest(f"{spec.title} takes no LoRAs.", "Leave the LoRAs out.")
     if request.reuse != "off" and not traits.reuse:

@@ -139,6 +139,36 @@ class Text2VideoRequest(Delivered):
         description="How the model walks from noise to picture. (scheduler)",
         json_schema_extra=more("Speed"),
     )
+    control: ClipKey | None = Field(
+        None, title="Clip to follow", description="From the library; a ControlNet reads it."
+    )
+    controlnet: str = Field(
+        "",
+        title="ControlNet",
+        max_length=100,
+        description="From the models folder's controlnets; made for the model's family.",
+        json_schema_extra=more("Follow a clip"),
+    )
+    control_kind: Literal["canny", "none"] = Field(
+        "canny",
+        title="Made into",
+        description="What the ControlNet was taught to read; none: the clip shows it already.",
+        json_schema_extra=more("Follow a clip"),
+    )
+    control_scale: float = Field(
+        0.7,
+        title="How closely",
+        ge=0.05,
+        le=2,
+        description="1 follows strictly. (controlnet_conditioning_scale)",
+        json_schema_extra=more("Follow a clip"),
+    )
+    control_start: float = Field(
+        0.0, title="From", ge=0, le=1, description="Part of the steps.", json_schema_extra=more("Follow a clip")
+    )
+    control_end: float = Field(
+        1.0, title="To", ge=0, le=1, description="Part of the steps.", json_schema_extra=more("Follow a clip")
+    )
     loras: str = Field(
         "",
         title="LoRAs",

@@ -7,6 +7,7 @@ from typing import Any
 
 STAGES: dict[str, str] = {
     "encode_text": "diffscaler.text2video.stages:EncodeText",
+    "control_frames": "diffscaler.text2video.control_stage:ControlFrames",
     "denoise": "diffscaler.text2video.stages:Denoise",
     "decode": "diffscaler.text2video.stages:Decode",
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",

@@ -13,6 +13,7 @@ from ui.pictures import poster_url
 NAMES = {
     "import": "Imported",
     "encode_text": "Prompt read",
+    "control_frames": "Clip to follow read",
     "denoise": "Drawn",
     "decode": "Developed",
     "detect_faces": "Faces found",

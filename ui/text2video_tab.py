@@ -9,6 +9,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
+from diffscaler.models.traits import Traits
 from diffscaler.recipes import takes
 from diffscaler.requests import Text2VideoRequest
 from diffscaler.studio import Studio
@@ -36,6 +37,7 @@ class Text2VideoTab:
         self.watch = Watch(studio, KIND, "Generate", "Describe a shot. For example: a cat sleeping on a road.")
         self.cast = Cast(studio, KIND)
         self.shelf = ModelsShelf(studio)
+        self.lead = Shelf(studio, f"{KIND}-control", "A clip that a ControlNet reads (see More)")
         self.still = Shelf(studio, f"{KIND}-still", "A still, for models that start from one", photos=True, single=True)
 
     def place(self) -> None:
@@ -61,6 +63,8 @@ class Text2VideoTab:
                     self.cast.place()
                 with gr.Accordion("A picture to start from", visible=False, elem_id="t2v-picture") as self.start:
                     self.still.place()
+                with gr.Accordion("A clip to follow", visible=False, elem_id="t2v-control") as self.leading:
+                    self.lead.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
@@ -68,24 +72,36 @@ class Text2VideoTab:
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
         self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
         self.inputs = {**self.fields, **self.cast.inputs, "still": self.still.picked, "count": self.count}
+        self.inputs |= {"lead": self.lead.picked}
 
     def wire(self, page: gr.Blocks) -> None:
         watch = self.watch
         watch.wire()
         self.cast.wire()
         self.still.wire()
+        self.lead.wire()
         self.shelf.wire(self.fields["model"])
         watch.go.click(self.on_generate, inputs_kwargs=self.inputs, outputs=watch.outputs, **QUIET)
         gr.on(
-            [at.change for at in (*self.fields.values(), self.cast.shelf.picked, self.still.picked, self.count)],
+            [
+                at.change
+                for at in (
+                    *self.fields.values(),
+                    self.cast.shelf.picked,
+                    self.still.picked,
+                    self.lead.picked,
+                    self.count,
+                )
+            ],
             self.on_change,
             inputs_kwargs={
                 **self.fields,
                 "faces": self.cast.shelf.picked,
                 "still": self.still.picked,
+                "lead": self.lead.picked,
                 "count": self.count,
             },
-            outputs=[watch.go, self.words, self.draft, self.start],
+            outputs=[watch.go, self.words, self.draft, self.start, self.leading],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -101,39 +117,62 @@ class Text2VideoTab:
         )
         page.load(
             self.restore,
-            [watch.state, self.draft, self.cast.shelf.picked, self.still.picked],
-            [*watch.outputs, self.takes, self.cast.shelf.pane, self.still.pane, self.shelf.pane, *self.fields.values()],
+            [watch.state, self.draft, self.cast.shelf.picked, self.still.picked, self.lead.picked],
+            [
+                *watch.outputs,
+                self.takes,
+                self.cast.shelf.pane,
+                self.still.pane,
+                self.lead.pane,
+                self.shelf.pane,
+                *self.fields.values(),
+            ],
             **QUIET,
         )
 
     def on_generate(
-        self, faces: list[str], agreed: bool, consent: str | None, still: list[str], count: int, **values: Any
+        self,
+        faces: list[str],
+        agreed: bool,
+        consent: str | None,
+        still: list[str],
+        lead: list[str],
+        count: int,
+        **values: Any,
     ) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             check_consent(faces, agreed, consent or "")
-            request = self.request(values, faces, still, consent or "")
+            request = self.request(values, faces, still, lead, consent or "")
             first, *others = takes(request, int(count or 1))
             updates |= self.watch.submit(first)
             for other in others:
                 self.studio.submit(other)
         return updates
 
-    def request(self, values: dict[str, Any], faces: list[str], still: list[str], consent: str) -> Text2VideoRequest:
+    def request(
+        self, values: dict[str, Any], faces: list[str], still: list[str], lead: list[str], consent: str
+    ) -> Text2VideoRequest:
         """The checked request of the controls. Raises ValidationError."""
         # Out of sight, for a model that cannot start from one, it is not asked for.
-        picture = still[0] if still and self.starts_from_picture(values.get("model")) else None
-        return Text2VideoRequest(**filled(values), faces=tuple(faces), consent=consent, picture=picture)
+        traits = self.traits_of(values.get("model"))
+        picture = still[0] if still and traits.image != "none" else None
+        control = lead[0] if lead and traits.control else None
+        return Text2VideoRequest(
+            **filled(values), faces=tuple(faces), consent=consent, picture=picture, control=control
+        )
 
-    def on_change(self, faces: list[str], still: list[str], count: int, **values: Any) -> Updates:
+    def on_change(self, faces: list[str], still: list[str], lead: list[str], count: int, **values: Any) -> Updates:
         """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
         label = "Generate"
         # What is wrong is said when the button is pressed, not while the person is typing.
         with suppress(DiffScalerError, ValidationError):
             verb = f"Generate {count} takes" if (count := int(count or 1)) > 1 else "Generate"
-            label = costing(self.studio, verb, self.request(values, faces, still, ""), count)
+            label = costing(self.studio, verb, self.request(values, faces, still, lead, ""), count)
+        traits = self.traits_of(values.get("model"))
         return {
-            self.start: gr.Accordion(visible=self.starts_from_picture(values.get("model"))),
+            self.start: gr.Accordion(visible=traits.image != "none"),
+            self.leading: gr.Accordion(visible=traits.control),
             self.watch.go: gr.Button(label),
             self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
             self.draft: values,
@@ -154,17 +193,21 @@ class Text2VideoTab:
     def fill(self, request: Text2VideoRequest) -> Updates:
         """Put an earlier request's values into the controls."""
         values: Updates = {at: getattr(request, name) for name, at in self.fields.items()}
-        return values | {self.still.picked: [request.picture] if request.picture else []}
+        values[self.still.picked] = [request.picture] if request.picture else []
+        values[self.lead.picked] = [request.control] if request.control else []
+        return values
 
-    def starts_from_picture(self, model: object) -> bool:
-        """Whether a model can begin with a still; False for one that is not installed."""
+    def traits_of(self, model: object) -> Traits:
+        """What a model can do; nothing special for one that is not installed."""
         specs = {spec.name: spec for spec in self.studio.catalogue.specs("text2video")}
-        return str(model) in specs and specs[str(model)].traits.image != "none"
+        return specs[str(model)].traits if str(model) in specs else Traits()
 
-    def restore(self, state: dict[str, Any], draft: dict[str, Any], picked: list[str], still: list[str]) -> Updates:
+    def restore(
+        self, state: dict[str, Any], draft: dict[str, Any], picked: list[str], still: list[str], lead: list[str]
+    ) -> Updates:
         updates = self.watch.restore(state) | self.refresh((draft or {}).get("model"))
         updates |= {self.takes: self.render_takes(state), self.cast.shelf.pane: self.cast.shelf.render(picked)}
-        updates |= {self.still.pane: self.still.render(still)}
+        updates |= {self.still.pane: self.still.render(still), self.lead.pane: self.lead.render(lead)}
         known = {choice[1] for choice in self.models()}
         for name, value in (draft or {}).items():
             if name in self.fields and not (name in ("model", "upscaler") and value not in known):

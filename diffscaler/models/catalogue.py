@@ -109,6 +109,7 @@ class Catalogue:
             text2video_folder(path.parent) for path in sorted(root.glob("*/model.toml")) if names_family(path.parent)
         ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
+        specs += [controlnet_folder(path.parent) for path in sorted((root / "controlnets").glob("*/config.json"))]
         specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
@@ -197,6 +198,18 @@ def trained_upscaler(path: Path) -> ModelSpec:
         licence="yours",
         working_bytes=300_000_000,
         scale=int(path.stem[1:]),
+    )
+
+
+def controlnet_folder(path: Path) -> ModelSpec:
+    """A ControlNet as diffusers saves it: controlnets/<name>/."""
+    return ModelSpec(
+        name=plain(path.name),
+        title=path.name,
+        kind="controlnet",
+        path=path,
+        loader="diffscaler.text2video.hotshot.controlnet:load_controlnet",
+        working_bytes=working_bytes(path),
     )
 
 

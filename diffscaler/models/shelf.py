@@ -24,7 +24,7 @@ from diffscaler.settings import GIB, Settings
 from diffscaler.wording import bytes_in_words
 
 # Folders of the models folder that are no models.
-TAKEN = ("upscalers", "loras")
+TAKEN = ("upscalers", "loras", "controlnets")
 
 
 @dataclass(frozen=True)

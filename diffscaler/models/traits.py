@@ -33,7 +33,7 @@ class Traits(BaseModel):
     windows: whether clips longer than max_frames can be drawn in overlapping windows
     words: whether it reads a prompt; image: whether it starts from a picture
     samplers: names a request may ask for besides "native"; reuse: whether results of steps can be used twice
-    loras: whether LoRA files can be laid over it
+    control: whether a ControlNet can lead it; loras: whether LoRA files can be laid over it
     keeps_negative: whether words that must not appear have an effect
     """
 
@@ -48,6 +48,7 @@ class Traits(BaseModel):
     image: Literal["none", "optional", "needed"] = "none"
     samplers: tuple[str, ...] = ()
     reuse: bool = False
+    control: bool = False
     loras: bool = False
     keeps_negative: bool = True
 

@@ -34,7 +34,7 @@ class AnimateDiff(MotionFamily):
         names = ("negative_prompt_embeds", "prompt_embeds") if guidance else ("prompt_embeds",)
         words = torch.cat([torch.from_numpy(text[name]) for name in names]).to(self.device, self.dtype)
 
-        def run(latents: torch.Tensor, timestep: torch.Tensor, frames: Sequence[int]) -> torch.Tensor:
+        def run(latents: torch.Tensor, timestep: torch.Tensor, frames: Sequence[int], step: int) -> torch.Tensor:
             # One row of words per frame, as the library's network wants them.
             rows = words.repeat_interleave(len(frames), dim=0)
             return self.pipeline.unet(latents, timestep, encoder_hidden_states=rows).sample

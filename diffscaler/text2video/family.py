@@ -21,6 +21,17 @@ OnStep = Callable[[int, int, Array], None]
 
 
 @dataclass(frozen=True)
+class Control:
+    """What leads a clip: a ControlNet, uint8 RGB frames (F, H, W, 3), how strongly, and in which part of the steps."""
+
+    controlnet: Any
+    frames: npt.NDArray[np.uint8]
+    scale: float
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True)
 class Sampling:
     """What one denoising run is asked for. Sizes in pixels; `seed` fixes the initial noise on every device.
 
@@ -46,6 +57,7 @@ class Sampling:
     overlap: int = 0
     reuse: str = "off"
     picture: npt.NDArray[np.uint8] | None = None
+    control: Control | None = None
 
 
 def native_sampling(native: dict[str, Any], seed: int) -> Sampling:

@@ -24,8 +24,8 @@ from diffscaler.text2video.schedulers import clean_latents, make_scheduler
 from diffscaler.text2video.vocabulary import Reading, read_prompt
 from diffscaler.text2video.windows import blended
 
-#: network(latents (B, 4, F, h, w), timestep, frames) -> what it predicts for them.
-Network = Callable[[torch.Tensor, torch.Tensor, Sequence[int]], torch.Tensor]
+#: network(latents (B, 4, F, h, w), timestep, frames, step) -> what it predicts for them; step: index, 0 is the first.
+Network = Callable[[torch.Tensor, torch.Tensor, Sequence[int], int], torch.Tensor]
 
 
 class MotionFamily:
@@ -80,7 +80,7 @@ class MotionFamily:
                 ) -> torch.Tensor:
                     kept.begin(index, frames[0])
                     both = torch.cat([part] * 2) if with_guidance else part
-                    predicted = network(both.to(self.dtype), timestep, frames).float()
+                    predicted = network(both.to(self.dtype), timestep, frames, index).float()
                     if not with_guidance:
                         return predicted
                     return guided(*predicted.chunk(2), sampling.guidance_scale, sampling.guidance_rescale)

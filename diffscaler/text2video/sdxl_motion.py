@@ -14,6 +14,7 @@ import torch
 from diffscaler.errors import ModelNotFound
 from diffscaler.text2video.family import Array, Sampling
 from diffscaler.text2video.folder import open_pipeline, said_what_is_wrong
+from diffscaler.text2video.hotshot.controlnet import Residuals, residuals, scales_at
 from diffscaler.text2video.hotshot.norms import bypass_temporal, norm_mode
 from diffscaler.text2video.hotshot.unet import check_num_frames, load_adapted, load_hotshot
 from diffscaler.text2video.motion import MotionFamily, Network, to_numpy
@@ -71,16 +72,39 @@ class SdxlMotion(MotionFamily):
         # Hotshot-XL draws a single frame with its image layers alone.
         alone = bypass_temporal if sampling.num_frames == 1 and norm_mode(unet) == "hotshot" else None
 
-        def run(latents: torch.Tensor, timestep: torch.Tensor, frames: Sequence[int]) -> torch.Tensor:
+        def run(latents: torch.Tensor, timestep: torch.Tensor, frames: Sequence[int], step: int) -> torch.Tensor:
+            added = {"text_embeds": pooled, "time_ids": sizes}
+            skips, middle = self.led(sampling, latents, timestep, words, added, frames, step)
             with alone(unet) if alone else nullcontext():
                 return unet(
                     latents,
                     timestep,
                     encoder_hidden_states=words.repeat_interleave(len(frames), dim=0),
-                    added_cond_kwargs={"text_embeds": pooled, "time_ids": sizes},
+                    added_cond_kwargs=added,
+                    down_block_additional_residuals=skips,
+                    mid_block_additional_residual=middle,
                 ).sample
 
         return run
+
+    def led(
+        self,
+        sampling: Sampling,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        words: torch.Tensor,
+        added: dict[str, torch.Tensor],
+        frames: Sequence[int],
+        step: int,
+    ) -> Residuals:
+        """What the ControlNet of a request adds at this step to these frames."""
+        control = sampling.control
+        if control is None:
+            return None, None
+        scales = scales_at(step, sampling.num_inference_steps, [control.scale], [control.start], [control.end])
+        pictures = torch.from_numpy(control.frames[frames[0] : frames[-1] + 1]).permute(0, 3, 1, 2).float() / 255
+        led = [pictures.to(self.device, self.dtype)]
+        return residuals([control.controlnet], latents, timestep, words, added, led, scales)
 
     def sizes(self, sampling: Sampling) -> tuple[int, ...]:
         """The six numbers SDXL is told: size of the original, top left of the crop, size of the result."""

@@ -81,11 +81,16 @@ class DenoiseParams(Params):
     reuse: str = "off"
     lora_scales: tuple[float, ...] = ()
 
+    control_scale: float = 0.0
+    control_start: float = 0.0
+    control_end: float = 1.0
+
 
 class Denoise:
-    """Embeddings, and a picture to start from, to latents, by sampling from the model.
+    """Embeddings, a picture to start from, a clip to follow, to latents, by sampling from the model.
 
-    Inputs: text embeddings (kind "tensors"), a still picture, or both.
+    Inputs, in this order and each of them if there is one: text embeddings (kind "tensors"), a still picture, frames
+    for a ControlNet (control_scale is not 0 then, and the ControlNet is the last model).
     """
 
     name, version, lookback, joins = "denoise", 3, None, False
@@ -108,22 +113,30 @@ class Denoise:
         )
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        from diffscaler.text2video.family import Sampling
+        from diffscaler.text2video.family import Control, Sampling
 
-        text, picture = {}, None
+        text, picture, follow = {}, None, None
+        led = self.params.control_scale > 0
         for source in inputs:
-            first = next(iter(source))
-            if isinstance(first, TensorChunk):
-                text = first.tensors
+            chunks = list(source)
+            if isinstance(chunks[0], TensorChunk):
+                text = chunks[0].tensors
+            elif led and source is inputs[-1]:
+                follow = np.concatenate([chunk.frames for chunk in chunks])
             else:
-                picture = fitted(first.frames[0], self.params.width, self.params.height)
-            for _ in source:  # an exhausted input is a finished one
-                pass
+                picture = fitted(chunks[0].frames[0], self.params.width, self.params.height)
         if picture is not None:
             ctx.preview(picture[None])
-        given = self.params.model_dump(exclude={"fps", "lora_scales"})
+        given = self.params.model_dump(exclude={"fps", "lora_scales", "control_scale", "control_start", "control_end"})
         sampling = Sampling(**given, fps=float(Fraction(self.params.fps)), picture=picture)
-        with ctx.acquire(self.models[0]) as model, with_loras(model, ctx, self.models[1:], self.params.lora_scales):
+        loras, nets = self.models[1 : len(self.models) - led], self.models[len(self.models) - led :]
+        with ExitStack() as lent:
+            model = lent.enter_context(ctx.acquire(self.models[0]))
+            lent.enter_context(with_loras(model, ctx, loras, self.params.lora_scales))
+            if follow is not None:
+                net, given = lent.enter_context(ctx.acquire(nets[0])), self.params
+                control = Control(net, follow, given.control_scale, given.control_start, given.control_end)
+                sampling = replace(sampling, control=control)
             shown_at = 0.0
 
             def on_step(done: int, total: int, clean: np.ndarray) -> None:

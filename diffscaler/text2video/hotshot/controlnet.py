@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.models.spec import ModelSpec
+from diffscaler.text2video.folder import said_what_is_wrong
 
 Frames = npt.NDArray[np.uint8]
 
@@ -90,6 +92,18 @@ def canny(frames: Frames, low: int = 100, high: int = 200) -> Frames:
 
     edges = [cv2.Canny(np.ascontiguousarray(frame), low, high) for frame in frames]
     return np.repeat(np.stack(edges)[..., None], 3, axis=-1).astype(np.uint8)
+
+
+def load_controlnet(spec: ModelSpec, device: Any) -> Any:
+    """A diffusers ControlNetModel on `device` (models.device.Device). Raises ModelNotFound."""
+    from diffusers import ControlNetModel
+
+    assert spec.path is not None
+    with said_what_is_wrong(spec.path):
+        net = ControlNetModel.from_pretrained(
+            str(spec.path), local_files_only=True, use_safetensors=True, dtype=getattr(torch, device.dtype)
+        )
+        return net.to(device.torch_name).eval().requires_grad_(False)
 
 
 def _require_sdxl(net: Any, text_width: int) -> None:
