@@ -120,6 +120,8 @@ def test_what_frames_share_of_the_noise_is_kept_when_a_run_stops_and_when_it_is_
     settings = config("base", shared_noise=0.5)
     assert run(settings, StopAfter(6)) is None
     base = run(settings.model_copy(update={"shared_noise": None}), NEVER)
+    # And no path of this machine goes out with a model.
+    assert not any("_name_or_path" in file.read_text(encoding="utf-8") for file in base.rglob("*.json"))
     own = config("tuned", init=str(base), vae_steps=0, image_steps=0, decoder_steps=0, distil_steps=0)
     other = own.model_copy(update={"output_dir": own.output_dir + "2", "shared_noise": 0.2})
     assert read_shared_noise(base) == 0.5 == read_shared_noise(run(own, NEVER))

@@ -74,6 +74,11 @@ class Bundle:
         }
         Bundle(tokenizer=self.tokenizer, **parts).pipeline().save_pretrained(folder)
         write_shared_noise(folder, self.shared_noise)
+        for file in folder.glob("*/config.json"):
+            # The library writes down where a part was loaded from: a path of this machine, and no use elsewhere.
+            config = json.loads(file.read_text(encoding="utf-8"))
+            config.pop("_name_or_path", None)
+            file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def contiguous(module: torch.nn.Module) -> torch.nn.Module:
