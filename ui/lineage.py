@@ -7,6 +7,7 @@ from typing import Any
 
 from diffscaler.library.clips import Clip
 from diffscaler.plan import IMPORT, Node, nodes
+from diffscaler.stages import stage_class
 from diffscaler.studio import Studio
 from ui.pictures import poster_url
 
@@ -47,8 +48,10 @@ def titled(studio: Studio, node: Node) -> str:
     """A stage's parameters in a line."""
     if node.stage == IMPORT:
         return studio.library.file_name(str(node.params["sha256"]))
+    usual = {name: field.default for name, field in stage_class(node.stage).Params.model_fields.items()}
+    # What is as usual says nothing about this clip.
     parts = [f"{name.replace('_', ' ')} {value}" for name, value in node.params.items()
-             if name not in LEFT_OUT and value not in ("", None)]  # fmt: skip
+             if name not in LEFT_OUT and value not in ("", None, []) and value != usual.get(name)]  # fmt: skip
     if photos := node.params.get("photos"):
         parts.append("face from " + ", ".join(studio.library.file_name(str(sha256)) for sha256 in photos))
     return ", ".join(parts)

@@ -87,7 +87,8 @@ def test_a_reload_in_the_middle_finds_the_job_and_then_its_clip(studio: Page) ->
     studio.page.locator("#text2video-go").click()
     studio.page.wait_for_selector("#text2video-stop")
     studio.open()
-    assert studio.page.locator("#prompt textarea").input_value() == prompt
+    # The draft comes back a moment after the page.
+    studio.page.wait_for_function(f"document.querySelector('#prompt textarea').value === {prompt!r}", timeout=15_000)
     # On a fast machine the job may be over by now: what was asked for is found again either way.
     studio.page.wait_for_selector("#text2video-stop, #text2video-monitor video", timeout=20_000)
     studio.wait_for_clip("text2video")
@@ -124,6 +125,8 @@ def test_a_swapped_clip_is_upscaled_from_the_verbs_under_it(studio: Page) -> Non
 
 def test_the_library_tells_how_a_clip_was_made(studio: Page) -> None:
     studio.tab("Library")
+    # The sheet of an earlier look stands there until the new one comes.
+    studio.page.wait_for_function("document.querySelector('#sheet .card')?.innerText.includes('2x')")
     studio.page.locator("#sheet .card").first.click()
     studio.page.wait_for_selector("#detail .chain")
     story = studio.page.locator("#detail .chain").inner_text()
