@@ -93,7 +93,7 @@ def say(job: Job, as_json: bool) -> None:
     if as_json:
         write_json(job.event())
     elif job.state == "queued":
-        show_line("In the queue; it begins when the job before it has ended.")
+        show_line("In the queue; it begins when the download before it has ended.")
     else:
         show_progress(job)
 

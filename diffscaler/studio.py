@@ -10,6 +10,7 @@ from diffscaler import engine, plan, predict
 from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.client import WorkerKeeper, follow
 from diffscaler.jobs.job import Job
+from diffscaler.jobs.lanes import lane_of
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.tokens import TokenBox
 from diffscaler.library.clips import Clip, ClipLibrary
@@ -34,7 +35,8 @@ class Studio:
         self.catalogue = Catalogue(settings)
         self.shelf = Shelf(settings, self.catalogue)
         self.recipes = Recipes(self.library, self.catalogue)
-        self.keeper = WorkerKeeper(settings)
+        self.keeper = WorkerKeeper(settings, "device")
+        self.fetcher = WorkerKeeper(settings, "downloads")
 
     def recipe(self, request: Request) -> Recipe:
         """The checked plan of a request. Raises DiffScalerError when it cannot be had or would not fit."""
@@ -61,7 +63,17 @@ class Studio:
 
     def follow(self, job_id: str) -> Iterator[Job]:
         """A job each time it changes, until it has ended."""
-        return follow(self.queue, job_id, self.keeper)
+        return follow(self.queue, job_id, self.keeper_of(self.queue.get(job_id)))
+
+    def keeper_of(self, job: Job) -> WorkerKeeper:
+        """Who starts the worker that takes such a job."""
+        return self.fetcher if lane_of(job.kind) == "downloads" else self.keeper
+
+    def keep_workers(self) -> None:
+        """Keep a worker warm for whoever is at the page, and downloads going that lost theirs. Call it often."""
+        self.keeper.ensure()
+        if self.queue.busy("downloads"):
+            self.fetcher.ensure()
 
     def estimate(self, recipe: Recipe) -> dict[str, Any]:
         """{"steps", "ready", "seconds", "disk_bytes"}: how much of a plan is done, and what the rest will take."""
@@ -100,7 +112,7 @@ class Studio:
         job = self.queue.submit_model(
             order.name, f"Get {order.title}", order.source.model_dump(exclude_defaults=True), hub.endpoint
         )
-        self.keeper.ensure()
+        self.fetcher.ensure()
         return job
 
     def remove_model(self, removal: Removal) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from diffscaler.jobs.lanes import lock_of
 from diffscaler.jobs.queue import JobQueue
-from diffscaler.jobs.worker import Worker, lock_of
+from diffscaler.jobs.worker import Worker
 from diffscaler.models.source import RECORD
 from diffscaler.settings import Settings, read_settings
 from diffscaler.studio import Studio
@@ -37,9 +38,8 @@ def home(hub: FakeHub) -> Iterator[Settings]:
     """Settings as the command reads them, and a worker in this process that carries its jobs out."""
     settings = read_settings().model_copy(update={"worker_idle_s": 60.0})
     settings.models_dir.mkdir(parents=True)
-    worker = Worker(settings)
-    worker.plans.warm_up = lambda: None  # type: ignore[method-assign]
-    with lock_of(settings):
+    worker = Worker(settings, "downloads")
+    with lock_of(settings, "downloads"):
         thread = threading.Thread(target=worker.run)
         thread.start()
         yield settings

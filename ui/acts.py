@@ -134,8 +134,9 @@ class Acts:
 
     def do_retry(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.queue.retry(key)
-        self.studio.keeper.ensure()
-        return {} if self.studio.queue.get(key).kind == "model" else self.do_open(key, states)
+        job = self.studio.queue.get(key)
+        self.studio.keeper_of(job).ensure()
+        return {} if job.kind == "model" else self.do_open(key, states)
 
     def do_stop(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.queue.stop(key)

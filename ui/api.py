@@ -80,7 +80,7 @@ def add(studio: Studio) -> None:
         """Jobs, workers and models, for a program that waits or watches."""
         return {
             "jobs": [job.event() for job in studio.queue.list(limit=50)],
-            "workers": [{name: row[name] for name in ("device", "resident")} for row in studio.queue.workers()],
+            "workers": [{name: row[name] for name in ("device", "resident")} for row in studio.queue.workers("device")],
             "models": [
                 {"name": spec.name, "kind": spec.kind, "licence": spec.licence} for spec in studio.catalogue.specs()
             ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from diffscaler.jobs.job import Job
+from diffscaler.jobs.lanes import lane_of
 from diffscaler.library.clips import Clip
 from diffscaler.studio import Studio
 from ui import pieces
@@ -39,12 +40,17 @@ def saying(studio: Studio, job: Job) -> str:
         return "Stopping. What is finished is kept."
     if job.state == "running":
         return str(job.progress.get("text") or "Starting: loading the model.")
-    waiting = [other.id for other in studio.queue.list(ended=False) if other.state == "queued"]
-    running = any(other.state == "running" for other in studio.queue.list(ended=False))
+    lane = lane_of(job.kind)
+    beside = [other for other in studio.queue.list(ended=False) if lane_of(other.kind) == lane]
+    waiting = [other.id for other in beside if other.state == "queued"]
+    running = any(other.state == "running" for other in beside)
     ahead = (waiting.index(job.id) if job.id in waiting else 0) + running
     if ahead:
-        return f"Waiting, {ahead} {'job' if ahead == 1 else 'jobs'} before it."
-    return "Starting." if studio.queue.workers() else "Starting the worker; the first time takes some seconds."
+        what = "job" if lane == "device" else "download"
+        return f"Waiting, {ahead} {what if ahead == 1 else f'{what}s'} before it."
+    if studio.queue.workers(lane) or lane == "downloads":
+        return "Starting."
+    return "Starting the worker; the first time takes some seconds."
 
 
 def of_source(studio: Studio, clip: Clip) -> str:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
+from diffscaler.jobs.lanes import KINDS, lane_of
 from diffscaler.models.device import describe_without_torch
 from diffscaler.studio import Studio
 from ui import pieces
@@ -47,11 +48,14 @@ class QueuePanel:
     def strip(self) -> str:
         jobs = self.studio.queue.list(ended=False)
         ended = self.studio.queue.list(ended=True, limit=ENDED_SHOWN)
-        waiting = [job.id for job in jobs if job.state == "queued"]
-        cards = [self.card(job, waiting) for job in [*jobs, *ended]]
-        trouble = self.studio.keeper.trouble()
-        if trouble:
-            cards.insert(0, pieces.message(trouble.message, trouble.hint))
+        # A job is moved among those it waits with.
+        waiting = {
+            lane: [job.id for job in jobs if job.state == "queued" and job.kind in KINDS[lane]] for lane in KINDS
+        }
+        cards = [self.card(job, waiting[lane_of(job.kind)]) for job in [*jobs, *ended]]
+        for keeper in (self.studio.fetcher, self.studio.keeper):
+            if trouble := keeper.trouble():
+                cards.insert(0, pieces.message(trouble.message, trouble.hint))
         inside = "".join(cards) or '<p class="quiet">Nothing is running. Jobs go on when this page is closed.</p>'
         return f'<div class="queue" role="region" aria-label="Queue"><span class="sc">queue</span>{inside}</div>'
 
@@ -102,7 +106,7 @@ class QueuePanel:
 
     def status_line(self) -> str:
         """Who works, and how much there is to do."""
-        workers = self.studio.queue.workers()
+        workers = self.studio.queue.workers("device")
         device = workers[0]["device"] if workers else describe_without_torch()
         resident = ", ".join(workers[0]["resident"]) if workers else ""
         waiting = len(self.studio.queue.list(ended=False))

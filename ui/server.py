@@ -84,9 +84,9 @@ def keep_ready(studio: Studio) -> threading.Thread:
         while True:
             try:
                 studio.queue.client_seen(studio.keeper.client_id)
-                studio.keeper.ensure()
+                studio.keep_workers()
             except Exception:  # a busy disk: the next beat makes up for it
-                log.warning("could not look after the worker", exc_info=True)
+                log.warning("could not look after the workers", exc_info=True)
             wake.wait(BEAT_S)
 
     wake = threading.Event()

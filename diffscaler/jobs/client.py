@@ -13,8 +13,8 @@ from filelock import Timeout
 
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
+from diffscaler.jobs.lanes import Lane, lock_of
 from diffscaler.jobs.queue import JobQueue
-from diffscaler.jobs.worker import lock_of
 from diffscaler.settings import ROOT, Settings
 
 POLL_S = 0.15
@@ -28,13 +28,14 @@ LOG_BYTES = 5 * 2**20
 
 
 class WorkerKeeper:
-    """Starts this machine's worker when there is none. Call `ensure` often; it is cheap.
+    """Starts this machine's worker of one lane when there is none. Call `ensure` often; it is cheap.
 
     A worker that ends with an error soon after its start is tried again ever more rarely, and `trouble` then says so.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lane: Lane = "device") -> None:
         self.settings = settings
+        self.lane: Lane = lane
         self.client_id = uuid.uuid4().hex
         self.started: subprocess.Popen[bytes] | None = None
         self.quick_deaths = 0
@@ -57,21 +58,22 @@ class WorkerKeeper:
             if self.quick_deaths >= 2:
                 self._look_again_at = now + min(60.0, 2.0**self.quick_deaths)
                 return
-        if not worker_runs(self.settings):
-            self.started, self._started_at = spawn_worker(self.settings), now
+        if not worker_runs(self.settings, self.lane):
+            self.started, self._started_at = spawn_worker(self.settings, self.lane), now
 
     def trouble(self) -> DiffScalerError | None:
-        """Why no worker takes any job, when that is so."""
+        """Why no worker takes any job of this lane, when that is so."""
         if self.quick_deaths < GIVE_UP_AFTER:
             return None
         return DiffScalerError(
-            "The worker that should do this cannot start.", "Run `python app.py doctor`; its log is jobs/worker.log."
+            "The worker that should do this cannot start.",
+            f"Run `python app.py doctor`; its log is jobs/{log_name(self.lane)}.",
         )
 
 
-def worker_runs(settings: Settings) -> bool:
-    """Whether a worker holds this lane's lock."""
-    lock = lock_of(settings)
+def worker_runs(settings: Settings, lane: Lane) -> bool:
+    """Whether a worker holds a lane's lock."""
+    lock = lock_of(settings, lane)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -80,10 +82,15 @@ def worker_runs(settings: Settings) -> bool:
     return False
 
 
-def spawn_worker(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start a worker that outlives this process: in a session of its own, writing to a log of its own."""
+def log_name(lane: Lane) -> str:
+    """The file below the queue's folder that a lane's workers write to."""
+    return "worker.log" if lane == "device" else f"{lane}.log"
+
+
+def spawn_worker(settings: Settings, lane: Lane) -> subprocess.Popen[bytes]:
+    """Start a lane's worker that outlives this process: in a session of its own, writing to a log of its own."""
     settings.jobs_dir.mkdir(parents=True, exist_ok=True)
-    log_path = settings.jobs_dir / "worker.log"
+    log_path = settings.jobs_dir / log_name(lane)
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES:
         os.replace(log_path, log_path.with_suffix(".old.log"))
     detached = (
@@ -93,7 +100,7 @@ def spawn_worker(settings: Settings) -> subprocess.Popen[bytes]:
     )
     with log_path.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "diffscaler.jobs.worker"],
+            [sys.executable, "-m", "diffscaler.jobs.worker", lane],
             cwd=ROOT,
             env={**COMPUTING, **os.environ, **settings.environment()},
             stdin=subprocess.DEVNULL,

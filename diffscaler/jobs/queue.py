@@ -12,6 +12,7 @@ from diffscaler import plan
 from diffscaler.database import Database
 from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.job import ENDED, Job, Kind, to_job
+from diffscaler.jobs.lanes import KINDS, Lane, lane_held_by, lane_of
 from diffscaler.recipes import Recipe
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -21,6 +22,8 @@ LEASE_S = 15.0
 MAX_CRASHES = 8
 # Ended jobs kept for the page; clips stay in the library whatever happens to their job.
 KEEP_ENDED = 200
+
+EVERY_KIND: tuple[Kind, ...] = tuple(kind for kinds in KINDS.values() for kind in kinds)
 
 
 class JobQueue:
@@ -102,6 +105,13 @@ class JobQueue:
             rows = db.execute(f"SELECT * FROM job WHERE {where} ORDER BY {order} LIMIT ?", (limit,)).fetchall()
         return [to_job(row) for row in rows]
 
+    def busy(self, lane: Lane) -> bool:
+        """Whether a job waits or runs in a lane."""
+        kinds = KINDS[lane]
+        with self.db.reading() as db:
+            row = db.execute(f"SELECT 1 FROM job WHERE state NOT IN {ENDED} AND {one_of(kinds)} LIMIT 1", kinds)
+            return row.fetchone() is not None
+
     def stop(self, job_id: str) -> None:
         """Ask a job to stop; one that waits is stopped at once. Stopping an ended job does nothing."""
         with self.db.transaction() as db:
@@ -121,12 +131,16 @@ class JobQueue:
             )
 
     def move(self, job_id: str, places: int) -> None:
-        """Move a waiting job up (negative) or down among those waiting."""
+        """Move a waiting job up (negative) or down among those waiting in its lane."""
         with self.db.transaction() as db:
-            rows = db.execute("SELECT id, position FROM job WHERE state = 'queued' ORDER BY position").fetchall()
-            order = [row["id"] for row in rows]
-            if job_id not in order:
+            moved = db.execute("SELECT kind FROM job WHERE id = ? AND state = 'queued'", (job_id,)).fetchone()
+            if moved is None:
                 return
+            kinds = KINDS[lane_of(moved["kind"])]
+            rows = db.execute(
+                f"SELECT id, position FROM job WHERE state = 'queued' AND {one_of(kinds)} ORDER BY position", kinds
+            ).fetchall()
+            order = [row["id"] for row in rows]
             at = order.index(job_id)
             order.insert(max(0, min(len(order) - 1, at + places)), order.pop(at))
             for name, row in zip(order, rows, strict=True):
@@ -145,25 +159,30 @@ class JobQueue:
 
     # -- for workers ----------------------------------------------------------------------------------------------
 
-    def lease(self, lane: str) -> Job | None:
-        """Take the next job: the first that waits, or a running one whose lease lapsed. None when there is none."""
+    def lease(self, holder: str, kinds: tuple[Kind, ...] = EVERY_KIND) -> Job | None:
+        """Take the next job: the first that waits, or a running one whose lease lapsed. None when there is none.
+
+        holder: who takes it, see lanes.holder_of; kinds: those it can carry out
+        """
         now = time.time()
         with self.db.transaction() as db:
             self._release_lapsed(db, "lease_until < ?", now)
-            row = db.execute("SELECT id FROM job WHERE state = 'queued' ORDER BY position LIMIT 1").fetchone()
+            row = db.execute(
+                f"SELECT id FROM job WHERE state = 'queued' AND {one_of(kinds)} ORDER BY position LIMIT 1", kinds
+            ).fetchone()
             if row is None:
                 return None
             db.execute(
                 "UPDATE job SET state = 'running', lane = ?, lease_until = ?, started = COALESCE(started, ?)"
                 " WHERE id = ?",
-                (lane, now + LEASE_S, now, row["id"]),
+                (holder, now + LEASE_S, now, row["id"]),
             )
             return to_job(db.execute("SELECT * FROM job WHERE id = ?", (row["id"],)).fetchone())
 
-    def reclaim(self, lane: str) -> None:
-        """Put back what an earlier worker of this lane left running. Call only while holding the lane's lock."""
+    def reclaim(self, holder: str) -> None:
+        """Put back what an earlier worker of the same name left running. Call only while holding its lane's lock."""
         with self.db.transaction() as db:
-            self._release_lapsed(db, "lane = ?", lane)
+            self._release_lapsed(db, "lane = ?", holder)
 
     def _release_lapsed(self, db: Any, which: str, value: Any) -> None:
         now = time.time()
@@ -214,19 +233,24 @@ class JobQueue:
 
     # -- who is there ---------------------------------------------------------------------------------------------
 
-    def worker_seen(self, lane: str, pid: int, device: str, resident: list[str], moves: list[str]) -> None:
+    def worker_seen(self, holder: str, pid: int, device: str, resident: list[str], moves: list[str]) -> None:
         with self.db.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO worker VALUES (?, ?, ?, ?, ?, ?)",
-                (lane, pid, device, json.dumps(resident), json.dumps(moves[-50:]), time.time()),
+                (holder, pid, device, json.dumps(resident), json.dumps(moves[-50:]), time.time()),
             )
 
-    def workers(self, within_s: float = 10.0) -> list[dict[str, Any]]:
-        """Workers seen lately: {"lane", "pid", "device", "resident", "moves", "seen"}."""
+    def workers(self, lane: Lane | None = None, within_s: float = 10.0) -> list[dict[str, Any]]:
+        """Workers seen lately, of one lane or all: {"lane", "pid", "device", "resident", "moves", "seen"}.
+
+        The row's "lane" is a holder's name, as lanes.holder_of makes it.
+        """
         with self.db.reading() as db:
             rows = db.execute("SELECT * FROM worker WHERE seen > ?", (time.time() - within_s,)).fetchall()
         return [
-            {**dict(row), "resident": json.loads(row["resident"]), "moves": json.loads(row["moves"])} for row in rows
+            {**dict(row), "resident": json.loads(row["resident"]), "moves": json.loads(row["moves"])}
+            for row in rows
+            if lane in (None, lane_held_by(row["lane"]))
         ]
 
     def client_seen(self, client_id: str) -> None:
@@ -240,3 +264,8 @@ class JobQueue:
             return int(
                 db.execute("SELECT COUNT(*) FROM client WHERE seen > ?", (time.time() - within_s,)).fetchone()[0]
             )
+
+
+def one_of(kinds: tuple[Kind, ...]) -> str:
+    """SQL that asks for a job of these kinds, which are its parameters."""
+    return f"kind IN ({','.join('?' * len(kinds))})"

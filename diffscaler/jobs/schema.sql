@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS job (
     sentence TEXT NOT NULL DEFAULT '', -- what went wrong
     hint TEXT NOT NULL DEFAULT '',
     trace TEXT NOT NULL DEFAULT '',
-    lane TEXT,                         -- host and device of the worker that holds the lease
+    lane TEXT,                         -- who holds the lease: host and device, or host and downloads
     lease_until REAL,
     stop INTEGER NOT NULL DEFAULT 0,
     crashes INTEGER NOT NULL DEFAULT 0, -- workers lost in a row without a new segment

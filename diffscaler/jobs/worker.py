@@ -1,6 +1,6 @@
-"""The worker process: `python -m diffscaler.jobs.worker`. It holds the models and outlives the page.
+"""A worker process: `python -m diffscaler.jobs.worker [LANE]`. It outlives the page, and the device's holds the models.
 
-One worker per lane (this machine's device), guarded by a lock file that the system releases however the process ends.
+One worker per lane (see lanes.py), guarded by a lock file that the system releases however the process ends.
 """
 
 from __future__ import annotations
@@ -8,24 +8,19 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 import traceback
-from typing import Any
+from typing import Any, get_args
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from diffscaler.errors import JobCancelled
 from diffscaler.jobs.job import Job
+from diffscaler.jobs.lanes import KINDS, Lane, holder_of, lock_of
 from diffscaler.jobs.queue import JobQueue
-from diffscaler.jobs.run_fetch import run_fetch
-from diffscaler.jobs.run_plan import PlanRunner
-from diffscaler.jobs.run_training import run_training
-from diffscaler.library.clips import ClipLibrary
-from diffscaler.library.files import remove_tree
-from diffscaler.models.catalogue import Catalogue
+from diffscaler.jobs.work import work_of
 from diffscaler.settings import Settings, read_settings
 from diffscaler.wording import worded
 
@@ -37,65 +32,48 @@ BEAT_S = 1.0
 CLIENT_GONE_S = 20.0
 
 
-def lane_of(settings: Settings) -> str:
-    """The name of the worker slot of this machine and device."""
-    return f"{socket.gethostname()}/{settings.device or 'auto'}"
-
-
-def lock_of(settings: Settings) -> FileLock:
-    """The lock a running worker of this lane holds."""
-    settings.jobs_dir.mkdir(parents=True, exist_ok=True)
-    return FileLock(settings.jobs_dir / f"worker-{(settings.device or 'auto').replace(':', '-')}.lock")
-
-
 class Worker:
-    """Takes jobs until there are none and nobody wants it ready any more."""
+    """Takes a lane's jobs until there are none and nobody wants it ready any more."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lane: Lane) -> None:
         self.settings = settings
+        self.kinds = KINDS[lane]
+        self.holder = holder_of(settings, lane)
         self.queue = JobQueue(settings.jobs_dir)
-        self.library = ClipLibrary(settings.library_dir)
-        self.catalogue = Catalogue(settings)
-        self.lane = lane_of(settings)
-        self.plans = PlanRunner(settings, self.queue, self.library, self.catalogue)
+        self.work = work_of(lane, settings, self.queue)
         self.quit = threading.Event()
         self.job: Job | None = None
         self.stop_asked = threading.Event()
 
     def run(self) -> None:
-        self.queue.reclaim(self.lane)
-        remove_tree(self.library.root / "scratch")  # an earlier worker that was killed could not
+        self.queue.reclaim(self.holder)
+        self.work.tidy()
         threading.Thread(target=self._beat, daemon=True).start()
         # The libraries take seconds to import: done while nobody waits yet, once the first job is known not to exist.
         idle_since = time.monotonic()
         while not self.quit.is_set():
-            job = self.queue.lease(self.lane)
+            job = self.queue.lease(self.holder, self.kinds)
             if job is None:
-                self.plans.warm_up()
-                if self.queue.clients(CLIENT_GONE_S):
+                self.work.warm_up()
+                if self.work.waits_for_clients and self.queue.clients(CLIENT_GONE_S):
                     idle_since = time.monotonic()
                 if time.monotonic() - idle_since > self.settings.worker_idle_s:
                     return
                 self.quit.wait(IDLE_POLL_S)
                 continue
-            self._carry_out(job)
+            self.carry_out(job)
             idle_since = time.monotonic()
 
-    def _carry_out(self, job: Job) -> None:
+    def carry_out(self, job: Job) -> None:
+        """Do a leased job and close it, whatever happens."""
         self.stop_asked.clear()
         self.job = job
         log.info("job %s: %s", job.id, job.title)
         try:
-            if job.kind == "train":
-                self.plans.make_room("training takes the whole machine")
-                result = run_training(job, self.queue, self.stopped)
-            elif job.kind == "model":
-                result = run_fetch(job, self.queue, self.settings, self.stopped)
-            else:
-                result = self.plans.run(job, self.stopped)
+            result = self.work.run(job, self.stopped)
         except JobCancelled:
             if self.quit.is_set() and not self.stop_asked.is_set():
-                self.queue.reclaim(self.lane)  # the worker was told to go, not the job: the next worker continues it
+                self.queue.reclaim(self.holder)  # the worker was told to go, not the job: the next one continues it
             else:
                 self.queue.end(job.id, "stopped")
         except BaseException as error:
@@ -104,8 +82,7 @@ class Worker:
             self.queue.end(job.id, "failed", sentence=sentence, hint=hint, trace=traceback.format_exc())
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
-            if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-                self.plans.make_room("memory ran out")
+            self.work.failed(error)
         else:
             self.queue.end(job.id, "done", result=result)
         finally:
@@ -121,15 +98,16 @@ class Worker:
             try:
                 if job is not None and self.queue.beat(job.id) and self.job is job:
                     self.stop_asked.set()
-                self.queue.worker_seen(self.lane, os.getpid(), *self.plans.about())
+                self.queue.worker_seen(self.holder, os.getpid(), *self.work.about())
             except Exception:  # a beat that fails (a busy disk) is made up for by the next one
                 log.warning("heartbeat failed", exc_info=True)
             time.sleep(BEAT_S if job is None else BEAT_S / 4)
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    lane: Lane = next((lane for lane in get_args(Lane) if lane in arguments), "device")
     settings = read_settings()
-    lock = lock_of(settings)
+    lock = lock_of(settings, lane)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -137,17 +115,17 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
     )
-    worker = Worker(settings)
+    worker = Worker(settings, lane)
 
     def leave(number: int, frame: Any) -> None:
         worker.quit.set()
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the command in front, not for the worker
-    log.info("worker %s ready, pid %d", worker.lane, os.getpid())
+    log.info("worker %s ready, pid %d", worker.holder, os.getpid())
     worker.run()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ import pytest
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs import client
 from diffscaler.jobs.client import WorkerKeeper, follow
+from diffscaler.jobs.lanes import Lane
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.settings import Settings
 from tests.jobs.test_queue import recipe
@@ -18,7 +19,7 @@ from tests.jobs.test_queue import recipe
 def test_a_worker_that_cannot_start_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     spawned = []
 
-    def broken(settings: Settings) -> subprocess.Popen[bytes]:
+    def broken(settings: Settings, lane: Lane) -> subprocess.Popen[bytes]:
         spawned.append(1)
         return subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
 

@@ -48,17 +48,16 @@ class Idle:
 @pytest.fixture
 def studio(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Studio:
     studio = Studio(settings)
-    monkeypatch.setattr(studio, "keeper", Idle())
+    monkeypatch.setattr(studio, "fetcher", Idle())
     return studio
 
 
 def carry_out(studio: Studio) -> Job:
     """Do the next job here and now, as a worker would."""
-    worker = Worker(studio.settings)
-    worker.plans.engine = lambda: pytest.fail("a download needs no engine")  # type: ignore[method-assign]
+    worker = Worker(studio.settings, "downloads")
     job = worker.queue.lease("here")
     assert job is not None
-    worker._carry_out(job)
+    worker.carry_out(job)
     return studio.queue.get(job.id)
 
 
@@ -84,10 +83,10 @@ def test_a_failure_is_a_sentence_a_hint_and_no_bug(hub: FakeHub, studio: Studio)
 def test_stop_keeps_what_came_and_retry_continues(hub: FakeHub, studio: Studio) -> None:
     hub.faults[BIG] = [Fault(stall_after=5000)]
     job = studio.get_model(REPO)
-    worker = Worker(studio.settings)
+    worker = Worker(studio.settings, "downloads")
     leased = worker.queue.lease("here")
     assert leased is not None
-    thread = threading.Thread(target=worker._carry_out, args=(leased,))
+    thread = threading.Thread(target=worker.carry_out, args=(leased,))
     thread.start()
     part = studio.settings.models_dir / ".incoming" / "tiny.part" / f"{BIG}.part"
     wait_for(lambda: part.exists() and part.stat().st_size == 5000)
@@ -128,10 +127,10 @@ def test_a_token_outlives_the_worker_but_not_the_job(hub: FakeHub, studio: Studi
     hub.token = TOKEN
     hub.faults[BIG] = [Fault(stall_after=100)]
     job = studio.get_model(REPO, token=TOKEN)
-    worker = Worker(studio.settings)
-    leased = worker.queue.lease(worker.lane)
+    worker = Worker(studio.settings, "downloads")
+    leased = worker.queue.lease(worker.holder)
     assert leased is not None
-    thread = threading.Thread(target=worker._carry_out, args=(leased,))
+    thread = threading.Thread(target=worker.carry_out, args=(leased,))
     thread.start()
     wait_for(lambda: hub.asked(BIG))
     worker.quit.set()  # the worker is told to go; the job is not
@@ -158,8 +157,8 @@ def test_a_download_loads_no_network_library(hub: FakeHub, studio: Studio) -> No
 import sys
 from diffscaler.jobs.worker import Worker
 from diffscaler.settings import read_settings
-worker = Worker(read_settings())
-worker._carry_out(worker.queue.lease("here"))
+worker = Worker(read_settings(), "downloads")
+worker.carry_out(worker.queue.lease("here"))
 print(sorted({"torch", "diffusers", "transformers", "cv2", "onnxruntime"} & set(sys.modules)))
 """
     environment = {**os.environ, **studio.settings.environment(), "NO_PROXY": "*"}
@@ -178,16 +177,14 @@ def test_a_killed_worker_loses_nothing_that_arrived(hub: FakeHub, settings: Sett
     wait_for(lambda: part.exists() and part.stat().st_size == 7000, 90)
     running_job = studio.queue.get(job.id)
     assert running_job.progress["file"] == BIG and running_job.progress["what"] == "bytes"
-    worker = studio.keeper.started
+    worker = studio.fetcher.started
     assert worker is not None
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     assert finish(studio, job, 90).state == "done", "the next worker goes on"
     assert hub.asked(BIG)[-1].start == 7000
     assert files_below(settings.models_dir / "tiny") == LOADED | {RECORD}
-    assert studio.keeper.started is not None
-    studio.keeper.started.kill()  # it would load torch now, to be ready
-    studio.keeper.started.wait()
+    assert studio.keeper.started is None, "a download needs no worker that loads torch"
 
 
 class Clock:
