@@ -197,11 +197,18 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
         raise InvalidRequest(f"{spec.title} takes no LoRAs.", "Leave the LoRAs out.")
     if request.reuse != "off" and not traits.reuse:
         raise InvalidRequest(f"{spec.title} cannot use results of its steps twice.", "Set Reuse steps to off.")
+    if request.guidance_rescale and not traits.rescales:
+        raise InvalidRequest(f"{spec.title} cannot rescale its guidance.", "Set Tame contrast to 0.")
+    if request.shared_noise is not None and not traits.shares_noise:
+        raise InvalidRequest(f"{spec.title} draws its noise itself.", "Leave Shared noise open.")
     width, height = size_of(request, spec)
     values = {"width": width, "height": height, "num_frames": frames_of(request, spec), "seconds": None}
     for name, value in FALLBACK.items():
         if getattr(request, name) is None:
             values[name] = spec.native.get(name, value)
+    steps = values.get("num_inference_steps", request.num_inference_steps)
+    if steps < traits.min_steps:
+        raise InvalidRequest(f"{spec.title} needs at least {traits.min_steps} steps.", "Set Steps higher.")
     if request.seed is None:
         values["seed"] = secrets.randbelow(MAX_SEED + 1)
     return request.model_copy(update=values)

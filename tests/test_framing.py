@@ -81,6 +81,10 @@ def test_pictures_and_samplers_a_model_cannot_take_are_refused() -> None:
         (spec({}), ask(picture=still)),
         (spec({}, samplers=("euler",)), ask(scheduler="lcm")),
         (spec({}), ask(reuse="some")),
+        (spec({}), ask(guidance_rescale=0.5)),
+        (spec({}), ask(shared_noise=0.5)),
+        (spec({}, min_steps=2), ask(num_inference_steps=1)),
+        (spec({"num_inference_steps": 1}, min_steps=2), ask()),
     ):
         with pytest.raises(InvalidRequest) as caught:
             with_native(request, model)

@@ -31,10 +31,11 @@ class Traits(BaseModel):
     size_step: width and height are multiples of it, in pixels
     buckets: (width, height) pairs it was trained on; empty: any size of about the native area
     windows: whether clips longer than max_frames can be drawn in overlapping windows
-    words: whether it reads a prompt; image: whether it starts from a picture
+    words: whether it reads a prompt; image: whether it starts from a picture; redraws: whether it redraws a clip
     samplers: names a request may ask for besides "native"; reuse: whether results of steps can be used twice
     control: whether a ControlNet can lead it; loras: whether LoRA files can be laid over it
-    keeps_negative: whether words that must not appear have an effect
+    rescales: whether guidance can be rescaled; shares_noise: whether a request may say what frames share of their noise
+    min_steps: the fewest sampler steps it can be drawn in
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,11 +47,14 @@ class Traits(BaseModel):
     windows: bool = False
     words: bool = True
     image: Literal["none", "optional", "needed"] = "none"
+    redraws: bool = False
     samplers: tuple[str, ...] = ()
     reuse: bool = False
     control: bool = False
     loras: bool = False
-    keeps_negative: bool = True
+    rescales: bool = False
+    shares_noise: bool = False
+    min_steps: int = 1
 
     def legal_frames(self, num_frames: int) -> int:
         """The nearest length this family can draw, never less than its shortest."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+from diffscaler.text2video.bypass import replaced_forward
 
 #: Name in a request -> steps of which one is computed whole (U-Nets), largest relative change that is passed over
 #: (transformers).
@@ -57,18 +60,8 @@ def deep_features(unet: Any, interval: int) -> Generator[DeepFeatures, None, Non
         return
     # Skips between deep blocks are results too: those of kept blocks are read by kept blocks only.
     blocks = [*unet.down_blocks[1:], *([unet.mid_block] if unet.mid_block is not None else []), *unet.up_blocks[:-1]]
-    # Offloading replaces `forward` on the object as well: what was there comes back.
-    before = [vars(block).get("forward") for block in blocks]
-    for index, block in enumerate(blocks):
-        vars(block)["forward"] = _keeping(kept, index, block.forward)
-    try:
+    with replaced_forward(blocks, partial(_keeping, kept)):
         yield kept
-    finally:
-        for block, forward in zip(blocks, before, strict=True):
-            if forward is None:
-                del vars(block)["forward"]
-            else:
-                vars(block)["forward"] = forward
 
 
 def _keeping(kept: DeepFeatures, index: int, forward: Any) -> Any:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from diffscaler.errors import ModelNotFound
+from diffscaler.text2video.bypass import bypass_temporal
 from diffscaler.text2video.family import Array, Sampling
 from diffscaler.text2video.folder import open_pipeline, said_what_is_wrong
 from diffscaler.text2video.hotshot.controlnet import Residuals, residuals, scales_at
-from diffscaler.text2video.hotshot.norms import bypass_temporal, norm_mode
+from diffscaler.text2video.hotshot.norms import norm_mode
 from diffscaler.text2video.hotshot.unet import check_num_frames, load_adapted, load_hotshot
 from diffscaler.text2video.motion import MotionFamily, Network, to_numpy
 

@@ -105,6 +105,18 @@ def test_the_clip_equals_the_librarys_own_call(loaded: Any, home: Path) -> None:
     assert np.abs(ours / 255 - np.asarray(theirs)).max() < 1.01 / 255
 
 
+@pytest.mark.parametrize(
+    ("trait", "change"), [("rescales", {"guidance_rescale": 1.0}), ("shares_noise", {"shared_noise": 0.7})]
+)
+def test_what_a_family_says_it_can_do_is_what_it_does(loaded: Any, trait: str, change: dict[str, float]) -> None:
+    name, spec, model = loaded
+    text = words(model, spec)
+    plain, changed = (
+        model.denoise(text, sampling_for(name, spec, **values), lambda *step: None) for values in ({}, change)
+    )
+    assert np.array_equal(plain, changed) != getattr(spec.traits, trait)
+
+
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_half_precision_as_on_a_card_runs_through_and_stays_near(name: str, home: Path) -> None:
     """bfloat16 on the CPU: what would mix number formats on a card does so here."""

@@ -25,13 +25,13 @@ from diffusers import ControlNetModel, MotionAdapter, UNet2DConditionModel, UNet
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D  # noqa: E402
 
 from diffscaler.errors import DiffScalerError, InvalidRequest, ModelNotFound  # noqa: E402
+from diffscaler.text2video.bypass import bypass_temporal  # noqa: E402
 from diffscaler.text2video.hotshot.config import empty_unet  # noqa: E402
 from diffscaler.text2video.hotshot.controlnet import canny, residuals, scales_at  # noqa: E402
 from diffscaler.text2video.hotshot.keys import is_temporal, to_hotshot, to_library  # noqa: E402
 from diffscaler.text2video.hotshot.norms import (  # noqa: E402
     FrameGroupNorm,
     JointGroupNorm,
-    bypass_temporal,
     norm_mode,
     set_norm_mode,
 )
@@ -235,7 +235,8 @@ def test_one_frame_without_temporal_layers_is_the_image_network(unet: Unet, sdxl
     with torch.inference_mode():
         still = image(**{**inputs, "sample": inputs["sample"][:, :, 0]}).sample
     with bypass_temporal(unet):
-        assert torch.equal(draw(unet, **inputs)[:, :, 0], still)
+        # Not bit for bit: on some processors another memory layout sums in another order.
+        assert far(draw(unet, **inputs)[:, :, 0], still) < 1e-13
     assert far(draw(unet, **inputs)[:, :, 0], still) > 1e-2
 
 

@@ -1,4 +1,4 @@
-"""Which elements a GroupNorm counts over in a video network, and temporal layers that step aside.
+"""Which elements a GroupNorm counts over in a video network.
 
 "hotshot": Hotshot-XL runs the GroupNorms of its resnets and the last one on 5-D tensors, so their statistics are joint
 over a clip's frames, and that of a temporal layer on single frames. "per-frame": diffusers' UNetMotionModel as it is,
@@ -7,8 +7,6 @@ for AnimateDiff-SDXL and whatever was trained with it: the reverse in all three 
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -84,27 +82,6 @@ def set_norm_mode(unet: UNetMotionModel, mode: NormMode) -> None:
     delattr(unet, _SWITCH)
 
 
-@contextmanager
-def bypass_temporal(unet: UNetMotionModel) -> Generator[None, None, None]:
-    """Inside, every frame is drawn for itself: temporal layers hand on what they are given.
-
-    For clips of one frame, as Hotshot-XL's pipeline does, and for the image half of temporal guidance. May be nested.
-    """
-    layers = [module for module in unet.modules() if isinstance(module, AnimateDiffTransformer3D)]
-    # Offloading replaces `forward` on the object as well: what was there comes back.
-    before = [vars(layer).get("forward") for layer in layers]
-    for layer in layers:
-        vars(layer)["forward"] = _hand_on
-    try:
-        yield
-    finally:
-        for layer, forward in zip(layers, before, strict=True):
-            if forward is None:
-                del vars(layer)["forward"]
-            else:
-                vars(layer)["forward"] = forward
-
-
 class _ReadLength:
     """Tells the norms how many frames a clip has. A class, so that a copied network's hook speaks to its own norms."""
 
@@ -114,10 +91,6 @@ class _ReadLength:
     def __call__(self, unet: UNetMotionModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         sample = args[0] if args else kwargs["sample"]
         self.clip.num_frames = sample.shape[2]
-
-
-def _hand_on(hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    return hidden_states
 
 
 def _norms(unet: UNetMotionModel) -> list[tuple[torch.nn.Module, str, bool]]:
