@@ -80,6 +80,15 @@ class TrainingConfig(BaseModel):
             le=1,
         ),
     ] = 0.2
+    image_share: Annotated[
+        float,
+        Field(
+            title="Single-frame share",
+            description="Share of the motion steps that see many single frames instead of a few clips.",
+            ge=0,
+            le=0.9,
+        ),
+    ] = 0.0
     shared_noise: Annotated[
         float | None,
         Field(

@@ -114,6 +114,31 @@ def test_fine_tuning_leaves_the_vae_alone_and_moves_the_rest(config):
     assert any(not torch.equal(before[k], after[k]) for k in before if "motion_modules" in k)
 
 
+def test_steps_on_single_frames_leave_the_temporal_layers_as_they_are(config):
+    from training.mini.bundle import Bundle
+    from training.mini.denoise_stage import DenoiseStage
+    from training.mini.unet import is_motion_parameter
+
+    settings = config("joint", motion_steps=40, distil_steps=0, decoder_steps=0, image_share=0.5, full_length_share=0.1)
+    assert run(settings, NEVER)
+    bundle = Bundle.load(Path(settings.output_dir) / "model")
+    latents, masks = np.random.default_rng(3).normal(size=(4, 8, 4, 4, 4)), np.zeros((4, 8, 4, 4), np.uint8)
+    stage = DenoiseStage(
+        bundle, latents.astype(np.float16), masks, [["a square"]] * 4, 40, 2, 1e-3, 0, 4, 0.1, ["a square"],
+        image_batch=3, image_share=0.5,
+    )  # fmt: skip
+    moved = {"single": [], "clip": []}
+    for index in range(40):
+        before = {n: p.detach().clone() for n, p in stage.unet.named_parameters()}
+        stage.step(index)
+        changed = {n for n, p in stage.unet.named_parameters() if not torch.equal(p, before[n])}
+        moved["clip" if any(is_motion_parameter(n) for n in changed) else "single"].append(index)
+        assert any(not is_motion_parameter(n) for n in changed)
+    assert 8 < len(moved["single"]) < 28
+    # The last steps see whole clips, all of them.
+    assert {36, 37, 38, 39} <= set(moved["clip"])
+
+
 def test_what_frames_share_of_the_noise_is_kept_when_a_run_stops_and_when_it_is_tuned(config):
     from diffscaler.text2video.noise import read_shared_noise
 

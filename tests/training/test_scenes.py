@@ -70,6 +70,15 @@ def test_the_subject_goes_where_the_scene_says(action, subject, facing):
     assert (middle_of(masks[12]) - middle_of(masks[3])) * facing > 4
 
 
+@pytest.mark.parametrize("subject", ["dog", "camel", "horse", "helicopter"])
+def test_who_faces_left_is_the_mirror_image_of_who_faces_right(subject):
+    left, right = (render_clip(make_spec(3, subject, "field", "still", facing), 96, 1)[1][0] for facing in (-1, 1))
+    boxes = [mask[:, mask.max(axis=0) > 127] > 127 for mask in (left, right)]
+    width = min(box.shape[1] for box in boxes)
+    same, mirrored = (np.mean(boxes[0][:, :width] != other[:, :width]) for other in (boxes[1], boxes[1][:, ::-1]))
+    assert mirrored < 0.04 and mirrored < same / 2
+
+
 def test_who_jumps_leaves_the_ground_and_who_sleeps_does_not():
     def feet(action):
         _, masks = render_clip(make_spec(3, "dog", "field", action), 64, 16)
@@ -187,8 +196,10 @@ def test_captions_tell_the_truth():
                 assert spec.light in words or said[spec.light] & set(words), caption
             if spec.camera == "static":
                 assert "pan" not in words and "zoom" not in words
-                assert ("left" in words) <= (spec.direction == -1), caption
-                assert ("right" in words) <= (spec.direction == 1), caption
+                # The usual way, to the right, may be left unsaid; the other never is.
+                assert ("left" in words) == (spec.facing == -1), caption
+                assert ("right" in words) <= (spec.facing == 1), caption
+                assert ("facing" in words) <= (spec.direction == 0), caption
             assert ("umbrella" in words) == (spec.prop == "umbrella"), caption
             assert ("laptop" in words) == (spec.prop == "laptop"), caption
             assert not spec.colour or spec.colour in words, caption

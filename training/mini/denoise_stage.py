@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from diffusers import UNetMotionModel
 
+from diffscaler.text2video.bypass import bypass_temporal
 from diffscaler.text2video.layout import channels_last
 from diffscaler.text2video.noise import mixed_noise
 from training.compute import CPU, Compute
@@ -33,19 +34,22 @@ EMA_DECAY = 0.995
 @dataclass(frozen=True)
 class Batch:
     """latents: float32 (B, 4, h, w) or (B, 4, F, h, w); text: (B or B * F, tokens, width); weight: broadcasts over
-    latents, larger where the subject is; positions: the frames that are seen."""
+    latents, larger where the subject is; positions: the frames that are seen, None for single frames."""
 
     latents: torch.Tensor
     text: torch.Tensor
     weight: torch.Tensor
-    positions: np.ndarray
+    positions: np.ndarray | None
 
 
 class DenoiseStage:
     """v-prediction on latents, with the text encoder learning along.
 
     latents: float16 (N, F, 4, h, w); masks: uint8 (N, F, h, w), 0..255, where the subject is.
-    The stage draws single frames when the U-Net has no temporal layers yet, else parts of clips.
+    The stage draws single frames when the U-Net has no temporal layers yet, else parts of clips; and then single frames
+    in a share of its steps too, without the temporal layers: they show many more pictures in the same time
+    (joint training, Ho et al. 2022, "Video Diffusion Models", section 3).
+    image_batch, image_share: how many single frames such a step sees, and the share of such steps.
     """
 
     def __init__(
@@ -62,12 +66,15 @@ class DenoiseStage:
         full_length_share: float,
         prompts: Sequence[str],
         compute: Compute = CPU,
+        image_batch: int = 0,
+        image_share: float = 0.0,
     ) -> None:
         self.moving = isinstance(bundle.unet, UNetMotionModel)
         self.name, self.total = ("motion" if self.moving else "image"), total
         self.bundle, self.latents, self.masks = bundle, latents, masks
         self.batch, self.lr, self.seed = batch, lr, seed
         self.frames_per_step, self.full_length_share = frames_per_step, full_length_share
+        self.image_batch, self.image_share = image_batch, image_share
         self.prompts = list(prompts)
         self.tokens = CaptionTokens(bundle.tokenizer, captions)
         self.alpha_bar = build_scheduler().alphas_cumprod.float()
@@ -104,22 +111,30 @@ class DenoiseStage:
         x_t, v = noised(batch.latents, self._noise(batch, noise), alpha_bar)
         if not self.moving:
             x_t = x_t.contiguous(memory_format=torch.channels_last)
-        with frame_positions(self.unet, batch.positions) if self.moving else nullcontext(), self.compute.autocast():
+        with self._seeing(batch.positions), self.compute.autocast():
             prediction = self.unet(x_t, t, batch.text).sample
         return v_loss(prediction.float(), v, alpha_bar, batch.weight)
+
+    def _seeing(self, positions: np.ndarray | None) -> AbstractContextManager[None]:
+        """The network as it has to be for these frames."""
+        if positions is not None:
+            return frame_positions(self.unet, positions)
+        return bypass_temporal(self.unet) if self.moving else nullcontext()
 
     def _noise(self, batch: Batch, noise: torch.Generator) -> torch.Tensor:
         """The CPU's noise, the same for every device."""
         shape = tuple(batch.latents.shape)
-        if not self.moving:
+        if batch.positions is None:
             return self.compute.put(torch.randn(shape, generator=noise))
         return self.compute.put(mixed_noise(shape, self.bundle.shared_noise, noise))
 
     def _batch(self, index: int, rng: np.random.Generator, empty_share: float = 0.1) -> Batch:
         """What step `index` learns from."""
         count, length = self.latents.shape[:2]
-        size, positions = self.batch, np.zeros(1, np.int64)
-        if self.moving:
+        size, positions = self.batch, None
+        if self.moving and self._single(index, rng):
+            size = self.image_batch
+        elif self.moving:
             positions = self._positions(index, length, rng)
             # Full-length steps take fewer clips: every step costs about the same.
             size = max(size * self.frames_per_step // len(positions), 1)
@@ -127,9 +142,11 @@ class DenoiseStage:
         words = self.compute.put(self.tokens.draw(clips, rng, empty_share))
         with self.compute.autocast():
             text = self.text_encoder(words).last_hidden_state
-        if not self.moving:
+        if positions is None:
             frames = rng.integers(length, size=size)
             x, mask = self.latents[clips, frames], self.masks[clips, frames][:, None]
+            if self.moving:  # (B, C, h, w) -> (B, C, 1, h, w)
+                x, mask = x[:, :, None], mask[:, :, None]
         else:
             # (B, F, C, h, w) -> (B, C, F, h, w)
             x = self.latents[clips][:, positions].transpose(0, 2, 1, 3, 4)
@@ -138,6 +155,12 @@ class DenoiseStage:
         weight = torch.from_numpy(np.ascontiguousarray(mask)).float().div_(255)
         latents = torch.from_numpy(np.ascontiguousarray(x)).float()
         return Batch(self.compute.put(latents), text, self.compute.put(1 + SUBJECT_WEIGHT * weight), positions)
+
+    def _single(self, index: int, rng: np.random.Generator) -> bool:
+        """Whether this motion step sees single frames; those at the end, which see whole clips, never do."""
+        if not self.image_share or index >= (1 - self.full_length_share) * self.total:
+            return False
+        return bool(rng.random() < self.image_share)
 
     def _positions(self, index: int, length: int, rng: np.random.Generator) -> np.ndarray:
         """Which frames of a clip this step sees: a few from all over it, or every n-th one; at the end all."""

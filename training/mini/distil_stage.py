@@ -33,6 +33,9 @@ class DistilStage(DenoiseStage):
         with torch.no_grad():
             self.no_words = self.text_encoder(empty).last_hidden_state
 
+    def _single(self, index: int, rng: np.random.Generator) -> bool:
+        return False  # the teacher draws clips
+
     def _loss(self, index: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         batch = self._batch(index, rng, empty_share=0.0)
         times = grid(self.steps)

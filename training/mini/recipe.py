@@ -62,6 +62,8 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
             config.full_length_share,
             prompts,
             compute,
+            config.image_batch,
+            config.image_share,
         )
 
     def image() -> Stage:

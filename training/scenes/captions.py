@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.scenes.spec import DEFAULT_PLACE, SceneSpec
+from training.scenes.spec import DEFAULT_FACING, DEFAULT_PLACE, SceneSpec
 from training.scenes.world import (
     ACTION_WORDS,
     BESIDE,
     CAMERAS,
     DIRECTION_WORDS,
+    FACING_WORDS,
     LIGHTS,
     NUMBERS,
     OUTDOOR_LIGHT,
@@ -53,18 +54,24 @@ def caption_of(spec: SceneSpec, variant: int = 0) -> str:
     lights = tuple(p for p in LIGHTS[spec.light] if not (scene.indoors and p in OUTDOOR_LIGHT))
     light = say.pick(lights) if spec.light != "day" or say.chance(0.3) else ""
     shot = say.pick(SHOTS[spec.shot]) if spec.shot != "medium" or say.chance(0.08) else ""
+    facing = f", {say.pick(FACING_WORDS[spec.facing])}" if _says_facing(spec, say) else ""
     if say.chance(SCREENPLAY):
         where = PLACES[spec.place].slug if says_place else PLACES[DEFAULT_PLACE].slug
         side = "INT" if PLACES[spec.place].indoors else "EXT"
-        text = f"{side}. {where} - {spec.light.upper()}. {who[0].upper()}{who[1:]} {verb}."
+        text = f"{side}. {where} - {spec.light.upper()}. {who[0].upper()}{who[1:]} {verb}{facing}."
         if spec.shot != "medium":
             text = f"{shot.removesuffix(' of').capitalize()}. {text}"
     else:
-        text = " ".join(part for part in (shot, who, participle, place if says_place else "", light) if part)
+        text = " ".join(part for part in (shot, who, participle, place if says_place else "", light) if part) + facing
         text = text if say.chance(0.5) else text[0].upper() + text[1:] + "."
     if spec.camera != "static" or say.chance(0.04):
         text = f"{text.rstrip('.')}, {say.pick(CAMERAS[spec.camera])}"
     return text
+
+
+def _says_facing(spec: SceneSpec, say: _Wording) -> bool:
+    """Whether to say which way the subject looks: always where it is not the usual one, and where it goes nowhere."""
+    return not spec.direction and (spec.facing != DEFAULT_FACING or say.chance(0.12))
 
 
 def _who(spec: SceneSpec, say: _Wording) -> str:
@@ -92,7 +99,7 @@ def _what(spec: SceneSpec, say: _Wording) -> tuple[str, str]:
         participle = say.pick(STILL_WORDS.get(SUBJECTS[spec.subject].kind, words.participles))
         if say.chance(0.4):
             participle = ""
-    if spec.direction and say.chance(0.75):
+    if spec.direction and (spec.direction != DEFAULT_FACING or say.chance(0.6)):
         side = f" {say.pick(DIRECTION_WORDS[spec.direction])}"
         participle, verb = participle + side, verb + side
     if spec.prop != "none":

@@ -16,6 +16,13 @@ HELD_OUT_ONE_IN = 12
 #: Where a scene is when nobody says where; always seen in training.
 DEFAULT_PLACE = "field"
 
+#: Which way everyone looks and goes when nobody says it. A network that must toss a coin between two mirrored pictures
+#: draws something of both.
+DEFAULT_FACING = 1
+
+#: Share of those who go nowhere and look the other way, which is then said.
+TURNED_SHARE = 0.25
+
 
 @dataclass(frozen=True)
 class SceneSpec:
@@ -74,7 +81,8 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
     place = choices[int(rng.integers(len(choices)))]
     actions = [a for a in ACTIONS_OF_KIND[subject.kind] if a != "drink" or place == "lake"]
     action = actions[int(rng.integers(len(actions)))]
-    facing = int(rng.choice([-1, 1]))
+    turned = rng.random() < (0.5 if action in DIRECTED else TURNED_SHARE)
+    facing = -DEFAULT_FACING if turned else DEFAULT_FACING
     lights = ["day", "sunset", "night"] if PLACES[place].indoors else ["day", "sunset", "night", "rain", "fog"]
     share = np.array([0.44, 0.16, 0.16, 0.12, 0.12][: len(lights)])
     colour = ""

@@ -100,7 +100,7 @@ def words_of(text: str) -> list[str]:
 def _named() -> dict[str, str]:
     """word -> "category:canonical", or "other", for every word of the world's tables that is no stopword."""
     # These mean something only beside other words.
-    vague = "camera shot slow up down taking takes full water weather bad taking take"
+    vague = "facing camera shot slow up down taking takes full water weather bad taking take"
     meaning = dict.fromkeys(vague.split(), "other")
 
     def add(category: str, canonical: str, phrases: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Raised whenever a seed's scene looks or reads different: what was drawn before is then drawn anew.
-WORLD_VERSION = 3
+WORLD_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,9 @@ BESIDE = ("with", "beside", "next to")
 NUMBERS = {1: "one", 2: "two", 3: "three"}
 
 DIRECTION_WORDS = {-1: ("to the left", "left"), 1: ("to the right", "right")}
+
+#: How it is said which way someone looks who goes nowhere.
+FACING_WORDS = {-1: ("facing left", "facing to the left"), 1: ("facing right", "facing to the right")}
 
 STOPWORDS = (
     "a an the of in on at by to and with is are its it from into onto over through while as this that "
