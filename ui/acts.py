@@ -88,8 +88,7 @@ class Acts:
             if verb == "delete":
                 updates |= self.library.listing(search, kind)
             if verb in ("stop", "up", "down", "forget", "retry", "delete"):
-                pane, status = self.queue.look()
-                updates |= {self.queue.pane: pane, self.queue.status: status}
+                updates |= self.queue.look()
         except Exception as error:
             gr.Warning(explained(error), title="Not done")
             return {self.tabs: gr.skip()}

@@ -16,6 +16,7 @@ from ui import pieces
 from ui.monitor import saying
 from ui.pane import QUIET, pane
 from ui.pictures import poster_url, preview_url
+from ui.watch import Updates
 
 LOOK_S = 1.0
 ENDED_SHOWN = 6
@@ -29,6 +30,8 @@ class QueuePanel:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.status = gr.HTML(self.status_line(), elem_id="status")
+        #: Changes when a download or a training begins or ends: there may be other models then.
+        self.models = gr.State("")
 
     def place(self) -> None:
         self.pane = pane(elem_id="queue")
@@ -36,18 +39,25 @@ class QueuePanel:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.pane, self.status]
+        return [self.pane, self.status, self.models]
 
     def wire(self, page: gr.Blocks) -> None:
         self.timer.tick(self.look, None, self.outputs, trigger_mode="once", concurrency_limit=None, **QUIET)
         page.load(self.look, None, self.outputs, **QUIET)
 
-    def look(self) -> tuple[str, str]:
-        return self.strip(), self.status_line()
-
-    def strip(self) -> str:
+    def look(self) -> Updates:
+        """Everything that this panel shows and tells, as it is now."""
         jobs = self.studio.queue.list(ended=False)
         ended = self.studio.queue.list(ended=True, limit=ENDED_SHOWN)
+        makers = [f"{job.id}:{job.ended}" for job in (*jobs, *ended) if job.kind != "plan"]
+        return {
+            self.pane: self.strip(jobs, ended),
+            self.status: self.status_line(),
+            self.models: " ".join(sorted(makers)),
+        }
+
+    def strip(self, jobs: list[Job], ended: list[Job]) -> str:
+        """The jobs that wait or run, and those that ended lately."""
         # A job is moved among those it waits with.
         waiting = {
             lane: [job.id for job in jobs if job.state == "queued" and job.kind in KINDS[lane]] for lane in KINDS

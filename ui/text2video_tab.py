@@ -109,12 +109,6 @@ class Text2VideoTab:
         self.chips.click(self.on_preset, outputs=[*self.fields.values(), self.chips], **QUIET)
         self.takes.click(self.on_take, outputs=watch.outputs, **QUIET)
         watch.state.change(self.render_takes, watch.state, self.takes, **QUIET)
-        self.tab.select(
-            self.refresh,
-            self.fields["model"],
-            [self.fields["model"], self.fields["upscaler"], self.shelf.pane],
-            **QUIET,
-        )
         page.load(
             self.restore,
             [watch.state, self.draft, self.cast.shelf.picked, self.still.picked, self.lead.picked],
@@ -129,6 +123,11 @@ class Text2VideoTab:
             ],
             **QUIET,
         )
+
+    def keep_models(self, models: gr.State) -> None:
+        """Look for models again when the tab is opened, and when `models` changes."""
+        outputs = [self.fields["model"], self.fields["upscaler"], self.shelf.pane]
+        gr.on([self.tab.select, models.change], self.refresh, self.fields["model"], outputs, **QUIET)
 
     def on_generate(
         self,
@@ -215,7 +214,7 @@ class Text2VideoTab:
         return updates
 
     def refresh(self, chosen: str | None = None) -> Updates:
-        """Model lists as they are now: training may have added one."""
+        """Model lists as they are now: training or a download may have added one."""
         return {
             self.fields["model"]: gr.Dropdown(choices=self.models()),
             self.shelf.pane: self.shelf.render(chosen or "mini"),

@@ -61,8 +61,11 @@ class UpscaleTab:
         gr.on([at.change for at in inputs.values()], self.on_change, inputs_kwargs=inputs, outputs=self.watch.go,
               trigger_mode="always_last", **QUIET)  # fmt: skip
         self.chips.click(self.on_preset, outputs=[*self.fields.values(), self.chips], **QUIET)
-        self.tab.select(self.refresh, outputs=self.fields["upscaler"], **QUIET)
         page.load(self.restore, [self.watch.state, self.clips.picked], [*self.watch.outputs, self.clips.pane], **QUIET)
+
+    def keep_models(self, models: gr.State) -> None:
+        """Look for models again when the tab is opened, and when `models` changes."""
+        gr.on([self.tab.select, models.change], self.refresh, None, self.fields["upscaler"], **QUIET)
 
     def on_upscale(self, clip: list[str], **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}

@@ -62,9 +62,14 @@ def ask_for(queue: JobQueue, name: str) -> Job:
 
 
 def panel_of(studio: Studio) -> QueuePanel:
-    panel = QueuePanel.__new__(QueuePanel)  # without the page around it
-    panel.studio = studio
+    panel = QueuePanel(studio)
+    panel.place()
     return panel
+
+
+def strip_of(studio: Studio) -> str:
+    panel = panel_of(studio)
+    return str(panel.look()[panel.pane])
 
 
 def test_each_lane_takes_its_own_jobs_in_the_order_asked(queue: JobQueue) -> None:
@@ -131,7 +136,7 @@ def test_the_page_counts_only_what_a_job_really_waits_for(settings: Settings) ->
     assert studio.queue.lease("host/downloads", KINDS["downloads"]) is not None
     assert saying(studio, studio.queue.get(second.id)) == "Waiting, 1 download before it."
     assert "before it" not in saying(studio, studio.queue.get(clip.id))
-    strip = panel_of(studio).strip()
+    strip = strip_of(studio)
     assert strip.index(f"job-{first.id}") < strip.index(f"job-{second.id}") < strip.index(f"job-{clip.id}")
     assert "Move up" not in strip and "Move down" not in strip, "neither has another of its lane beside it"
 
@@ -167,7 +172,7 @@ def test_a_clip_is_made_while_a_model_comes_and_each_survives_its_own_worker(tmp
     )
     wait_for(lambda: studio.queue.get(clip.id).state == "running", 90)
     assert studio.queue.get(model.id).state == "running", "both at once"
-    strip = panel_of(studio).strip()
+    strip = strip_of(studio)
     assert strip.count('class="job running"') == 2 and "Downloading" in strip
 
     os.kill(fetcher.pid, signal.SIGKILL)

@@ -12,12 +12,15 @@ import tomllib
 from PIL import Image
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.jobs.lanes import KINDS
 from diffscaler.settings import ROOT, Settings
 from diffscaler.studio import Studio
+from tests.jobs.test_queue import recipe
 from ui import pieces
 from ui.cast import check_consent
 from ui.curve import loss_curve
 from ui.pictures import poster_url, served
+from ui.queue_panel import QueuePanel
 from ui.training_events import read_run
 from ui.training_form import TrainRequest, keep_dropped, write_config
 from ui.words import EXAMPLES, completion, words_line
@@ -103,3 +106,23 @@ def test_a_resumed_run_draws_each_step_once(tmp_path: Path) -> None:
     run = read_run(tmp_path)
     assert [(step, loss) for step, loss, _ in run.points] == [(10, 0.9), (20, 0.75), (30, 0.6)]
     assert "at step 30 of 40" in loss_curve(run)
+
+
+def test_the_page_learns_when_a_download_ends_and_not_before(studio: Studio) -> None:
+    panel = QueuePanel(studio)
+    panel.place()
+
+    def told() -> str:
+        return str(panel.look()[panel.models])
+
+    nothing = told()
+    job = studio.queue.submit_model("tiny", "Get tiny", {"repo": "studio/tiny"}, "https://hub.example")
+    waiting = told()
+    studio.queue.lease("host/downloads", KINDS["downloads"])
+    studio.queue.report(job.id, {"fraction": 0.5, "text": "Downloading"})
+    assert told() == waiting != nothing, "a download on its way changes no menu"
+    studio.queue.end(job.id, "done", result="models/tiny")
+    assert told() not in (nothing, waiting)
+    ended = told()
+    studio.queue.submit(recipe(1))
+    assert told() == ended, "clips bring no models"
