@@ -13,6 +13,7 @@ from diffscaler.models.hub import hub_of
 from diffscaler.models.place import size_of
 from diffscaler.models.spec import Known
 from diffscaler.settings import Settings
+from diffscaler.speed import measured
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED, STOPPED, show_line, show_progress, write_json
 from diffscaler.wording import bytes_in_words
@@ -56,12 +57,15 @@ def add_naming(at: argparse.ArgumentParser) -> None:
 
 
 def list_models(args: argparse.Namespace, settings: Settings) -> int:
-    for known in Studio(settings).catalogue.known():
+    studio = Studio(settings)
+    for known in studio.catalogue.known():
+        speed = measured(studio.library, known.spec) if known.installed else None
         if args.json:
-            write_json(row_of(known))
+            write_json(row_of(known) | {"speed": speed.row() if speed else None})
         else:
             licence = f"{known.spec.licence}{', asks to accept it first' if known.spec.gated else ''}"
-            sys.stdout.write(f"{known.spec.name:<20}  {state_of(known):<22}  {known.spec.title} ({licence})\n")
+            told = f"{known.spec.title} ({licence})" + (f"; {speed}" if speed else "")
+            sys.stdout.write(f"{known.spec.name:<20}  {state_of(known):<22}  {told}\n")
     return DONE
 
 

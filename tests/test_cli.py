@@ -188,3 +188,16 @@ def test_takes_are_the_same_shot_with_seeds_that_follow_each_other(home: Path) -
     assert run(["generate", "a dog", *TINY, "--seed", "7", "--takes", "3", "-o", str(home / "take.mp4")]) == 0
     manifests = [probe(home / name).manifest for name in ("take.mp4", "take-2.mp4", "take-3.mp4")]
     assert [manifest["seed"] if manifest else None for manifest in manifests] == ["7", "8", "9"]
+
+
+def test_a_model_that_drew_here_says_how_fast(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", "a cat", *TINY, "--seed", "9", "-o", str(home / "timed.mp4")]) == 0
+    capsys.readouterr()
+    assert run(["models", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in events(capsys.readouterr().out)}
+    speed = rows["tiny"]["speed"]
+    assert (speed["width"], speed["num_frames"], speed["num_inference_steps"]) == (64, 4, 2) and speed["seconds"] >= 0
+    assert "float" in speed["place"] and rows["hotshot-xl"]["speed"] is None
+    assert run(["models", "list"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny "))
+    assert "4 frames of 64x64, 2 steps took about" in line and line.endswith(f"here ({speed['place']})")

@@ -10,6 +10,7 @@ import gradio as gr
 from diffscaler.errors import InvalidRequest
 from diffscaler.models.device import free_main_memory
 from diffscaler.models.spec import Known, ModelSpec
+from diffscaler.speed import Speed, measured
 from diffscaler.studio import Studio
 from diffscaler.wording import bytes_in_words
 from ui import pieces
@@ -90,7 +91,15 @@ class ModelsShelf:
         """The cards: installed ones first."""
         every = [known for known in self.studio.catalogue.known() if known.spec.kind == "text2video"]
         fetching = {str(job.payload.get("model")) for job in self.studio.queue.list(ended=False) if job.kind == "model"}
-        return "".join(card(known, known.spec.name == chosen, known.spec.name in fetching) for known in every)
+        return "".join(
+            card(
+                known,
+                known.spec.name == chosen,
+                known.spec.name in fetching,
+                measured(self.studio.library, known.spec) if known.installed else None,
+            )
+            for known in every
+        )
 
 
 def choices(studio: Studio) -> list[tuple[str, str]]:
@@ -98,10 +107,11 @@ def choices(studio: Studio) -> list[tuple[str, str]]:
     return [(spec.title, spec.name) for spec in studio.catalogue.specs("text2video")] or [("mini, built in", "mini")]
 
 
-def card(known: Known, chosen: bool, fetching: bool) -> str:
-    """One model: what it is, what it draws, what it needs, and what can be done with it."""
+def card(known: Known, chosen: bool, fetching: bool, speed: Speed | None = None) -> str:
+    """One model: what it is, what it draws, what it needs, how fast it was here, and what can be done with it."""
     spec = known.spec
-    rows = [escape(spec.description), native(spec), needs(known), f"Licence: {escape(spec.licence)}"]
+    fast = escape(str(speed)) if speed else ""
+    rows = [escape(spec.description), native(spec), needs(known), fast, f"Licence: {escape(spec.licence)}"]
     lines = "".join(f"<li>{row}</li>" for row in rows if row)
     state = " on" if chosen else "" if known.installed else " off"
     buttons = verbs(known, chosen, fetching)

@@ -30,6 +30,17 @@ class CatalogueLender:
     def notes(self, ref: ModelRef) -> tuple[str, ...]:
         """What page and file must tell of a model: which one, where it ran, and a licence that limits its use."""
         spec = self.catalogue.spec_of(ref)
-        where = f"{spec.title}, on {self.residency.device.name}"
+        device = self.residency.device
+        # Text to video is the one kind that computes in the device's own number format.
+        where = f"{device.name}, {device.dtype}" if spec.kind == "text2video" else device.name
         limits = [] if spec.commercial else [f"{spec.title}: licence {spec.licence}"]
-        return (where, *limits)
+        return (f"{spec.title}{RAN_ON}{where}", *limits)
+
+
+RAN_ON = ", on "
+
+
+def place_in(notes: tuple[str, ...], title: str) -> str:
+    """Where the model of that title ran, as `CatalogueLender.notes` told it: "CPU, 2 cores, float32"; "" if nowhere."""
+    told = (note.removeprefix(title + RAN_ON) for note in notes if note.startswith(title + RAN_ON))
+    return next(told, "")
