@@ -13,6 +13,8 @@ from diffscaler.plan import Node
 FIRST_GUESS = {
     "encode_text": 1.0,
     "control_frames": 0.05,
+    "source_frames": 0.05,
+    "encode_source": 0.15,
     "denoise": 0.6,
     "decode": 0.15,
     "detect_faces": 0.25,
@@ -25,6 +27,8 @@ LABELS = {
     "import": "Reading",
     "encode_text": "Reading the prompt",
     "control_frames": "Reading the clip to follow",
+    "source_frames": "Reading the clip to redraw",
+    "encode_source": "Encoding the clip to redraw",
     "denoise": "Drawing",
     "decode": "Developing",
     "detect_faces": "Finding faces",

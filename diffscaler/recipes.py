@@ -20,7 +20,16 @@ from diffscaler.plan import Node, node
 from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.text2video.control_stage import ControlFrames, ControlFramesParams
 from diffscaler.text2video.lora import read_loras
-from diffscaler.text2video.stages import Decode, DecodeParams, Denoise, DenoiseParams, EncodeText, EncodeTextParams
+from diffscaler.text2video.source_stage import EncodeSource, EncodeSourceParams, SourceFrames
+from diffscaler.text2video.stages import (
+    Decode,
+    DecodeParams,
+    Denoise,
+    DenoiseParams,
+    EncodeText,
+    EncodeTextParams,
+    Shaped,
+)
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.stage import Encode, EncodeParams
 
@@ -77,15 +86,19 @@ class Recipes:
             inputs.append(node(EncodeText(words, models)))
         if request.picture:
             inputs.append(self._still(request.picture))
+        consents = [request.consent or "not recorded"] if request.faces else []
         window, overlap = window_of(request.num_frames or 1, spec)
         fps = str(spec.native.get("fps", 8))
         fixed: dict[str, Any] = {"fps": fps, "window": window, "overlap": overlap, "lora_scales": scales}
+        shape = {"width": request.width, "height": request.height, "num_frames": request.num_frames, "fps": fps}
+        if request.source_clip:
+            drawn = node(SourceFrames(Shaped.model_validate(shape), ()), self.frames_of(request.source_clip))
+            inputs.append(node(EncodeSource(EncodeSourceParams(), (model,)), drawn))
+            fixed["strength"] = request.strength
+            consents.insert(0, self._about(request.source_clip).get("consent", ""))
         if request.control:
             net = self.catalogue.ref(self.catalogue.spec(request.controlnet, "controlnet"))
-            led = ControlFramesParams(
-                kind=request.control_kind, width=request.width or 0, height=request.height or 0,
-                num_frames=request.num_frames or 1, fps=fps,
-            )  # fmt: skip
+            led = ControlFramesParams.model_validate({"kind": request.control_kind, **shape})
             inputs.append(node(ControlFrames(led, ()), self.frames_of(request.control)))
             models = (*models, net)
             fixed |= {name: getattr(request, name) for name in ("control_scale", "control_start", "control_end")}
@@ -96,15 +109,14 @@ class Recipes:
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
-        return self._delivered(frames, request, request.prompt, about | consent_row(request.faces, request.consent))
+        return self._delivered(frames, request, request.prompt, about | consent_row(consents))
 
     def face_swap(self, request: FaceSwapRequest) -> Recipe:
         frames = self.frames_of(request.clip)
         swapped = self._swapped(frames, request.faces, request.engine, request.people, request.strength)
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
-        consents = [about.get("consent", ""), request.consent or "not recorded"]
-        about |= {"consent": "; ".join(dict.fromkeys(text for text in consents if text))}
+        about |= consent_row([about.get("consent", ""), request.consent or "not recorded"])
         return self._delivered(swapped, request, title, about)
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
@@ -189,6 +201,8 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
     if request.scheduler not in ("native", *traits.samplers):
         menu = ", ".join(("native", *traits.samplers))
         raise InvalidRequest(f"{spec.title} cannot be sampled with {request.scheduler!r}.", f"Choose {menu}.")
+    if request.source_clip and not traits.redraws:
+        raise InvalidRequest(f"{spec.title} cannot redraw a clip.", "Leave it out, or pick another model.")
     if request.control and not traits.control:
         raise InvalidRequest(f"{spec.title} cannot follow a clip.", "Leave the clip to follow out.")
     if request.control and not request.controlnet:
@@ -231,6 +245,7 @@ SAMPLED = (
 )  # fmt: skip
 
 
-def consent_row(faces: tuple[str, ...], consent: str) -> dict[str, str]:
-    """What a delivered file says about the agreement behind a swapped face."""
-    return {"consent": consent or "not recorded"} if faces else {}
+def consent_row(consents: list[str]) -> dict[str, str]:
+    """What a delivered file says about the agreements behind the faces in it; nothing where all are ""."""
+    said = "; ".join(dict.fromkeys(text for text in consents if text))
+    return {"consent": said} if said else {}

@@ -139,6 +139,16 @@ class Text2VideoRequest(Delivered):
         description="How the model walks from noise to picture. (scheduler)",
         json_schema_extra=more("Speed"),
     )
+    source_clip: ClipKey | None = Field(
+        None, title="Clip to redraw", description="From the library; drawn anew by the prompt."
+    )
+    strength: float = Field(
+        0.6,
+        title="Strength",
+        ge=0,
+        le=1,
+        description="0 keeps the clip, 1 leaves nothing of it; in between the prompt changes it. (strength)",
+    )
     control: ClipKey | None = Field(
         None, title="Clip to follow", description="From the library; a ControlNet reads it."
     )

@@ -10,19 +10,30 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from diffscaler.media import Chunk, ClipMeta, Stream
 
 
 class Params(BaseModel):
-    """A stage's parameters: frozen, JSON-serialisable, every value part of the clip's key."""
+    """A stage's parameters: frozen, JSON-serialisable, every value part of the clip's key.
+
+    later: fields a stage got after clips had been made with it. At their defaults they are left out of its JSON, so a
+    plan that does not use them has the key it always had.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        usual = {name for name in self.later if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in values.items() if name not in usual}
 
 
 class ModelRef(BaseModel):

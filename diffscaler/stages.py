@@ -8,6 +8,8 @@ from typing import Any
 STAGES: dict[str, str] = {
     "encode_text": "diffscaler.text2video.stages:EncodeText",
     "control_frames": "diffscaler.text2video.control_stage:ControlFrames",
+    "source_frames": "diffscaler.text2video.source_stage:SourceFrames",
+    "encode_source": "diffscaler.text2video.source_stage:EncodeSource",
     "denoise": "diffscaler.text2video.stages:Denoise",
     "decode": "diffscaler.text2video.stages:Decode",
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",

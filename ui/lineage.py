@@ -15,6 +15,8 @@ NAMES = {
     "import": "Imported",
     "encode_text": "Prompt read",
     "control_frames": "Clip to follow read",
+    "source_frames": "Clip to redraw read",
+    "encode_source": "Clip to redraw encoded",
     "denoise": "Drawn",
     "decode": "Developed",
     "detect_faces": "Faces found",

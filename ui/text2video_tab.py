@@ -38,6 +38,7 @@ class Text2VideoTab:
         self.cast = Cast(studio, KIND)
         self.shelf = ModelsShelf(studio)
         self.lead = Shelf(studio, f"{KIND}-control", "A clip that a ControlNet reads (see More)")
+        self.source = Shelf(studio, f"{KIND}-source", "A clip that the prompt changes")
         self.still = Shelf(studio, f"{KIND}-still", "A still, for models that start from one", photos=True, single=True)
 
     def place(self) -> None:
@@ -63,6 +64,9 @@ class Text2VideoTab:
                     self.cast.place()
                 with gr.Accordion("A picture to start from", visible=False, elem_id="t2v-picture") as self.start:
                     self.still.place()
+                with gr.Accordion("A clip to redraw", visible=False, elem_id="t2v-source") as self.redrawing:
+                    self.source.place()
+                    strength = control(Text2VideoRequest, "strength")
                 with gr.Accordion("A clip to follow", visible=False, elem_id="t2v-control") as self.leading:
                     self.lead.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
@@ -70,9 +74,9 @@ class Text2VideoTab:
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
-        self.fields = {"prompt": prompt, "model": model, "scale": scale, **rest}
+        self.fields = {"prompt": prompt, "model": model, "scale": scale, "strength": strength, **rest}
         self.inputs = {**self.fields, **self.cast.inputs, "still": self.still.picked, "count": self.count}
-        self.inputs |= {"lead": self.lead.picked}
+        self.inputs |= {"lead": self.lead.picked, "source": self.source.picked}
 
     def wire(self, page: gr.Blocks) -> None:
         watch = self.watch
@@ -80,6 +84,7 @@ class Text2VideoTab:
         self.cast.wire()
         self.still.wire()
         self.lead.wire()
+        self.source.wire()
         self.shelf.wire(self.fields["model"])
         watch.go.click(self.on_generate, inputs_kwargs=self.inputs, outputs=watch.outputs, **QUIET)
         gr.on(
@@ -90,6 +95,7 @@ class Text2VideoTab:
                     self.cast.shelf.picked,
                     self.still.picked,
                     self.lead.picked,
+                    self.source.picked,
                     self.count,
                 )
             ],
@@ -99,9 +105,10 @@ class Text2VideoTab:
                 "faces": self.cast.shelf.picked,
                 "still": self.still.picked,
                 "lead": self.lead.picked,
+                "source": self.source.picked,
                 "count": self.count,
             },
-            outputs=[watch.go, self.words, self.draft, self.start, self.leading],
+            outputs=[watch.go, self.words, self.draft, self.start, self.redrawing, self.leading],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -111,13 +118,21 @@ class Text2VideoTab:
         watch.state.change(self.render_takes, watch.state, self.takes, **QUIET)
         page.load(
             self.restore,
-            [watch.state, self.draft, self.cast.shelf.picked, self.still.picked, self.lead.picked],
+            [
+                watch.state,
+                self.draft,
+                self.cast.shelf.picked,
+                self.still.picked,
+                self.lead.picked,
+                self.source.picked,
+            ],
             [
                 *watch.outputs,
                 self.takes,
                 self.cast.shelf.pane,
                 self.still.pane,
                 self.lead.pane,
+                self.source.pane,
                 self.shelf.pane,
                 *self.fields.values(),
             ],
@@ -136,13 +151,14 @@ class Text2VideoTab:
         consent: str | None,
         still: list[str],
         lead: list[str],
+        source: list[str],
         count: int,
         **values: Any,
     ) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             check_consent(faces, agreed, consent or "")
-            request = self.request(values, faces, still, lead, consent or "")
+            request = self.request(values, faces, still, lead, source, consent or "")
             first, *others = takes(request, int(count or 1))
             updates |= self.watch.submit(first)
             for other in others:
@@ -150,27 +166,36 @@ class Text2VideoTab:
         return updates
 
     def request(
-        self, values: dict[str, Any], faces: list[str], still: list[str], lead: list[str], consent: str
+        self,
+        values: dict[str, Any],
+        faces: list[str],
+        still: list[str],
+        lead: list[str],
+        source: list[str],
+        consent: str,
     ) -> Text2VideoRequest:
         """The checked request of the controls. Raises ValidationError."""
-        # Out of sight, for a model that cannot start from one, it is not asked for.
+        # What is out of sight, because the model cannot take it, is not asked for.
         traits = self.traits_of(values.get("model"))
         picture = still[0] if still and traits.image != "none" else None
         control = lead[0] if lead and traits.control else None
-        return Text2VideoRequest(
-            **filled(values), faces=tuple(faces), consent=consent, picture=picture, control=control
-        )
+        source_clip = source[0] if source and traits.redraws else None
+        given = {"picture": picture, "control": control, "source_clip": source_clip}
+        return Text2VideoRequest(**filled(values), **given, faces=tuple(faces), consent=consent)
 
-    def on_change(self, faces: list[str], still: list[str], lead: list[str], count: int, **values: Any) -> Updates:
+    def on_change(
+        self, faces: list[str], still: list[str], lead: list[str], source: list[str], count: int, **values: Any
+    ) -> Updates:
         """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
         label = "Generate"
         # What is wrong is said when the button is pressed, not while the person is typing.
         with suppress(DiffScalerError, ValidationError):
             verb = f"Generate {count} takes" if (count := int(count or 1)) > 1 else "Generate"
-            label = costing(self.studio, verb, self.request(values, faces, still, lead, ""), count)
+            label = costing(self.studio, verb, self.request(values, faces, still, lead, source, ""), count)
         traits = self.traits_of(values.get("model"))
         return {
             self.start: gr.Accordion(visible=traits.image != "none"),
+            self.redrawing: gr.Accordion(visible=traits.redraws),
             self.leading: gr.Accordion(visible=traits.control),
             self.watch.go: gr.Button(label),
             self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
@@ -194,6 +219,7 @@ class Text2VideoTab:
         values: Updates = {at: getattr(request, name) for name, at in self.fields.items()}
         values[self.still.picked] = [request.picture] if request.picture else []
         values[self.lead.picked] = [request.control] if request.control else []
+        values[self.source.picked] = [request.source_clip] if request.source_clip else []
         return values
 
     def traits_of(self, model: object) -> Traits:
@@ -202,11 +228,18 @@ class Text2VideoTab:
         return specs[str(model)].traits if str(model) in specs else Traits()
 
     def restore(
-        self, state: dict[str, Any], draft: dict[str, Any], picked: list[str], still: list[str], lead: list[str]
+        self,
+        state: dict[str, Any],
+        draft: dict[str, Any],
+        picked: list[str],
+        still: list[str],
+        lead: list[str],
+        source: list[str],
     ) -> Updates:
         updates = self.watch.restore(state) | self.refresh((draft or {}).get("model"))
         updates |= {self.takes: self.render_takes(state), self.cast.shelf.pane: self.cast.shelf.render(picked)}
         updates |= {self.still.pane: self.still.render(still), self.lead.pane: self.lead.render(lead)}
+        updates |= {self.source.pane: self.source.render(source)}
         known = {choice[1] for choice in self.models()}
         for name, value in (draft or {}).items():
             if name in self.fields and not (name in ("model", "upscaler") and value not in known):

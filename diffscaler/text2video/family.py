@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.text2video.strength import first_step
 from diffscaler.text2video.vocabulary import Reading
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Sampling:
     window, overlap: frames a family that can draw longer clips sees at once, and that neighbours share; 0: all
     reuse: "off", "some" or "much", see reuse.py
     picture: uint8 RGB (height, width, 3) to start from, or None
+    source: latents (C, F', h, w) of a clip to redraw, as `encode` gives them, or None
+    strength: how much of that clip is drawn anew, 0..1, see strength.py
     """
 
     width: int
@@ -57,7 +60,18 @@ class Sampling:
     overlap: int = 0
     reuse: str = "off"
     picture: npt.NDArray[np.uint8] | None = None
+    source: Array | None = None
+    strength: float = 1.0
     control: Control | None = None
+
+    @property
+    def first_step(self) -> int:
+        """Index of the first step taken: later than 0 where a clip is redrawn, num_inference_steps where it stays."""
+        return 0 if self.source is None else first_step(self.num_inference_steps, self.strength)
+
+    @property
+    def steps_taken(self) -> int:
+        return self.num_inference_steps - self.first_step
 
 
 def native_sampling(native: dict[str, Any], seed: int) -> Sampling:
@@ -95,6 +109,17 @@ class Family(Protocol):
 
     def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:
         """Up to `num_frames` pictures of unfinished latents, uint8 RGB (N, H, W, 3), quickly."""
+        ...
+
+
+class RedrawingFamily(Family, Protocol):
+    """One whose traits say that it redraws clips."""
+
+    def encode(self, frames: npt.NDArray[np.uint8]) -> Array:
+        """Frames, uint8 RGB (F, H, W, 3), to latents float32 (C, F', h, w): the way back of `decode`, always the same.
+
+        Where not `decodes_whole`, a frame's latents depend on that frame alone.
+        """
         ...
 
 

@@ -92,6 +92,12 @@ class LibraryFamily:
         """The initial noise, as the pipeline's call wants `latents`; None lets the pipeline draw it."""
         return None
 
+    def beginning(self, sampling: Sampling, generator: torch.Generator) -> tuple[Any, dict[str, Any]]:
+        """The pipeline that draws, and what its call is given to begin with: size, length and noise."""
+        latents = self.noise(sampling, generator)
+        size = {"width": sampling.width, "height": sampling.height, "num_frames": sampling.num_frames}
+        return self.pipeline, size | ({} if latents is None else {"latents": latents.to(self.device, self.dtype)})
+
     def to_clip(self, latents: torch.Tensor, sampling: Sampling) -> torch.Tensor:
         """The sampler's tensor -> (C, F', h, w)."""
         return latents[0]
@@ -100,29 +106,22 @@ class LibraryFamily:
     def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
         # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
-        latents = self.noise(sampling, generator)
-        given = {} if latents is None else {"latents": latents.to(self.device, self.dtype)}
 
         def seen(done: int, total: int, clean: torch.Tensor) -> None:
             on_step(done, total, to_numpy(self.to_clip(clean, sampling)))
 
-        with (
-            self.frugal.drawing(),
-            self.kept(sampling.reuse),
-            watched(self.pipeline, sampling.scheduler, seen),
-        ):
-            result = self.pipeline(
-                **{name: self.put(value) for name, value in text.items()},
-                **given,
-                **self.arguments(sampling),
-                width=sampling.width,
-                height=sampling.height,
-                num_frames=sampling.num_frames,
-                num_inference_steps=sampling.num_inference_steps,
-                generator=generator,
-                output_type="latent",
-                return_dict=False,
-            )
+        with self.frugal.drawing(), self.kept(sampling.reuse):
+            pipeline, begin = self.beginning(sampling, generator)
+            with watched(pipeline, sampling.scheduler, seen, sampling.first_step):
+                result = pipeline(
+                    **{name: self.put(value) for name, value in text.items()},
+                    **begin,
+                    **self.arguments(sampling),
+                    num_inference_steps=sampling.num_inference_steps,
+                    generator=generator,
+                    output_type="latent",
+                    return_dict=False,
+                )
         found = result if isinstance(result, torch.Tensor) else result[0]
         return to_numpy(self.to_clip(found, sampling))
 
@@ -152,21 +151,21 @@ class LibraryFamily:
 
 
 @contextmanager
-def watched(pipeline: Any, name: str, seen: Seen) -> Iterator[None]:
-    """Give a pipeline a new sampler for one run, and look at each of its steps."""
+def watched(pipeline: Any, name: str, seen: Seen, first_step: int = 0) -> Iterator[None]:
+    """Give a pipeline a new sampler for one run, and look at each step it takes. first_step: as in Sampling"""
     own = pipeline.scheduler
     scheduler = make_scheduler(own, name)
     step = scheduler.step
-    done = 0
+    done, skipped = 0, first_step * scheduler.order
 
     def looked_at(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **named: Any) -> Any:
         nonlocal done
         index = getattr(scheduler, "step_index", None)
         sigmas = getattr(scheduler, "sigmas", None)
-        sigma = None if sigmas is None else float(sigmas[done if index is None else index])
+        sigma = None if sigmas is None else float(sigmas[done + skipped if index is None else index])
         result = step(model_output, timestep, sample, *args, **named)
         done += 1
-        seen(done, len(scheduler.timesteps), clean_latents(scheduler, result, model_output, sample, sigma))
+        seen(done, len(scheduler.timesteps) - skipped, clean_latents(scheduler, result, model_output, sample, sigma))
         return result
 
     # Pipelines look at the parameters of `step` to see what they may pass.

@@ -21,10 +21,12 @@ from diffscaler.text2video.layout import channels_last
 from diffscaler.text2video.noise import mixed_noise, read_shared_noise, rescheduled
 from diffscaler.text2video.reuse import INTERVALS, deep_features
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
+from diffscaler.text2video.strength import begun
 from diffscaler.text2video.vocabulary import Reading, read_prompt
 from diffscaler.text2video.windows import blended
 
-#: network(latents (B, 4, F, h, w), timestep, frames, step) -> what it predicts for them; step: index, 0 is the first.
+#: network(latents (B, 4, F, h, w), timestep, frames, step) -> what it predicts for them; step: index of those
+#: taken, 0 is the first.
 Network = Callable[[torch.Tensor, torch.Tensor, Sequence[int], int], torch.Tensor]
 
 
@@ -62,17 +64,23 @@ class MotionFamily:
     def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
         scheduler = make_scheduler(self.pipeline.scheduler, sampling.scheduler)
         scheduler.set_timesteps(sampling.num_inference_steps, device=self.device)
+        source = None if sampling.source is None else torch.from_numpy(sampling.source)[None].to(self.device)
+        if source is not None and not sampling.steps_taken:
+            return to_numpy(source)[0]
         # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
-        latents = self.noise(sampling, generator).to(self.device) * scheduler.init_noise_sigma
+        latents = begun(scheduler, self.noise(sampling, generator).to(self.device), source, sampling.first_step)
+        timesteps = scheduler.timesteps[sampling.first_step * scheduler.order :]
+        if sampling.first_step and hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(sampling.first_step * scheduler.order)
         with_guidance = sampling.guidance_scale > 1
         network = self.network(text, sampling, with_guidance)
         window = self.frugal.window(sampling.window, sampling.num_frames) or sampling.num_frames
         overlap = sampling.overlap or window // 4
         extra = {"generator": generator} if takes(scheduler.step, "generator") else {}
-        total = len(scheduler.timesteps)
+        total = len(timesteps)
         with deep_features(self.pipeline.unet, INTERVALS[sampling.reuse]) as kept:
-            for index, timestep in enumerate(scheduler.timesteps):
+            for index, timestep in enumerate(timesteps):
                 given = scheduler.scale_model_input(latents, timestep)
 
                 def predict(
@@ -104,6 +112,10 @@ class MotionFamily:
     def decode(self, latents: Array) -> npt.NDArray[np.uint8]:
         return decode_each(self.pipeline.vae, latents, self.device)
 
+    @torch.inference_mode()
+    def encode(self, frames: npt.NDArray[np.uint8]) -> Array:
+        return encode_each(self.pipeline.vae, frames, self.device)
+
     def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:
         return self.decode(np.ascontiguousarray(clean[:, spread(clean.shape[1], num_frames)]))
 
@@ -120,6 +132,24 @@ def decode_each(vae: Any, latents: Array, device: torch.device) -> npt.NDArray[n
     return np.stack(frames)
 
 
+def encode_each(vae: Any, frames: npt.NDArray[np.uint8], device: torch.device) -> Array:
+    """Frames, uint8 RGB (F, H, W, 3), through an image VAE, one at a time as in `decode_each` -> (C, F, h, w).
+
+    The middle of what the encoder allows, not a draw from it: a frame always has the same latents.
+    """
+    own = vae.dtype
+    # Some encoders overflow in float16; the library encodes with those in float32 too.
+    widened = own == torch.float16 and bool(vae.config.get("force_upcast"))
+    if widened:
+        vae.to(torch.float32)
+    try:
+        latents = [vae.encode(frame[None].to(device, vae.dtype)).latent_dist.mode() for frame in to_sample(frames)]
+    finally:
+        if widened:
+            vae.to(own)
+    return to_numpy(torch.cat(latents).transpose(0, 1) * vae.config.scaling_factor)
+
+
 def to_numpy(tensor: torch.Tensor) -> Array:
     return tensor.float().cpu().numpy()
 
@@ -128,6 +158,11 @@ def to_pictures(sample: torch.Tensor) -> npt.NDArray[np.uint8]:
     """(N, 3, H, W) in -1..1 -> uint8 RGB (N, H, W, 3)."""
     picture = sample.float().clamp(-1, 1)
     return ((picture + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def to_sample(frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 RGB (F, H, W, 3) -> float32 (F, 3, H, W) in -1..1: the way back of `to_pictures`."""
+    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:

@@ -102,7 +102,7 @@ class SdxlMotion(MotionFamily):
         control = sampling.control
         if control is None:
             return None, None
-        scales = scales_at(step, sampling.num_inference_steps, [control.scale], [control.start], [control.end])
+        scales = scales_at(step, sampling.steps_taken, [control.scale], [control.start], [control.end])
         pictures = torch.from_numpy(control.frames[frames[0] : frames[-1] + 1]).permute(0, 3, 1, 2).float() / 255
         led = [pictures.to(self.device, self.dtype)]
         return residuals([control.controlnet], latents, timestep, words, added, led, scales)

@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
 from diffscaler.errors import NotEnoughRoom
-from diffscaler.media import Chunk, ClipMeta, FrameChunk, Stream, TensorChunk
+from diffscaler.media import Chunk, ClipMeta, FrameChunk, Kind, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
+from diffscaler.text2video.strength import first_step
 
 if TYPE_CHECKING:
     from diffscaler.text2video.family import Family
@@ -62,17 +63,21 @@ class EncodeText:
             yield TensorChunk(model.encode_text(self.params.prompt, self.params.negative_prompt))
 
 
-class DenoiseParams(Params):
-    """fps: frames per second the model draws at, as a fraction, e.g. "8" or "24000/1001"; the rest as in
-    family.Sampling."""
+class Shaped(Params):
+    """Size in pixels, length and rate of a clip to draw; fps: a fraction, e.g. "8" or "24000/1001"."""
 
     width: int
     height: int
     num_frames: int
+    fps: str = "8"
+
+
+class DenoiseParams(Shaped):
+    """As in family.Sampling."""
+
     num_inference_steps: int
     guidance_scale: float
     seed: int
-    fps: str = "8"
     scheduler: str = "native"
     guidance_rescale: float = 0.0
     shared_noise: float | None = None
@@ -84,13 +89,21 @@ class DenoiseParams(Params):
     control_scale: float = 0.0
     control_start: float = 0.0
     control_end: float = 1.0
+    strength: float = 1.0
+
+    later: ClassVar[frozenset[str]] = frozenset({"strength"})
+
+    @property
+    def steps_taken(self) -> int:
+        return self.num_inference_steps - first_step(self.num_inference_steps, self.strength)
 
 
 class Denoise:
-    """Embeddings, a picture to start from, a clip to follow, to latents, by sampling from the model.
+    """Embeddings, a picture to start from, a clip to redraw or to follow, to latents, by sampling from the model.
 
-    Inputs, in this order and each of them if there is one: text embeddings (kind "tensors"), a still picture, frames
-    for a ControlNet (control_scale is not 0 then, and the ControlNet is the last model).
+    Inputs, in this order and each of them if there is one: text embeddings (kind "tensors"), a still picture, latents
+    of a clip to redraw (kind "tensors"; `strength` says how far), frames for a ControlNet (control_scale is not 0
+    then, and the ControlNet is the last model).
     """
 
     name, version, lookback, joins = "denoise", 3, None, False
@@ -98,28 +111,21 @@ class Denoise:
 
     def __init__(self, params: DenoiseParams, models: tuple[ModelRef, ...]) -> None:
         self.params, self.models = params, models
-        self.effort = params.num_inference_steps * (2 if params.guidance_scale > 1 else 1)
+        self.effort = max(1, params.steps_taken) * (2 if params.guidance_scale > 1 else 1)
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        fps, frames = Fraction(self.params.fps), self.params.num_frames
-        return ClipMeta(
-            kind="tensors",
-            width=self.params.width,
-            height=self.params.height,
-            num_frames=frames,
-            fps=fps,
-            duration_s=float(frames / fps),
-            still=frames == 1,
-        )
+        return asked_for(self.params, "tensors")
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         from diffscaler.text2video.family import Control, Sampling
 
-        text, picture, follow = {}, None, None
+        text, picture, redrawn, follow = {}, None, None, None
         led = self.params.control_scale > 0
         for source in inputs:
             chunks = list(source)
-            if isinstance(chunks[0], TensorChunk):
+            if isinstance(chunks[0], TensorChunk) and "latents" in chunks[0].tensors:
+                redrawn = chunks[0].tensors["latents"]
+            elif isinstance(chunks[0], TensorChunk):
                 text = chunks[0].tensors
             elif led and source is inputs[-1]:
                 follow = np.concatenate([chunk.frames for chunk in chunks])
@@ -128,7 +134,7 @@ class Denoise:
         if picture is not None:
             ctx.preview(picture[None])
         given = self.params.model_dump(exclude={"fps", "lora_scales", "control_scale", "control_start", "control_end"})
-        sampling = Sampling(**given, fps=float(Fraction(self.params.fps)), picture=picture)
+        sampling = Sampling(**given, fps=float(Fraction(self.params.fps)), picture=picture, source=redrawn)
         loras, nets = self.models[1 : len(self.models) - led], self.models[len(self.models) - led :]
         with ExitStack() as lent:
             model = lent.enter_context(ctx.acquire(self.models[0]))
@@ -149,10 +155,22 @@ class Denoise:
 
             if model.frugal and model.frugal.words:
                 ctx.note(f"To fit the memory, {model.frugal.words}.")
+            if redrawn is not None:
+                ctx.note(redrawn_words(self.params))
             if self.params.reuse != "off":
                 ctx.note("Results of some steps were used twice: a quick look, not a final.")
             latents = thrifty(model, ctx, lambda: model.denoise(text, sampling, on_step))
         yield TensorChunk({"latents": latents.astype(np.float32)}, 0, self.params.num_frames)
+
+
+def redrawn_words(params: DenoiseParams) -> str:
+    """What is told about a clip that was redrawn."""
+    taken, total = params.steps_taken, params.num_inference_steps
+    if taken == 0:
+        return f"At strength {params.strength:g} no step of {total} is taken: this is the clip as the model stores it."
+    if taken == total:
+        return f"At strength {params.strength:g} nothing of the clip to redraw is left."
+    return f"A clip was redrawn at strength {params.strength:g}: {taken} of {total} steps."
 
 
 @contextmanager
@@ -195,6 +213,20 @@ def thrifty(model: Family, ctx: StageContext, work: Callable[[], Made]) -> Made:
                     "The memory is not enough for this clip.", "Ask for a smaller size, fewer frames or another model."
                 ) from None
             ctx.note(f"Memory ran out; from then on {RUNG_WORDS[rung]}.")
+
+
+def asked_for(params: Shaped, kind: Kind) -> ClipMeta:
+    """The facts of a clip that has the size, length and rate asked for."""
+    fps, frames = Fraction(params.fps), params.num_frames
+    return ClipMeta(
+        kind=kind,
+        width=params.width,
+        height=params.height,
+        num_frames=frames,
+        fps=fps,
+        duration_s=float(frames / fps),
+        still=frames == 1,
+    )
 
 
 def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
