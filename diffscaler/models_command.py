@@ -1,4 +1,4 @@
-"""`python app.py models list|get|add|rm|check`: the same as the page's models, from the command line."""
+"""`python app.py models list|get|add|rm|check|export`: the same as the page's models, from the command line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from diffscaler.jobs.job import Job
 from diffscaler.models.hub import hub_of
 from diffscaler.models.place import size_of
 from diffscaler.models.spec import Known
-from diffscaler.settings import Settings
+from diffscaler.settings import GIB, Settings
 from diffscaler.speed import measured
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED, STOPPED, show_line, show_progress, write_json
+from diffscaler.text2video.export import FORMATS, export
 from diffscaler.wording import bytes_in_words
 
 
@@ -46,6 +47,18 @@ def add_commands(commands: Any) -> None:
     row = verbs.add_parser("check", help="compare models with the checksums of their download")
     row.add_argument("model", nargs="?", help="all that were downloaded when none is named")
     row.set_defaults(run=check)
+
+    row = verbs.add_parser("export", help="write a model's network under the names another program reads")
+    row.add_argument("model")
+    row.add_argument("folder", type=Path, help="a new folder; nothing is written over")
+    row.add_argument(
+        "--as",
+        dest="format",
+        choices=sorted(FORMATS),
+        required=True,
+        help="hotshot: an SDXL motion model's network as Hotshot-XL has it, which ComfyUI's AnimateDiff nodes read",
+    )
+    row.set_defaults(run=export_model)
 
     for row in verbs.choices.values():
         row.add_argument("--json", action="store_true", help="one JSON object a line on stdout")
@@ -170,6 +183,18 @@ def check_one(studio: Studio, name: str, as_json: bool) -> int:
     size = bytes_in_words(sum(damage.file.size_bytes for damage in found))
     sys.stderr.write(f"`python app.py models get {name}` fetches only that again ({size}).\n")
     return FAILED
+
+
+def export_model(args: argparse.Namespace, settings: Settings) -> int:
+    """Write a model's network in another program's format."""
+    spec = Studio(settings).catalogue.spec(args.model)
+    target = export(spec, args.folder, args.format, int(settings.disk_reserve_gb * GIB))
+    size = size_of(target)
+    if args.json:
+        write_json({"state": "exported", "name": spec.name, "path": str(target), "bytes": size})
+    else:
+        sys.stdout.write(f"{spec.name}: {bytes_in_words(size)} in {target}\n")
+    return DONE
 
 
 def told(known: Known, as_json: bool) -> int:
