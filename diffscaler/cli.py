@@ -47,6 +47,9 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--guidance-rescale", type=float, help="0 to 1")
     at.add_argument("--source", help="a clip to redraw, a file or a key from the library, for models that can")
     at.add_argument("--strength", type=float, help="how much of --source is drawn anew, 0 to 1")
+    at.add_argument("--reference", type=Path, help="a picture the clip is to look like, with --ip-adapter")
+    at.add_argument("--ip-adapter", help="a file of models/ip_adapters")
+    at.add_argument("--reference-scale", type=float, help="how much it is to look like it, 0 to 1")
     at.add_argument("--control", type=Path, help="a clip to follow, with --controlnet")
     at.add_argument("--controlnet", help="a folder of models/controlnets")
     at.add_argument("--control-kind", choices=("canny", "none"), help="what the ControlNet reads; none: as the clip is")
@@ -129,14 +132,17 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale",
              "seconds", "aspect", "scheduler", "loras", "reuse", "controlnet", "control_kind",
-             "control_scale", "strength", "guidance_rescale", "shared_noise")  # fmt: skip
+             "control_scale", "strength", "ip_adapter", "reference_scale", "guidance_rescale",
+             "shared_noise")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
     values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
     picture = studio.add_file(args.picture).key if args.picture else None
     control = studio.add_file(args.control).key if args.control else None
     source = clip_of(studio, args.source).key if args.source else None
+    reference = studio.add_file(args.reference).key if args.reference else None
     files = {"faces": photos(studio, args.face), "picture": picture, "source_clip": source, "control": control}
+    files |= {"reference": reference}
     request = request.model_copy(update=files)
     output: Path = args.output
     for number, take in enumerate(takes(request, args.takes), 1):

@@ -20,6 +20,7 @@ from diffscaler.plan import Node, node
 from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.text2video.control_stage import ControlFrames, ControlFramesParams
 from diffscaler.text2video.lora import read_loras
+from diffscaler.text2video.reference_stage import EncodeReference, EncodeReferenceParams
 from diffscaler.text2video.source_stage import EncodeSource, EncodeSourceParams, SourceFrames
 from diffscaler.text2video.stages import (
     Decode,
@@ -96,6 +97,12 @@ class Recipes:
             inputs.append(node(EncodeSource(EncodeSourceParams(), (model,)), drawn))
             fixed["strength"] = request.strength
             consents.insert(0, self._about(request.source_clip).get("consent", ""))
+        if request.reference:
+            adapter = self.catalogue.spec(request.ip_adapter, "ip_adapter")
+            encoder = self.catalogue.ref(self.catalogue.image_encoder(adapter))
+            inputs.append(node(EncodeReference(EncodeReferenceParams(), (encoder,)), self._still(request.reference)))
+            models = (*models, self.catalogue.ref(adapter))
+            fixed["reference_scale"] = request.reference_scale
         if request.control:
             net = self.catalogue.ref(self.catalogue.spec(request.controlnet, "controlnet"))
             led = ControlFramesParams.model_validate({"kind": request.control_kind, **shape})
@@ -203,6 +210,10 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
         raise InvalidRequest(f"{spec.title} cannot be sampled with {request.scheduler!r}.", f"Choose {menu}.")
     if request.source_clip and not traits.redraws:
         raise InvalidRequest(f"{spec.title} cannot redraw a clip.", "Leave it out, or pick another model.")
+    if request.reference and not traits.references:
+        raise InvalidRequest(f"{spec.title} takes no reference picture.", "Leave it out, or pick another model.")
+    if request.reference and not request.ip_adapter:
+        raise InvalidRequest("A reference picture needs an IP-Adapter to read it.", "Name one from models/ip_adapters.")
     if request.control and not traits.control:
         raise InvalidRequest(f"{spec.title} cannot follow a clip.", "Leave the clip to follow out.")
     if request.control and not request.controlnet:

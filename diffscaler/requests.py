@@ -149,6 +149,22 @@ class Text2VideoRequest(Delivered):
         le=1,
         description="0 keeps the clip, 1 leaves nothing of it; in between the prompt changes it. (strength)",
     )
+    reference: ClipKey | None = Field(
+        None, title="Reference picture", description="A still from the library; an IP-Adapter reads it."
+    )
+    ip_adapter: str = Field(
+        "",
+        title="IP-Adapter",
+        max_length=100,
+        description="From the models folder's ip_adapters; made for the model's family.",
+    )
+    reference_scale: float = Field(
+        0.6,
+        title="Likeness",
+        ge=0,
+        le=1,
+        description="0 leaves the picture out, 1 follows it most. (ip_adapter_scale)",
+    )
     control: ClipKey | None = Field(
         None, title="Clip to follow", description="From the library; a ControlNet reads it."
     )

@@ -10,6 +10,7 @@ STAGES: dict[str, str] = {
     "control_frames": "diffscaler.text2video.control_stage:ControlFrames",
     "source_frames": "diffscaler.text2video.source_stage:SourceFrames",
     "encode_source": "diffscaler.text2video.source_stage:EncodeSource",
+    "encode_reference": "diffscaler.text2video.reference_stage:EncodeReference",
     "denoise": "diffscaler.text2video.stages:Denoise",
     "decode": "diffscaler.text2video.stages:Decode",
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",

@@ -52,7 +52,7 @@ class Acts:
         for tab in self.work.values():
             outputs += tab.fields.values()
         outputs += [self.swap.clips.picked, self.swap.cast.shelf.picked, self.upscale.clips.picked]
-        outputs += [self.words.still.picked, self.words.lead.picked, self.words.source.picked]
+        outputs += self.words.leads.inputs.values()
         states = {watch.name: watch.state for watch in self.watches}
         gr.on(
             [pane.click for pane in panes],

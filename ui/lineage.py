@@ -17,6 +17,7 @@ NAMES = {
     "control_frames": "Clip to follow read",
     "source_frames": "Clip to redraw read",
     "encode_source": "Clip to redraw encoded",
+    "encode_reference": "Reference picture seen",
     "denoise": "Drawn",
     "decode": "Developed",
     "detect_faces": "Faces found",

@@ -17,9 +17,9 @@ from ui import looks, pieces
 from ui.cast import Cast, check_consent
 from ui.controls import control, filled, more
 from ui.estimate import costing, upscalers
+from ui.leads import Leads
 from ui.models_shelf import ModelsShelf, choices
 from ui.pane import QUIET, pane
-from ui.shelf import Shelf
 from ui.watch import Updates, Watch, remembered
 from ui.words import words_line
 
@@ -37,9 +37,7 @@ class Text2VideoTab:
         self.watch = Watch(studio, KIND, "Generate", "Describe a shot. For example: a cat sleeping on a road.")
         self.cast = Cast(studio, KIND)
         self.shelf = ModelsShelf(studio)
-        self.lead = Shelf(studio, f"{KIND}-control", "A clip that a ControlNet reads (see More)")
-        self.source = Shelf(studio, f"{KIND}-source", "A clip that the prompt changes")
-        self.still = Shelf(studio, f"{KIND}-still", "A still, for models that start from one", photos=True, single=True)
+        self.leads = Leads(studio, KIND)
 
     def place(self) -> None:
         """Place the tab here."""
@@ -62,29 +60,20 @@ class Text2VideoTab:
                     self.shelf.place()
                 with gr.Accordion("A performer's face in it", open=False, elem_id="t2v-face"):
                     self.cast.place()
-                with gr.Accordion("A picture to start from", visible=False, elem_id="t2v-picture") as self.start:
-                    self.still.place()
-                with gr.Accordion("A clip to redraw", visible=False, elem_id="t2v-source") as self.redrawing:
-                    self.source.place()
-                    strength = control(Text2VideoRequest, "strength")
-                with gr.Accordion("A clip to follow", visible=False, elem_id="t2v-control") as self.leading:
-                    self.lead.place()
+                beside = self.leads.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
-        self.fields = {"prompt": prompt, "model": model, "scale": scale, "strength": strength, **rest}
-        self.inputs = {**self.fields, **self.cast.inputs, "still": self.still.picked, "count": self.count}
-        self.inputs |= {"lead": self.lead.picked, "source": self.source.picked}
+        self.fields = {"prompt": prompt, "model": model, "scale": scale, **beside, **rest}
+        self.inputs = {**self.fields, **self.cast.inputs, **self.leads.inputs, "count": self.count}
 
     def wire(self, page: gr.Blocks) -> None:
         watch = self.watch
         watch.wire()
         self.cast.wire()
-        self.still.wire()
-        self.lead.wire()
-        self.source.wire()
+        self.leads.wire()
         self.shelf.wire(self.fields["model"])
         watch.go.click(self.on_generate, inputs_kwargs=self.inputs, outputs=watch.outputs, **QUIET)
         gr.on(
@@ -93,9 +82,7 @@ class Text2VideoTab:
                 for at in (
                     *self.fields.values(),
                     self.cast.shelf.picked,
-                    self.still.picked,
-                    self.lead.picked,
-                    self.source.picked,
+                    *self.leads.inputs.values(),
                     self.count,
                 )
             ],
@@ -103,12 +90,10 @@ class Text2VideoTab:
             inputs_kwargs={
                 **self.fields,
                 "faces": self.cast.shelf.picked,
-                "still": self.still.picked,
-                "lead": self.lead.picked,
-                "source": self.source.picked,
+                **self.leads.inputs,
                 "count": self.count,
             },
-            outputs=[watch.go, self.words, self.draft, self.start, self.redrawing, self.leading],
+            outputs=[watch.go, self.words, self.draft, *self.leads.places.values()],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -118,21 +103,12 @@ class Text2VideoTab:
         watch.state.change(self.render_takes, watch.state, self.takes, **QUIET)
         page.load(
             self.restore,
-            [
-                watch.state,
-                self.draft,
-                self.cast.shelf.picked,
-                self.still.picked,
-                self.lead.picked,
-                self.source.picked,
-            ],
+            [watch.state, self.draft, self.cast.shelf.picked, *self.leads.inputs.values()],
             [
                 *watch.outputs,
                 self.takes,
                 self.cast.shelf.pane,
-                self.still.pane,
-                self.lead.pane,
-                self.source.pane,
+                *(shelf.pane for shelf in self.leads.shelves.values()),
                 self.shelf.pane,
                 *self.fields.values(),
             ],
@@ -141,65 +117,38 @@ class Text2VideoTab:
 
     def keep_models(self, models: gr.State) -> None:
         """Look for models again when the tab is opened, and when `models` changes."""
-        outputs = [self.fields["model"], self.fields["upscaler"], self.shelf.pane]
+        outputs = [*(self.fields[name] for name in ("model", "upscaler", "ip_adapter")), self.shelf.pane]
         gr.on([self.tab.select, models.change], self.refresh, self.fields["model"], outputs, **QUIET)
 
-    def on_generate(
-        self,
-        faces: list[str],
-        agreed: bool,
-        consent: str | None,
-        still: list[str],
-        lead: list[str],
-        source: list[str],
-        count: int,
-        **values: Any,
-    ) -> Updates:
+    def on_generate(self, faces: list[str], agreed: bool, consent: str | None, count: int, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             check_consent(faces, agreed, consent or "")
-            request = self.request(values, faces, still, lead, source, consent or "")
+            request = self.request(values, faces, consent or "")
             first, *others = takes(request, int(count or 1))
             updates |= self.watch.submit(first)
             for other in others:
                 self.studio.submit(other)
         return updates
 
-    def request(
-        self,
-        values: dict[str, Any],
-        faces: list[str],
-        still: list[str],
-        lead: list[str],
-        source: list[str],
-        consent: str,
-    ) -> Text2VideoRequest:
+    def request(self, values: dict[str, Any], faces: list[str], consent: str) -> Text2VideoRequest:
         """The checked request of the controls. Raises ValidationError."""
-        # What is out of sight, because the model cannot take it, is not asked for.
-        traits = self.traits_of(values.get("model"))
-        picture = still[0] if still and traits.image != "none" else None
-        control = lead[0] if lead and traits.control else None
-        source_clip = source[0] if source and traits.redraws else None
-        given = {"picture": picture, "control": control, "source_clip": source_clip}
-        return Text2VideoRequest(**filled(values), **given, faces=tuple(faces), consent=consent)
+        leads = self.leads.given(values, self.traits_of(values.get("model")))
+        fields = filled({name: values[name] for name in self.fields})
+        return Text2VideoRequest(**fields, **leads, faces=tuple(faces), consent=consent)
 
-    def on_change(
-        self, faces: list[str], still: list[str], lead: list[str], source: list[str], count: int, **values: Any
-    ) -> Updates:
+    def on_change(self, faces: list[str], count: int, **values: Any) -> Updates:
         """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
         label = "Generate"
         # What is wrong is said when the button is pressed, not while the person is typing.
         with suppress(DiffScalerError, ValidationError):
             verb = f"Generate {count} takes" if (count := int(count or 1)) > 1 else "Generate"
-            label = costing(self.studio, verb, self.request(values, faces, still, lead, source, ""), count)
-        traits = self.traits_of(values.get("model"))
+            label = costing(self.studio, verb, self.request(values, faces, ""), count)
         return {
-            self.start: gr.Accordion(visible=traits.image != "none"),
-            self.redrawing: gr.Accordion(visible=traits.redraws),
-            self.leading: gr.Accordion(visible=traits.control),
+            **self.leads.shown(self.traits_of(values.get("model"))),
             self.watch.go: gr.Button(label),
             self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
-            self.draft: values,
+            self.draft: {name: values[name] for name in self.fields},
         }
 
     def on_example(self, event: gr.EventData) -> str:
@@ -217,29 +166,17 @@ class Text2VideoTab:
     def fill(self, request: Text2VideoRequest) -> Updates:
         """Put an earlier request's values into the controls."""
         values: Updates = {at: getattr(request, name) for name, at in self.fields.items()}
-        values[self.still.picked] = [request.picture] if request.picture else []
-        values[self.lead.picked] = [request.control] if request.control else []
-        values[self.source.picked] = [request.source_clip] if request.source_clip else []
-        return values
+        return values | self.leads.filled(request)
 
     def traits_of(self, model: object) -> Traits:
         """What a model can do; nothing special for one that is not installed."""
         specs = {spec.name: spec for spec in self.studio.catalogue.specs("text2video")}
         return specs[str(model)].traits if str(model) in specs else Traits()
 
-    def restore(
-        self,
-        state: dict[str, Any],
-        draft: dict[str, Any],
-        picked: list[str],
-        still: list[str],
-        lead: list[str],
-        source: list[str],
-    ) -> Updates:
+    def restore(self, state: dict[str, Any], draft: dict[str, Any], picked: list[str], *leads: list[str]) -> Updates:
         updates = self.watch.restore(state) | self.refresh((draft or {}).get("model"))
         updates |= {self.takes: self.render_takes(state), self.cast.shelf.pane: self.cast.shelf.render(picked)}
-        updates |= {self.still.pane: self.still.render(still), self.lead.pane: self.lead.render(lead)}
-        updates |= {self.source.pane: self.source.render(source)}
+        updates |= self.leads.render(list(leads))
         known = {choice[1] for choice in self.models()}
         for name, value in (draft or {}).items():
             if name in self.fields and not (name in ("model", "upscaler") and value not in known):
@@ -252,6 +189,7 @@ class Text2VideoTab:
             self.fields["model"]: gr.Dropdown(choices=self.models()),
             self.shelf.pane: self.shelf.render(chosen or "mini"),
             self.fields["upscaler"]: gr.Dropdown(choices=upscalers(self.studio)),
+            self.fields["ip_adapter"]: gr.Dropdown(choices=self.leads.adapters()),
         }
 
     def render_takes(self, state: dict[str, Any] | None) -> str:

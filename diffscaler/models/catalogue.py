@@ -23,6 +23,9 @@ else:
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt")
 UPSCALER_SUFFIXES = (".pth", ".safetensors")
+#: A file of the later kind stands for one of the earlier kind and the same name.
+IP_ADAPTER_SUFFIXES = (".bin", ".safetensors")
+IMAGE_ENCODER = "image_encoder"
 
 
 class Catalogue:
@@ -70,6 +73,17 @@ class Catalogue:
         names = ", ".join(spec.name for spec in specs) or "none"
         raise ModelNotFound(f"There is no model called {name[:60]!r} here.", f"Installed: {names}.")
 
+    def image_encoder(self, adapter: ModelSpec) -> ModelSpec:
+        """What reads pictures for an IP-Adapter: the folder beside its file. Raises ModelNotFound."""
+        assert adapter.path is not None
+        for spec in self.specs("image_encoder"):
+            if spec.path == adapter.path.parent / IMAGE_ENCODER:
+                return spec
+        raise ModelNotFound(
+            f"The IP-Adapter {adapter.name} has no image encoder.",
+            f"Put its {IMAGE_ENCODER} folder beside it, in {adapter.path.parent.name}.",
+        )
+
     def ref(self, spec: ModelSpec) -> ModelRef:
         """The model with its revision, as it enters keys."""
         return ModelRef(name=spec.name, revision=revision(spec, self.settings.models_dir / ".digests.json"))
@@ -110,6 +124,7 @@ class Catalogue:
         ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
         specs += [controlnet_folder(path.parent) for path in sorted((root / "controlnets").glob("*/config.json"))]
+        specs += ip_adapters(root / "ip_adapters")
         specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
@@ -222,6 +237,42 @@ def lora_file(path: Path) -> ModelSpec:
         path=path,
         loader="diffscaler.text2video.lora:load_lora",
         working_bytes=path.stat().st_size,
+    )
+
+
+def ip_adapters(root: Path) -> list[ModelSpec]:
+    """IP-Adapters and the image encoders that read pictures for them: in `root`, and in each folder of it."""
+    specs: list[ModelSpec] = []
+    for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir() and path.name != IMAGE_ENCODER)):
+        files = {path.stem: path for suffix in IP_ADAPTER_SUFFIXES for path in sorted(folder.glob(f"*{suffix}"))}
+        specs += [ip_adapter_file(path) for _, path in sorted(files.items())]
+        if (folder / IMAGE_ENCODER / "config.json").is_file():
+            specs.append(image_encoder_folder(folder / IMAGE_ENCODER))
+    return specs
+
+
+def ip_adapter_file(path: Path) -> ModelSpec:
+    """An IP-Adapter: ip_adapters/<name>.safetensors, or .bin, which is read for its tensors alone."""
+    return ModelSpec(
+        name=plain(path.stem),
+        title=path.stem,
+        kind="ip_adapter",
+        path=path,
+        loader="diffscaler.text2video.ip_adapter:load_ip_adapter",
+        working_bytes=path.stat().st_size * 2,  # once as it was read, once where it works
+    )
+
+
+def image_encoder_folder(path: Path) -> ModelSpec:
+    """What reads pictures for the IP-Adapters beside it, as transformers saves it: image_encoder/."""
+    name = f"{path.parent.name}-{path.name}"
+    return ModelSpec(
+        name=plain(name),
+        title=name,
+        kind="image_encoder",
+        path=path,
+        loader="diffscaler.text2video.image_encoder:load_image_encoder",
+        working_bytes=working_bytes(path),
     )
 
 

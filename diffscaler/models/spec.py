@@ -11,7 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from diffscaler.models.source import ModelSource
 from diffscaler.models.traits import FamilyCard, Traits
 
-ModelKind = Literal["text2video", "lora", "controlnet", "upscaler", "face_detector", "face_swapper", "face_recognizer"]
+ModelKind = Literal[
+    "text2video",
+    "lora",
+    "controlnet",
+    "ip_adapter",
+    "image_encoder",
+    "upscaler",
+    "face_detector",
+    "face_swapper",
+    "face_recognizer",
+]
 
 
 class ModelSpec(BaseModel):

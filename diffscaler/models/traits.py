@@ -34,6 +34,7 @@ class Traits(BaseModel):
     words: whether it reads a prompt; image: whether it starts from a picture; redraws: whether it redraws a clip
     samplers: names a request may ask for besides "native"; reuse: whether results of steps can be used twice
     control: whether a ControlNet can lead it; loras: whether LoRA files can be laid over it
+    references: whether an IP-Adapter can show it a picture
     rescales: whether guidance can be rescaled; shares_noise: whether a request may say what frames share of their noise
     min_steps: the fewest sampler steps it can be drawn in
     """
@@ -52,6 +53,7 @@ class Traits(BaseModel):
     reuse: bool = False
     control: bool = False
     loras: bool = False
+    references: bool = False
     rescales: bool = False
     shares_noise: bool = False
     min_steps: int = 1

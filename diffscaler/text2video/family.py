@@ -33,6 +33,16 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What a clip is to look like: an IP-Adapter (ip_adapter.py), what its image encoder saw in a picture
+    (image_encoder.py), and how strongly, 0..1."""
+
+    adapter: Any
+    embeddings: dict[str, Array]
+    scale: float
+
+
+@dataclass(frozen=True)
 class Sampling:
     """What one denoising run is asked for. Sizes in pixels; `seed` fixes the initial noise on every device.
 
@@ -63,6 +73,7 @@ class Sampling:
     source: Array | None = None
     strength: float = 1.0
     control: Control | None = None
+    reference: Reference | None = None
 
     @property
     def first_step(self) -> int:

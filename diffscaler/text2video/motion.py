@@ -17,6 +17,7 @@ import torch
 from diffscaler.text2video.family import Array, OnStep, Sampling, spread
 from diffscaler.text2video.frugal import Frugal
 from diffscaler.text2video.guidance import guided
+from diffscaler.text2video.ip_adapter import picture_attention
 from diffscaler.text2video.layout import channels_last
 from diffscaler.text2video.noise import mixed_noise, read_shared_noise, rescheduled
 from diffscaler.text2video.reuse import INTERVALS, deep_features
@@ -79,7 +80,11 @@ class MotionFamily:
         overlap = sampling.overlap or window // 4
         extra = {"generator": generator} if takes(scheduler.step, "generator") else {}
         total = len(timesteps)
-        with deep_features(self.pipeline.unet, INTERVALS[sampling.reuse]) as kept:
+        unet = self.pipeline.unet
+        with (
+            deep_features(unet, INTERVALS[sampling.reuse]) as kept,
+            picture_attention(unet, sampling.reference, with_guidance, self.device, self.dtype),
+        ):
             for index, timestep in enumerate(timesteps):
                 given = scheduler.scale_model_input(latents, timestep)
 

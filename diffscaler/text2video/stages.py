@@ -90,20 +90,26 @@ class DenoiseParams(Shaped):
     control_start: float = 0.0
     control_end: float = 1.0
     strength: float = 1.0
+    reference_scale: float = 0.0
 
-    later: ClassVar[frozenset[str]] = frozenset({"strength"})
+    later: ClassVar[frozenset[str]] = frozenset({"strength", "reference_scale"})
 
     @property
     def steps_taken(self) -> int:
         return self.num_inference_steps - first_step(self.num_inference_steps, self.strength)
 
 
+#: What is said to the models beside the one that draws.
+ABOUT_OTHERS = {"fps", "lora_scales", "control_scale", "control_start", "control_end", "reference_scale"}
+
+
 class Denoise:
     """Embeddings, a picture to start from, a clip to redraw or to follow, to latents, by sampling from the model.
 
     Inputs, in this order and each of them if there is one: text embeddings (kind "tensors"), a still picture, latents
-    of a clip to redraw (kind "tensors"; `strength` says how far), frames for a ControlNet (control_scale is not 0
-    then, and the ControlNet is the last model).
+    of a clip to redraw (kind "tensors"; `strength` says how far), what an image encoder saw in a reference picture
+    (kind "tensors"), frames for a ControlNet (control_scale is not 0 then).
+    Models: the one that draws, its LoRAs, an IP-Adapter for the reference picture, the ControlNet.
     """
 
     name, version, lookback, joins = "denoise", 3, None, False
@@ -117,14 +123,16 @@ class Denoise:
         return asked_for(self.params, "tensors")
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        from diffscaler.text2video.family import Control, Sampling
+        from diffscaler.text2video.family import Control, Reference, Sampling
 
-        text, picture, redrawn, follow = {}, None, None, None
+        text, picture, redrawn, looks, follow = {}, None, None, None, None
         led = self.params.control_scale > 0
         for source in inputs:
             chunks = list(source)
             if isinstance(chunks[0], TensorChunk) and "latents" in chunks[0].tensors:
                 redrawn = chunks[0].tensors["latents"]
+            elif isinstance(chunks[0], TensorChunk) and "image_embeds" in chunks[0].tensors:
+                looks = chunks[0].tensors
             elif isinstance(chunks[0], TensorChunk):
                 text = chunks[0].tensors
             elif led and source is inputs[-1]:
@@ -133,14 +141,19 @@ class Denoise:
                 picture = fitted(chunks[0].frames[0], self.params.width, self.params.height)
         if picture is not None:
             ctx.preview(picture[None])
-        given = self.params.model_dump(exclude={"fps", "lora_scales", "control_scale", "control_start", "control_end"})
+        given = self.params.model_dump(exclude=ABOUT_OTHERS)
         sampling = Sampling(**given, fps=float(Fraction(self.params.fps)), picture=picture, source=redrawn)
-        loras, nets = self.models[1 : len(self.models) - led], self.models[len(self.models) - led :]
+        loras = self.models[1 : 1 + len(self.params.lora_scales)]
+        others = self.models[1 + len(loras) :]
         with ExitStack() as lent:
             model = lent.enter_context(ctx.acquire(self.models[0]))
             lent.enter_context(with_loras(model, ctx, loras, self.params.lora_scales))
+            if looks is not None:
+                adapter = lent.enter_context(ctx.acquire(others[0]))
+                sampling = replace(sampling, reference=Reference(adapter, looks, self.params.reference_scale))
+                ctx.note(f"IP-Adapter: {others[0].name} at {self.params.reference_scale:g}")
             if follow is not None:
-                net, given = lent.enter_context(ctx.acquire(nets[0])), self.params
+                net, given = lent.enter_context(ctx.acquire(others[-1])), self.params
                 control = Control(net, follow, given.control_scale, given.control_start, given.control_end)
                 sampling = replace(sampling, control=control)
             shown_at = 0.0

@@ -87,6 +87,16 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         ) from error
     except Exception as error:  # torch's, zipfile's and pickle's errors for files they cannot read
         raise damaged from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    state = _flat(state) if isinstance(state, dict) else None
+    if state is None or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ModelNotFound(f"{name_of(path)} holds something else than tensors.", "Get it as safetensors.")
-    return {str(key): value for key, value in state.items()}, {}
+    return state, {}
+
+
+def _flat(state: dict[Any, Any]) -> dict[str, Any]:
+    """Tensors in dictionaries in a dictionary, as IP-Adapters are pickled, by the names safetensors have for them."""
+    found: dict[str, Any] = {}
+    for key, value in state.items():
+        inner = {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {str(key): value}
+        found |= inner
+    return found
