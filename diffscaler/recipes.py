@@ -226,6 +226,13 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
         raise InvalidRequest(f"{spec.title} cannot rescale its guidance.", "Set Tame contrast to 0.")
     if request.shared_noise is not None and not traits.shares_noise:
         raise InvalidRequest(f"{spec.title} draws its noise itself.", "Leave Shared noise open.")
+    if request.free_init and not traits.refines:
+        raise InvalidRequest(f"{spec.title} cannot be refined by FreeInit.", "Set Refining passes to 0.")
+    if request.free_init and request.source_clip:
+        raise InvalidRequest(
+            "FreeInit begins from noise, and a clip to redraw does not.",
+            "Set Refining passes to 0, or leave the clip out.",
+        )
     width, height = size_of(request, spec)
     values = {"width": width, "height": height, "num_frames": frames_of(request, spec), "seconds": None}
     for name, value in FALLBACK.items():
@@ -234,6 +241,8 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
     steps = values.get("num_inference_steps", request.num_inference_steps)
     if steps < traits.min_steps:
         raise InvalidRequest(f"{spec.title} needs at least {traits.min_steps} steps.", "Set Steps higher.")
+    if request.free_init and values["num_frames"] == 1:
+        raise InvalidRequest("FreeInit makes frames agree, and a picture has one.", "Set Refining passes to 0.")
     if request.seed is None:
         values["seed"] = secrets.randbelow(MAX_SEED + 1)
     return request.model_copy(update=values)
@@ -252,7 +261,7 @@ FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
 SAMPLED = (
     "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed", "scheduler", "guidance_rescale",
     "shared_noise",
-    "reuse",
+    "reuse", "free_init", "free_init_filter",
 )  # fmt: skip
 
 

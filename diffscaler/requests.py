@@ -216,6 +216,20 @@ class Text2VideoRequest(Delivered):
         description="Takes back the contrast that a strong hold to the prompt brings. (guidance_rescale)",
         json_schema_extra=more("Look"),
     )
+    free_init: int = Field(
+        0,
+        title="Refining passes",
+        ge=0,
+        le=5,
+        description="Each draws the clip again from its own coarse shape: steadier, and as long again. (FreeInit)",
+        json_schema_extra=more("Motion"),
+    )
+    free_init_filter: Literal["butterworth", "gaussian"] = Field(
+        "butterworth",
+        title="Refining keeps",
+        description="How coarse is cut from fine: sharply, or softly. (low-pass filter)",
+        json_schema_extra=more("Motion"),
+    )
     shared_noise: float | None = Field(
         None,
         title="Shared noise",

@@ -35,6 +35,7 @@ class Traits(BaseModel):
     samplers: names a request may ask for besides "native"; reuse: whether results of steps can be used twice
     control: whether a ControlNet can lead it; loras: whether LoRA files can be laid over it
     references: whether an IP-Adapter can show it a picture
+    refines: whether FreeInit can draw it again from its own coarse shape
     rescales: whether guidance can be rescaled; shares_noise: whether a request may say what frames share of their noise
     min_steps: the fewest sampler steps it can be drawn in
     """
@@ -54,6 +55,7 @@ class Traits(BaseModel):
     control: bool = False
     loras: bool = False
     references: bool = False
+    refines: bool = False
     rescales: bool = False
     shares_noise: bool = False
     min_steps: int = 1

@@ -51,6 +51,7 @@ class Sampling:
     guidance_rescale: 0..1, see guidance.py; shared_noise: 0..1, see noise.py; None leaves it to the model
     window, overlap: frames a family that can draw longer clips sees at once, and that neighbours share; 0: all
     reuse: "off", "some" or "much", see reuse.py
+    free_init: refining passes after the first, free_init_filter: "butterworth" or "gaussian", see free_init.py
     picture: uint8 RGB (height, width, 3) to start from, or None
     source: latents (C, F', h, w) of a clip to redraw, as `encode` gives them, or None
     strength: how much of that clip is drawn anew, 0..1, see strength.py
@@ -69,6 +70,8 @@ class Sampling:
     window: int = 0
     overlap: int = 0
     reuse: str = "off"
+    free_init: int = 0
+    free_init_filter: str = "butterworth"
     picture: npt.NDArray[np.uint8] | None = None
     source: Array | None = None
     strength: float = 1.0

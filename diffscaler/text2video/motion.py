@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from diffscaler.text2video.family import Array, OnStep, Sampling, spread
+from diffscaler.text2video.free_init import reinitialised, signal_left
 from diffscaler.text2video.frugal import Frugal
 from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.ip_adapter import picture_attention
@@ -63,19 +64,39 @@ class MotionFamily:
 
     @torch.inference_mode()
     def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
-        scheduler = make_scheduler(self.pipeline.scheduler, sampling.scheduler)
-        scheduler.set_timesteps(sampling.num_inference_steps, device=self.device)
         source = None if sampling.source is None else torch.from_numpy(sampling.source)[None].to(self.device)
         if source is not None and not sampling.steps_taken:
             return to_numpy(source)[0]
         # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
-        latents = begun(scheduler, self.noise(sampling, generator).to(self.device), source, sampling.first_step)
+        first = self.noise(sampling, generator).to(self.device)
+        left = signal_left(make_scheduler(self.pipeline.scheduler, sampling.scheduler)) if sampling.free_init else 0.0
+        network = self.network(text, sampling, sampling.guidance_scale > 1)
+        latents = self.drawn(first, source, network, sampling, generator, on_step)
+        for number in range(1, sampling.free_init + 1):
+            fresh = self.noise(sampling, generator)
+            noise = reinitialised(latents, first, fresh, left, sampling.free_init_filter)
+            latents = self.drawn(noise, source, network, sampling, generator, on_step, number)
+        return to_numpy(latents)[0]
+
+    def drawn(
+        self,
+        noise: torch.Tensor,
+        source: torch.Tensor | None,
+        network: Network,
+        sampling: Sampling,
+        generator: torch.Generator,
+        on_step: OnStep,
+        number: int = 0,
+    ) -> torch.Tensor:
+        """One way from noise (1, 4, F, h, w) to finished latents, the `number`th of those FreeInit takes."""
+        scheduler = make_scheduler(self.pipeline.scheduler, sampling.scheduler)
+        scheduler.set_timesteps(sampling.num_inference_steps, device=self.device)
+        latents = begun(scheduler, noise, source, sampling.first_step)
         timesteps = scheduler.timesteps[sampling.first_step * scheduler.order :]
         if sampling.first_step and hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(sampling.first_step * scheduler.order)
         with_guidance = sampling.guidance_scale > 1
-        network = self.network(text, sampling, with_guidance)
         window = self.frugal.window(sampling.window, sampling.num_frames) or sampling.num_frames
         overlap = sampling.overlap or window // 4
         extra = {"generator": generator} if takes(scheduler.step, "generator") else {}
@@ -102,8 +123,8 @@ class MotionFamily:
                 step = scheduler.step(predicted, timestep, latents, **extra)
                 clean = clean_latents(scheduler, step, predicted, latents, None)
                 latents = step.prev_sample
-                on_step(index + 1, total, to_numpy(clean)[0])
-        return to_numpy(latents)[0]
+                on_step(number * total + index + 1, (sampling.free_init + 1) * total, to_numpy(clean)[0])
+        return latents
 
     def noise(self, sampling: Sampling, generator: torch.Generator) -> torch.Tensor:
         """What the clip is drawn from, float32 (1, 4, F, h, w) on the CPU."""

@@ -91,8 +91,10 @@ class DenoiseParams(Shaped):
     control_end: float = 1.0
     strength: float = 1.0
     reference_scale: float = 0.0
+    free_init: int = 0
+    free_init_filter: str = "butterworth"
 
-    later: ClassVar[frozenset[str]] = frozenset({"strength", "reference_scale"})
+    later: ClassVar[frozenset[str]] = frozenset({"strength", "reference_scale", "free_init", "free_init_filter"})
 
     @property
     def steps_taken(self) -> int:
@@ -117,7 +119,8 @@ class Denoise:
 
     def __init__(self, params: DenoiseParams, models: tuple[ModelRef, ...]) -> None:
         self.params, self.models = params, models
-        self.effort = max(1, params.steps_taken) * (2 if params.guidance_scale > 1 else 1)
+        passes = params.free_init + 1
+        self.effort = max(1, params.steps_taken) * passes * (2 if params.guidance_scale > 1 else 1)
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
         return asked_for(self.params, "tensors")
@@ -170,6 +173,8 @@ class Denoise:
                 ctx.note(f"To fit the memory, {model.frugal.words}.")
             if redrawn is not None:
                 ctx.note(redrawn_words(self.params))
+            if passes := self.params.free_init:
+                ctx.note(f"FreeInit: refined in {passes} more pass{'es' if passes > 1 else ''}.")
             if self.params.reuse != "off":
                 ctx.note("Results of some steps were used twice: a quick look, not a final.")
             latents = thrifty(model, ctx, lambda: model.denoise(text, sampling, on_step))
