@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import sqlite3
 import sys
-import uuid
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from diffscaler import models_command
-from diffscaler.errors import DiffScalerError, InvalidRequest
-from diffscaler.jobs.job import Job
+from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, place_for
+from diffscaler.errors import DiffScalerError
 from diffscaler.library.clips import Clip
-from diffscaler.library.files import room_for
 from diffscaler.recipes import takes
-from diffscaler.requests import AspectName, FaceSwapRequest, Request, SamplerName, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import AspectName, FaceSwapRequest, SamplerName, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
-from diffscaler.terminal import DONE, FAILED, STOPPED, show_line, show_progress, write_json
+from diffscaler.terminal import DONE, FAILED
 from diffscaler.terminal import USAGE as USAGE
 from diffscaler.wording import worded
 
@@ -94,6 +90,10 @@ def add_commands(commands: Any) -> None:
     row = verbs.add_parser("list")
     row.add_argument("--all", action="store_true", help="stage results too")
     row.add_argument("--json", action="store_true")
+    row = verbs.add_parser("keep", help="write the finished frames of a job that was stopped")
+    row.add_argument("job")
+    row.add_argument("-o", "--output", type=Path, required=True)
+    row.add_argument("--json", action="store_true")
     for verb in ("show", "rm"):
         row = verbs.add_parser(verb)
         row.add_argument("key")
@@ -108,6 +108,7 @@ def add_output(at: argparse.ArgumentParser) -> None:
     at.add_argument("--encoding", choices=("auto", "h264", "h265", "prores", "webm", "gif"))
     at.add_argument("--quality", type=int, help="lower is better and larger (crf)")
     at.add_argument("--bitrate", type=float, dest="bitrate_mbps", help="megabits per second to aim at instead")
+    at.add_argument("--dry-run", action="store_true", help="only say what it will take: time, memory, disk")
     at.add_argument("--json", action="store_true", help="one JSON event a line on stdout")
 
 
@@ -179,93 +180,15 @@ def clip_of(studio: Studio, text: str) -> Clip:
     return studio.library.clip(text)
 
 
-def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
-    """Run a request to its end and copy the result to where it was asked for."""
-    output: Path = args.output
-    if not output.parent.is_dir():
-        raise InvalidRequest(f"There is no folder {output.parent.name!r} to write to.", "Make it first.")
-    if output.is_dir():
-        raise InvalidRequest(f"{output.name} is a folder.", "Name the file to write.")
-    recipe = studio.recipe(request)
-    if output.suffix.lower() != (suffix := studio.suffix_of(recipe)):
-        raise InvalidRequest(
-            f"The result will be a {suffix} file, not {output.suffix or 'one without an ending'}.",
-            f"Use -o {output.stem}{suffix}, or another --encoding.",
-        )
-    part = output.with_name(f".{uuid.uuid4().hex[:8]}.part")
-    part.touch()  # now, not after the work: a place that cannot be written is told at once
-    part.unlink()
-    if getattr(request, "faces", ()) and not getattr(request, "consent", ""):
-        sys.stderr.write("No --consent was given: the file will say that it was not recorded.\n")
-    submitted = studio.submit_recipe(recipe)
-    say = JsonLines() if args.json else Lines()
-    job = submitted
-    try:
-        for job in studio.follow(submitted.id):
-            say.job(job)
-    except KeyboardInterrupt:
-        studio.queue.stop(submitted.id)
-        job = studio.queue.get(submitted.id)
-    if not job.ended or job.state == "stopped":
-        seed = getattr(recipe.request, "seed", None)
-        again = "the same command" if seed is None else f"the same command with --seed {seed}"
-        sys.stderr.write(f"\nStopped. What was finished is kept: {again} continues from there.\n")
-        return STOPPED
-    if job.state == "failed":
-        raise DiffScalerError(job.sentence, job.hint)
-    clip = studio.library.clip(job.result or "")
-    made = studio.library.path(clip.key)
-    try:
-        with room_for(output.name):
-            shutil.copyfile(made, part)
-            os.replace(part, output)
-    finally:
-        part.unlink(missing_ok=True)
-    say.done(clip, output)
-    return DONE
-
-
-class Lines:
-    """Progress for a person: one line that rewrites itself on a terminal, and stays quiet in a pipe."""
-
-    def job(self, job: Job) -> None:
-        show_progress(job)
-
-    def done(self, clip: Clip, output: Path) -> None:
-        show_line("")
-        meta = clip.meta
-        length = "" if meta.still else f", {meta.num_frames} frames, {meta.duration_s:.2f} s"
-        sys.stdout.write(f"{output}: {meta.width}x{meta.height}{length}, {clip.size_bytes / 1e6:.2f} MB\n")
-        for note in all_notes(clip, output):
-            sys.stdout.write(f"  {note}\n")
-
-
-class JsonLines:
-    """Progress for a program."""
-
-    def job(self, job: Job) -> None:
-        write_json(job.event())
-
-    def done(self, clip: Clip, output: Path) -> None:
-        meta = clip.meta.model_dump(mode="json")
-        write_json(
-            {"state": "written", "output": str(output), "key": clip.key, "meta": meta, "notes": all_notes(clip, output)}
-        )
-
-
-def all_notes(clip: Clip, output: Path) -> list[str]:
-    """What the file says about how it was made."""
-    from diffscaler.video.probe import probe
-
-    manifest = probe(output).manifest or {}
-    return [*manifest.get("notes", []), *clip.notes]
-
-
 def library(args: argparse.Namespace, settings: Settings) -> int:
-    """`library list|show|rm`."""
+    """`library list|show|rm|keep`."""
     import time
 
     studio = Studio(settings)
+    if args.verb == "keep":
+        part = place_for(args.output)
+        job = studio.keep_finished(args.job)
+        return carry_out(studio, job, args.output, part, JsonLines() if args.json else Lines())
     if args.verb == "list":
         for clip in studio.library.list(kept_only=not args.all, limit=10_000):
             if args.json:

@@ -95,8 +95,10 @@ def missing(library: ClipLibrary, root: Node) -> list[Node]:
     def visit(node: Node) -> None:
         if node.key in found or node.stage == plan.IMPORT or library.complete(node.key):
             return
+        enough = getattr(node.build(), "reads_only", None)
         for source in node.inputs:
-            visit(source)
+            if enough is None or library.stored_frames(source.key) < enough:
+                visit(source)
         found[node.key] = node
 
     visit(root)

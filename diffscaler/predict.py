@@ -9,9 +9,12 @@ from diffscaler.errors import InvalidRequest, NotEnoughRoom
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.trim import trim, used_bytes
 from diffscaler.media import ClipMeta
+from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.device import free_main_memory
+from diffscaler.models.fit import Fit, Room, fit_model
 from diffscaler.plan import Node
 from diffscaler.progress import FIRST_GUESS, units
+from diffscaler.text2video.stages import Denoise
 
 MAX_SIDE = 16384
 
@@ -47,6 +50,20 @@ def disk_bytes(meta: ClipMeta) -> int:
         return 2**16 * max(1, meta.num_frames)
     per_pixel = FRAME_BYTES_PER_PIXEL if meta.kind == "frames" else FILE_BYTES_PER_PIXEL
     return int(meta.width * meta.height * meta.num_frames * per_pixel)
+
+
+def fit_of(catalogue: Catalogue, todo: list[Node], room: Room) -> Fit | None:
+    """What the most demanding model of `todo` will need, and what will be done to make it fit; None without models."""
+    fits = []
+    specs = {spec.name: spec for spec in catalogue.specs()}
+    for node in todo:
+        for model in node.models:
+            size = None
+            if node.stage == Denoise.name:
+                given = node.params
+                size = (given["width"], given["height"], given["window"] or given["num_frames"])
+            fits.append(fit_model(specs[model.name], room, room.budget_bytes, size))
+    return max(fits, key=lambda fit: fit.needed_bytes, default=None)
 
 
 def check_room(library: ClipLibrary, todo: list[Node], reserve_bytes: int = 0) -> None:

@@ -16,6 +16,7 @@ STAGES: dict[str, str] = {
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",
     "swap_face": "diffscaler.faceswap.stage:SwapFace",
     "upscale": "diffscaler.upscale.stage:Upscale",
+    "beginning": "diffscaler.beginning:Beginning",
     "encode": "diffscaler.video.stage:Encode",
 }
 

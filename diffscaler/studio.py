@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from diffscaler import engine, plan, predict
+from diffscaler.beginning import Beginning, BeginningParams, Finished, finished
 from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.client import WorkerKeeper, follow
 from diffscaler.jobs.job import Job
-from diffscaler.jobs.lanes import lane_of
+from diffscaler.jobs.lanes import holder_of, lane_of
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.tokens import TokenBox
 from diffscaler.library.clips import Clip, ClipLibrary
@@ -18,10 +19,10 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.hub import hub_of
 from diffscaler.models.shelf import Removal, Shelf
 from diffscaler.models.web import Hub
-from diffscaler.recipes import Recipe, Recipes
+from diffscaler.recipes import Recipe, Recipes, request_from
 from diffscaler.requests import Request
 from diffscaler.settings import Settings
-from diffscaler.video.stage import Encode
+from diffscaler.video.stage import Encode, EncodeParams
 
 
 class Studio:
@@ -55,6 +56,28 @@ class Studio:
         self.keeper.ensure()
         return job
 
+    def finished(self, job: Job) -> Finished | None:
+        """What a stopped or failed job has made so far; None when that is nothing, or the job has not ended."""
+        if job.kind != "plan" or job.state not in ("stopped", "failed"):
+            return None
+        return finished(self.library, plan.load(job.payload["plan"]))
+
+    def keep_finished(self, job_id: str) -> Job:
+        """Queue the delivery of what a stopped job has made so far, in the way it was asked for.
+
+        Raises InvalidRequest when that is nothing.
+        """
+        job = self.queue.get(job_id)
+        done = self.finished(job)
+        if done is None:
+            raise InvalidRequest("That job has finished no frame yet.", "Try again: it goes on where it stopped.")
+        root = plan.load(job.payload["plan"])
+        frames = plan.node(Beginning(BeginningParams(num_frames=done.num_frames), ()), done.frames)
+        given = dict(root.params)
+        encode = Encode(EncodeParams.model_validate({**given, "about": {**given["about"], "part": done.words}}), ())
+        request = request_from(job.request or {})
+        return self.submit_recipe(Recipe(plan.node(encode, frames), f"{job.title} ({done.words})", request))
+
     def suffix_of(self, recipe: Recipe) -> str:
         """The ending of the file a recipe delivers, e.g. ".mp4"."""
         stage = recipe.root.build()
@@ -76,10 +99,15 @@ class Studio:
             self.fetcher.ensure()
 
     def estimate(self, recipe: Recipe) -> dict[str, Any]:
-        """{"steps", "ready", "seconds", "disk_bytes"}: how much of a plan is done, and what the rest will take."""
+        """How much of a plan is done, and what the rest will take: {"steps", "ready", "seconds", "disk_bytes", "fit"}.
+
+        "fit": a models.fit.Fit; None before a worker has said where it runs, and where nothing is left to do.
+        """
         todo = engine.missing(self.library, recipe.root)
         every = [node for node in plan.nodes(recipe.root) if node.stage != plan.IMPORT]
+        room = self.queue.room(holder_of(self.settings, "device"))
         return {
+            "fit": predict.fit_of(self.catalogue, todo, room) if room else None,
             "steps": len(every),
             "ready": len(every) - len(todo),
             "seconds": sum(predict.seconds_of(self.library, node) for node in todo),

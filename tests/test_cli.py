@@ -61,6 +61,7 @@ def test_prompt_face_and_upscale_in_one_command_and_a_change_of_scale_reruns_onl
     assert info.manifest["prompt"] == "a cat sleeping on a road" and info.manifest["seed"] == "1"
     assert info.manifest["consent"] == "Eileen, 2026-11-20"
     assert any("preview engine" in note for note in info.manifest["notes"])
+    assert first[0]["state"] == "planned" and first[0]["ready"] == 0 and first[0]["disk_bytes"] > 0
     assert first[-1]["state"] == "written" and any("text" in row.get("progress", {}) for row in first)
 
     assert run([*words, "--upscale", "2", "-o", str(home / "x2.mp4")]) == 0
@@ -68,6 +69,26 @@ def test_prompt_face_and_upscale_in_one_command_and_a_change_of_scale_reruns_onl
     assert probe(home / "x2.mp4").width == 128
     stages = {row["progress"]["stage"] for row in second if "progress" in row}
     assert stages <= {"upscale", "encode"}, "the earlier stages come from the library"
+
+
+def test_a_dry_run_says_what_it_will_take_and_makes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from diffscaler.jobs.lanes import holder_of
+    from diffscaler.models.fit import Room
+    from diffscaler.settings import read_settings
+    from diffscaler.studio import Studio
+
+    words = ["generate", "a dog", *TINY, "--seed", "77", "--dry-run", "-o", str(home / "dry.mp4")]
+    studio = Studio(read_settings())
+    studio.queue.room_seen(holder_of(studio.settings, "device"), Room("cpu", "float32", 100 * 2**20))
+    jobs = len(studio.queue.list())
+    assert run([*words, "--json"]) == 0
+    (row,) = events(capsys.readouterr().out)
+    assert row["state"] == "planned" and row["steps"] == 4 and row["seconds"] > 0
+    assert row["memory_bytes"] > 100 * 2**20 and "tiled decoding" in row["to_fit"]
+    assert run(words) == 0
+    said = capsys.readouterr().err
+    assert "Memory: about" in said and "To fit, pictures are decoded in tiles" in said
+    assert not (home / "dry.mp4").exists() and len(studio.queue.list()) == jobs
 
 
 def test_the_same_seed_gives_the_same_bytes_and_no_seed_another_clip(home: Path) -> None:

@@ -87,7 +87,7 @@ class Acts:
             updates: Updates = getattr(self, f"do_{verb}")(key, states)
             if verb == "delete":
                 updates |= self.library.listing(search, kind)
-            if verb in ("stop", "up", "down", "forget", "retry", "delete"):
+            if verb in ("stop", "up", "down", "forget", "retry", "keep", "delete"):
                 updates |= self.queue.look()
         except Exception as error:
             gr.Warning(explained(error), title="Not done")
@@ -136,6 +136,10 @@ class Acts:
         job = self.studio.queue.get(key)
         self.studio.keeper_of(job).ensure()
         return {} if job.kind == "model" else self.do_open(key, states)
+
+    def do_keep(self, key: str, states: dict[str, Any]) -> Updates:
+        job = self.studio.keep_finished(key)
+        return self.do_open(job.id, states)
 
     def do_stop(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.queue.stop(key)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from diffscaler.requests import Request
 from diffscaler.studio import Studio
+from diffscaler.wording import needs_in_words, time_in_words
 
 
 def costing(studio: Studio, verb: str, request: Request, count: int = 1) -> str:
     """ "Generate, about 12 s", for `count` of them. Raises what Studio.recipe raises."""
-    recipe = studio.recipe(request)
-    estimate = studio.estimate(recipe)
+    return outlook(studio, verb, request, count)[0]
+
+
+def outlook(studio: Studio, verb: str, request: Request, count: int = 1) -> tuple[str, str]:
+    """The button's label, and what `count` of them will need, as HTML. Raises what Studio.recipe raises."""
+    estimate = studio.estimate(studio.recipe(request))
     if estimate["ready"] == estimate["steps"] and count == 1:
-        return f"{verb}, made before"
-    return f"{verb}, about {duration(estimate['seconds'] * count)}"
-
-
-def duration(seconds: float) -> str:
-    """12 s, 3 min, 1.5 h"""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
+        return f"{verb}, made before", ""
+    needs = escape(needs_in_words(estimate, count))
+    return f"{verb}, about {time_in_words(estimate['seconds'] * count)}", f'<p class="words">{needs}</p>'
 
 
 def upscalers(studio: Studio) -> list[tuple[str, str]]:

@@ -19,10 +19,10 @@ def empty(text: str) -> str:
 def of_job(studio: Studio, job: Job, before: str = "") -> str:
     """A job that waits, runs or ended without a clip. before: HTML to show while there is no preview."""
     if job.state == "failed":
-        return screen(f'<div class="ended">{pieces.message(job.sentence, job.hint)}{again(job)}</div>')
+        return screen(f'<div class="ended">{pieces.message(job.sentence, job.hint)}{again(studio, job)}</div>')
     if job.state == "stopped":
         text = "What was finished is kept: the same request continues from there."
-        return screen(f'<div class="ended">{pieces.message("Stopped.", text, "info")}{again(job)}</div>')
+        return screen(f'<div class="ended">{pieces.message("Stopped.", text, "info")}{again(studio, job)}</div>')
     preview = preview_url(studio, job.id)
     shown = f'<img class="media preview" src="{preview}" alt="Unfinished picture">' if preview else before
     fraction = float(job.progress.get("fraction", 0.0)) if job.state == "running" else 0.0
@@ -95,5 +95,9 @@ def screen(inside: str, line: str = "") -> str:
     return f'<div class="screen">{inside}{line}</div><div class="under"></div>'
 
 
-def again(job: Job) -> str:
-    return '<div class="verbs">' + pieces.do("retry", "Try again", key=job.id) + "</div>"
+def again(studio: Studio, job: Job) -> str:
+    """What can be done with a job that ended early: go on, or keep what there is."""
+    buttons = pieces.do("retry", "Try again", key=job.id)
+    if done := studio.finished(job):
+        buttons += pieces.do("keep", f"Keep the {done.words}", key=job.id, title="Writes them as a clip of their own")
+    return f'<div class="verbs">{buttons}</div>'

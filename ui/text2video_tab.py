@@ -16,7 +16,7 @@ from diffscaler.studio import Studio
 from ui import looks, pieces
 from ui.cast import Cast, check_consent
 from ui.controls import control, filled, more
-from ui.estimate import costing, upscalers
+from ui.estimate import outlook, upscalers
 from ui.leads import Leads
 from ui.models_shelf import ModelsShelf, choices
 from ui.pane import QUIET, pane
@@ -63,6 +63,7 @@ class Text2VideoTab:
                 beside = self.leads.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
                 self.watch.button()
+                self.needs = pane(elem_id="needs")
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
@@ -93,7 +94,7 @@ class Text2VideoTab:
                 **self.leads.inputs,
                 "count": self.count,
             },
-            outputs=[watch.go, self.words, self.draft, *self.leads.places.values()],
+            outputs=[watch.go, self.needs, self.words, self.draft, *self.leads.places.values()],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -139,14 +140,15 @@ class Text2VideoTab:
 
     def on_change(self, faces: list[str], count: int, **values: Any) -> Updates:
         """What the button will cost, what the model knows of the prompt, and a draft for the next visit."""
-        label = "Generate"
+        label, needs = "Generate", ""
         # What is wrong is said when the button is pressed, not while the person is typing.
         with suppress(DiffScalerError, ValidationError):
             verb = f"Generate {count} takes" if (count := int(count or 1)) > 1 else "Generate"
-            label = costing(self.studio, verb, self.request(values, faces, ""), count)
+            label, needs = outlook(self.studio, verb, self.request(values, faces, ""), count)
         return {
             **self.leads.shown(self.traits_of(values.get("model"))),
             self.watch.go: gr.Button(label),
+            self.needs: needs,
             self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
             self.draft: {name: values[name] for name in self.fields},
         }

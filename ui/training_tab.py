@@ -40,7 +40,7 @@ class TrainingWatch(Watch):
         elif job.ended:
             kind = "info" if job.state == "stopped" else "error"
             why = pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", kind)
-            line = why + monitor.again(job)
+            line = why + monitor.again(self.studio, job)
         else:
             line = monitor.progress_line(self.studio, job, fraction)
         strips = "".join(

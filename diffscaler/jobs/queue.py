@@ -13,6 +13,7 @@ from diffscaler.database import Database
 from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.job import ENDED, Job, Kind, to_job
 from diffscaler.jobs.lanes import KINDS, Lane, lane_held_by, lane_of
+from diffscaler.models.fit import Room
 from diffscaler.recipes import Recipe
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -252,6 +253,18 @@ class JobQueue:
             for row in rows
             if lane in (None, lane_held_by(row["lane"]))
         ]
+
+    def room_seen(self, holder: str, room: Room) -> None:
+        """A worker says where its models run, so that what a request needs can be told before it is pressed."""
+        with self.db.transaction() as db:
+            row = (holder, room.kind, room.dtype, room.budget_bytes)
+            db.execute("INSERT OR REPLACE INTO room VALUES (?, ?, ?, ?)", row)
+
+    def room(self, holder: str) -> Room | None:
+        """As the last worker of that name found it, also when it has gone; None before the first one."""
+        with self.db.reading() as db:
+            row = db.execute("SELECT kind, dtype, budget_bytes FROM room WHERE lane = ?", (holder,)).fetchone()
+        return Room(**dict(row)) if row else None
 
     def client_seen(self, client_id: str) -> None:
         with self.db.transaction() as db:

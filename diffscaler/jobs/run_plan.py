@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import numpy.typing as npt
 from diffscaler import plan
 from diffscaler.engine import Engine
 from diffscaler.jobs.job import Job
+from diffscaler.jobs.lanes import holder_of
 from diffscaler.jobs.lender import CatalogueLender
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.trim import trim
 from diffscaler.models.catalogue import Catalogue
-from diffscaler.models.fit import fit_model
+from diffscaler.models.fit import Room, fit_model
 from diffscaler.models.residency import Move, Residency
 from diffscaler.progress import Progress
 from diffscaler.settings import GIB, Settings
@@ -59,6 +61,8 @@ class PlanRunner:
             torch.set_num_threads(self.settings.threads or device.cpu_cores)
             asked = int(self.settings.memory_budget_gb * GIB)
             budget = asked or int(free_memory(device) * 0.6)
+            device = replace(device, budget_bytes=budget)
+            self.queue.room_seen(holder_of(self.settings, "device"), Room(device.kind, device.dtype, budget))
             self._residency = Residency(device, budget, self._on_move, lambda spec, room: fit_model(spec, device, room))
             lender = CatalogueLender(self.catalogue, self._residency)
             reserve = int(self.settings.disk_reserve_gb * GIB)

@@ -31,6 +31,13 @@ CREATE TABLE IF NOT EXISTS worker (
     seen REAL NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS room (
+    lane TEXT PRIMARY KEY,             -- as a worker last found it; it stays when the worker goes
+    kind TEXT NOT NULL,                -- cpu, cuda or mps
+    dtype TEXT NOT NULL,
+    budget_bytes INTEGER NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS client (
     id TEXT PRIMARY KEY,               -- a page server or a command that wants a worker kept ready
     seen REAL NOT NULL

@@ -127,14 +127,26 @@ class ClipLibrary:
                 " ON CONFLICT (key) DO UPDATE SET used = excluded.used",
                 (node.key, node.stage, dumps(node), meta.model_dump_json(), now, now),
             )
-            stored = 0
-            for row in db.execute("SELECT * FROM segment WHERE clip = ? ORDER BY start", (node.key,)).fetchall():
-                if row["start"] != stored or not self._whole(row):
-                    break
-                stored = row["stop"]
+            rows = db.execute("SELECT * FROM segment WHERE clip = ? ORDER BY start", (node.key,)).fetchall()
+            stored = self._unbroken(rows)
             gone = db.execute("DELETE FROM segment WHERE clip = ? AND start >= ?", (node.key, stored)).rowcount
             if gone:
                 db.execute("UPDATE clip SET complete = 0 WHERE key = ?", (node.key,))
+        return stored
+
+    def stored_frames(self, key: str) -> int:
+        """How many frames of a clip are stored, counted from its start; 0 for one that never began."""
+        with self.db.reading() as db:
+            rows = db.execute("SELECT * FROM segment WHERE clip = ? ORDER BY start", (key,)).fetchall()
+        return self._unbroken(rows)
+
+    def _unbroken(self, rows: list[Any]) -> int:
+        """Frames up to the first segment that is missing or not whole."""
+        stored = 0
+        for row in rows:
+            if row["start"] != stored or not self._whole(row):
+                break
+            stored = row["stop"]
         return stored
 
     def store(self, key: str, chunk: Chunk) -> None:

@@ -37,6 +37,7 @@ class Device:
     cpu_cores: processors this process may use, on any kind of device
     index: which graphics card, 0 otherwise
     rungs: what the model to load has to take of the ladder of models/fit.py
+    budget_bytes: what models may take of its memory; 0: nobody has said
     """
 
     kind: DeviceKind
@@ -48,6 +49,7 @@ class Device:
     cpu_cores: int
     index: int = 0
     rungs: tuple[str, ...] = ()
+    budget_bytes: int = 0
 
     @property
     def torch_name(self) -> str:

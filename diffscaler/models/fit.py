@@ -43,6 +43,16 @@ LATENT_CELL = 8
 
 
 @dataclass(frozen=True)
+class Room:
+    """Where models run, as far as it says how they are made to fit. kind and dtype as of models.device.Device;
+    budget_bytes: memory that models may take there."""
+
+    kind: str
+    dtype: str
+    budget_bytes: int
+
+
+@dataclass(frozen=True)
 class Fit:
     """rungs: those taken, from the top; needed_bytes: estimated memory where the model runs, while it works."""
 
@@ -63,6 +73,8 @@ def needed_bytes(
     counts: weights by part, as sizes.weight_counts gives them; size: width, height in pixels, frames
     """
     width, height, frames = size
+    if "short windows" in rungs:
+        frames = (frames + 1) // 2
     encoders = sum(n for part, n in counts.items() if "encoder" in part)
     decoder = counts.get("vae", 0)
     denoiser = sum(counts.values()) - encoders - decoder
@@ -80,18 +92,33 @@ def needed_bytes(
     return BASE_BYTES + weights + max(denoising, decoding)
 
 
-def fit_model(spec: ModelSpec, device: Any, budget_bytes: int) -> Fit:
+def fit_model(spec: ModelSpec, device: Any, budget_bytes: int, size: tuple[int, int, int] | None = None) -> Fit:
     """The first rung on which a model fits into `budget_bytes` of the device's memory, or the last when none does.
 
-    device: models.device.Device
+    device: models.device.Device, or Room
+    size: width, height in pixels and frames seen at once of the clip it shall draw; None: of its own
     """
-    if spec.kind != "text2video" or spec.path is None or not spec.path.is_dir() or spec.working_bytes <= budget_bytes:
+    if spec.kind != "text2video" or spec.path is None or not spec.path.is_dir():
+        return Fit((), spec.working_bytes)
+    own = (
+        int(spec.native.get("width", 512)), int(spec.native.get("height", 512)), int(spec.native.get("num_frames", 16))
+    )  # fmt: skip
+    if size in (None, own) and spec.working_bytes <= budget_bytes:
         return Fit((), spec.working_bytes)
     counts = weight_counts(spec.path)
-    native = spec.native
-    size = (int(native.get("width", 512)), int(native.get("height", 512)), int(native.get("num_frames", 16)))
     weight = 4 if device.dtype == "float32" else 2
-    # Windows are a matter of each clip, not of the model.
-    ladder = tuple(rung for rung in LADDERS[device.kind] if rung != "short windows")
-    fits = [Fit(ladder[:n], needed_bytes(counts, ladder[:n], size, weight)) for n in range(len(ladder) + 1)]
+
+    def needs(rungs: tuple[Rung, ...], size: tuple[int, int, int]) -> int:
+        return needed_bytes(counts, rungs, size, weight)
+
+    asked = size or own
+    # The table's figure is for clips of the model's own size.
+    plain = spec.working_bytes + needs((), asked) - needs((), own)
+    if plain <= budget_bytes:
+        return Fit((), plain)
+    ladder = LADDERS[device.kind]
+    if size is None or not spec.traits.windows:
+        # Windows are a matter of each clip, not of the model.
+        ladder = tuple(rung for rung in ladder if rung != "short windows")
+    fits = [Fit(ladder[:n], needs(ladder[:n], asked)) for n in range(len(ladder) + 1)]
     return next((fit for fit in fits if fit.needed_bytes <= budget_bytes), fits[-1])

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 
 Forward = Callable[..., Any]
 
@@ -38,6 +37,8 @@ def bypass_temporal(unet: torch.nn.Module) -> Generator[None, None, None]:
     For clips of one frame, as Hotshot-XL's pipeline does, for the image half of temporal guidance, and for training on
     single frames beside clips.
     """
+    from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+
     layers = [module for module in unet.modules() if isinstance(module, AnimateDiffTransformer3D)]
     with replaced_forward(layers, lambda index, forward: _hand_on):
         yield

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from diffscaler.models.fit import LADDERS, RUNG_WORDS, Rung
+from diffscaler.models.fit import LADDERS, RUNG_WORDS, Rung, needed_bytes
 
 #: Needed once, before drawing; encoders of start pictures are small and needed within a pipeline's call.
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
@@ -28,6 +28,8 @@ class Frugal:
         self.device = torch.device(device.torch_name)
         self.ladder = tuple(rung for rung in LADDERS[self.device.type] if windows or rung != "short windows")
         self.taken: list[Rung] = []
+        self.budget_bytes = getattr(device, "budget_bytes", 0)
+        self.counts = {name: sum(p.numel() for p in part.parameters()) for name, part in self.parts().items()}
         for rung in getattr(device, "rungs", ()):
             self.take(rung)
         self.place()
@@ -46,6 +48,16 @@ class Frugal:
 
     def parts(self) -> dict[str, torch.nn.Module]:
         return {name: part for name, part in self.pipeline.components.items() if isinstance(part, torch.nn.Module)}
+
+    def ahead(self, size: tuple[int, int, int]) -> None:
+        """Take what a clip of this size is expected to need: on a CPU, running out would end the whole process.
+
+        size: width, height in pixels and frames seen at once
+        """
+        for rung in self.ladder if self.budget_bytes else ():
+            if needed_bytes(self.counts, tuple(self.taken), size, self.dtype.itemsize) <= self.budget_bytes:
+                return
+            self.take(rung)
 
     def step_down(self) -> Rung | None:
         """Take the next rung; None when there is none left. What was cached is given back first."""

@@ -8,6 +8,7 @@ there: that gives progress, a preview of the clean clip and Stop to pipelines wi
 from __future__ import annotations
 
 import inspect
+from abc import ABC
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -31,7 +32,7 @@ from diffscaler.text2video.vocabulary import Reading
 Seen = Callable[[int, int, torch.Tensor], None]
 
 
-class LibraryFamily:
+class LibraryFamily(ABC):
     """A diffusers pipeline behind the Family protocol.
 
     Subclasses say which pipeline, how its words are encoded, what its call needs, and how its latents become pictures.
@@ -43,8 +44,6 @@ class LibraryFamily:
     note: ClassVar[str] = ""
     #: Components that lose too much in half precision.
     float32_parts: ClassVar[tuple[str, ...]] = ()
-    #: Components that are nothing in a checkpoint's folder and must be given as nothing.
-    absent: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, pipeline: Any, device: Any, path: Path) -> None:
         self.pipeline = pipeline
@@ -59,14 +58,12 @@ class LibraryFamily:
     @classmethod
     def load(cls, path: Path, device: Any) -> Any:
         """Load a folder. Raises ModelNotFound when a part is missing or damaged."""
-        nothing = dict.fromkeys(cls.absent)
         return open_pipeline(
             path,
             cls.pipeline_class,
             device.dtype,
             lambda pipeline: cls(pipeline, device, path),
             cls.float32_parts,
-            **nothing,
         )
 
     def read(self, prompt: str) -> Reading | None:
@@ -141,7 +138,7 @@ class LibraryFamily:
         return to_pictures(sample[0].transpose(0, 1))
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents (1, C, F', h, w) -> (1, 3, F, H, W) in -1..1."""
+        """Latents (1, C, F', h, w) -> (1, 3, F, H, W) in -1..1, for those that do not say what `decode` does."""
         raise NotImplementedError
 
     def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:

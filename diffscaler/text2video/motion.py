@@ -6,6 +6,7 @@ than the window the temporal layers were trained on.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from diffscaler.text2video.windows import blended
 Network = Callable[[torch.Tensor, torch.Tensor, Sequence[int], int], torch.Tensor]
 
 
-class MotionFamily:
+class MotionFamily(ABC):
     """pipeline: a diffusers pipeline, used for its parts and its prompt encoder; path: its folder."""
 
     decodes_whole = False
@@ -58,9 +59,9 @@ class MotionFamily:
         reading = self.read(prompt)
         return reading.heard if reading else prompt
 
+    @abstractmethod
     def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:
         """The U-Net with its words and conditions; with guidance the batch holds "nothing" first, then the words."""
-        raise NotImplementedError
 
     @torch.inference_mode()
     def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:

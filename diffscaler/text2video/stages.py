@@ -169,6 +169,9 @@ class Denoise:
                 ctx.preview(model.preview(clean, PREVIEW_FRAMES))
                 shown_at = time.monotonic()
 
+            if model.frugal:
+                seen = self.params.window or self.params.num_frames
+                model.frugal.ahead((self.params.width, self.params.height, seen))
             if model.frugal and model.frugal.words:
                 ctx.note(f"To fit the memory, {model.frugal.words}.")
             if redrawn is not None:

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.requests import UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
+from diffscaler.video.probe import probe
 from tests.upscale.tiny import save_compact
 
 FRAMES = 160
@@ -128,11 +130,23 @@ def test_a_failing_job_does_not_stop_the_queue_and_stop_keeps_what_was_made(tmp_
     assert finish(studio, job).state == "stopped"
     kept = stored_segments(studio)
     assert kept >= 2
+    # What is finished can be had as a clip of its own, with its part of the sound.
+    done = studio.finished(studio.queue.get(job.id))
+    assert done is not None and 0 < done.num_frames < LONG == done.of and done.words.startswith("first ")
+    part = finish(studio, studio.keep_finished(job.id))
+    clip = studio.library.clip(part.result or "")
+    assert clip.kept and clip.meta.num_frames == done.num_frames and "first" in clip.title
+    info = probe(studio.library.path(clip.key))
+    assert info.manifest is not None and info.manifest["part"] == done.words
+    assert info.audio and abs(info.duration_s - done.num_frames / 30) < 0.2
     studio.queue.retry(job.id)
     job = finish(studio, job)
     assert job.state == "done"
     clip = studio.library.clip(job.result or "")
     assert clip.kept and clip.meta.num_frames == LONG and clip.meta.width == 192
+    assert studio.finished(job) is None
+    with pytest.raises(InvalidRequest, match="no frame"):
+        studio.keep_finished(job.id)
     workers = studio.queue.workers()
     assert workers and "tiny" in workers[0]["resident"], "the model stays in memory between jobs"
 

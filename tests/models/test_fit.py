@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from diffscaler.errors import NotEnoughRoom
-from diffscaler.models.fit import LADDERS, Fit, fit_model, needed_bytes
+from diffscaler.models.fit import LADDERS, Fit, Room, fit_model, needed_bytes
 from diffscaler.models.residency import Residency
 from diffscaler.models.sizes import count_in, weight_counts
 from diffscaler.models.spec import ModelSpec
+from diffscaler.models.traits import Traits
 
 COUNTS = {"text_encoder": 5_000_000_000, "transformer": 1_300_000_000, "vae": 120_000_000}
 SIZE = (832, 480, 81)
@@ -88,6 +89,25 @@ def test_a_model_that_fits_is_left_alone_and_one_that_does_not_goes_down_as_far_
     assert all(taken[2][: len(rungs)] == rungs for rungs in taken)
     # Not even the last rung fits: that is said with its size, when the model is asked for.
     assert fit_model(spec, Card(), 10**6).needed_bytes > 10**6
+
+
+def test_a_larger_or_longer_clip_needs_more_than_the_table_says_and_a_smaller_one_less(spec: ModelSpec) -> None:
+    room = Room("cpu", "float32", 10**12)
+    roomy = replace_bytes(spec, 10**9)
+    own = fit_model(roomy, room, room.budget_bytes).needed_bytes
+    assert own == fit_model(roomy, room, room.budget_bytes, (64, 64, 8)).needed_bytes == 10**9
+    assert fit_model(roomy, room, room.budget_bytes, (128, 64, 8)).needed_bytes > own
+    assert fit_model(roomy, room, room.budget_bytes, (64, 64, 16)).needed_bytes > own
+    assert fit_model(roomy, room, room.budget_bytes, (64, 64, 4)).needed_bytes < own
+
+
+def test_only_a_model_that_draws_in_windows_is_given_shorter_ones(spec: ModelSpec) -> None:
+    room, long = Room("cuda", "bfloat16", 200 * 10**6), (512, 512, 64)
+    in_windows = spec.model_copy(update={"traits": Traits(windows=True)})
+    assert "short windows" in fit_model(in_windows, room, room.budget_bytes, long).rungs
+    assert "short windows" not in fit_model(spec, room, room.budget_bytes, long).rungs
+    # A model is loaded before anyone knows how long a clip will be.
+    assert "short windows" not in fit_model(in_windows, room, 1).rungs
 
 
 def replace_bytes(spec: ModelSpec, working_bytes: int) -> ModelSpec:

@@ -12,7 +12,7 @@ import torch
 from diffscaler.errors import NotEnoughRoom
 from diffscaler.media import ClipMeta, TensorChunk
 from diffscaler.models.catalogue import text2video_folder
-from diffscaler.models.fit import LADDERS
+from diffscaler.models.fit import LADDERS, Room, fit_model, needed_bytes
 from diffscaler.stage import ModelRef
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.load import load_pipeline
@@ -183,3 +183,30 @@ def test_when_nothing_helps_it_is_said_and_other_errors_are_not_taken_for_it(hom
     with pytest.raises(RuntimeError, match="shapes"):
         run(model, "wan")
     assert calls[0] == 1
+
+
+def test_a_clip_that_will_not_fit_is_met_before_it_is_drawn(home: Path) -> None:
+    spec = text2video_folder(home / "animatediff-sdxl")
+    width, height, frames = FAMILIES["animatediff-sdxl"][1]
+    expected, _ = run(load_pipeline(spec, Plain()), "animatediff-sdxl")
+    roomy = load_pipeline(spec, type("Roomy", (Plain,), {"budget_bytes": 10**12})())
+    frames_drawn, notes = run(roomy, "animatediff-sdxl")
+    assert notes == [] and np.array_equal(frames_drawn, expected)
+    counts = roomy.frugal.counts
+    assert counts["unet"] == sum(p.numel() for p in roomy.pipeline.unet.parameters())
+    # Just too little for the clip as it is, enough with tiles.
+    whole = needed_bytes(counts, (), (width, height, frames), 4)
+    tight = load_pipeline(spec, type("Tight", (Plain,), {"budget_bytes": whole - 1})())
+    _, notes = run(tight, "animatediff-sdxl")
+    assert notes[0].startswith("To fit the memory, pictures are decoded in tiles")
+    assert tight.frugal.taken[0] == "tiled decoding"
+
+
+def test_what_is_said_before_is_what_is_done(home: Path) -> None:
+    """The page's forecast, from the heads of the files, and the loaded pipeline take the same rungs."""
+    spec = text2video_folder(home / "animatediff-sdxl").model_copy(update={"working_bytes": 10**9})
+    size = (512, 512, 64)
+    for budget in (10**6, 2 * 10**9, 4 * 10**9, 6 * 10**9, 10**12):
+        model = load_pipeline(spec, type("Given", (Plain,), {"budget_bytes": budget})())
+        model.frugal.ahead(size)
+        assert tuple(model.frugal.taken) == fit_model(spec, Room("cpu", "float32", budget), budget, size).rungs, budget
