@@ -40,9 +40,8 @@ class Leads:
         """Place them here, out of sight; returns the controls beside the shelves, by request field."""
         made: Controls = {}
         for name, shelf in self.shelves.items():
-            with gr.Accordion(TITLES[name], visible=False, elem_id=f"t2v-{name.partition('_')[0]}") as self.places[
-                name
-            ]:
+            about = {"open": False, "visible": False, "elem_id": f"t2v-{name.partition('_')[0]}"}
+            with gr.Accordion(TITLES[name], **about) as self.places[name]:
                 shelf.place()
                 if name == "source_clip":
                     made["strength"] = control(Text2VideoRequest, "strength")

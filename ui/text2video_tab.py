@@ -63,7 +63,6 @@ class Text2VideoTab:
                 beside = self.leads.place()
                 rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
                 self.watch.button()
-                self.needs = pane(elem_id="needs")
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.takes = pane(elem_id="takes", elem_classes=["shelf"])
@@ -94,7 +93,7 @@ class Text2VideoTab:
                 **self.leads.inputs,
                 "count": self.count,
             },
-            outputs=[watch.go, self.needs, self.words, self.draft, *self.leads.places.values()],
+            outputs=[watch.go, watch.needs, self.words, self.draft, *self.leads.places.values()],
             trigger_mode="always_last",
             **QUIET,
         )
@@ -148,7 +147,7 @@ class Text2VideoTab:
         return {
             **self.leads.shown(self.traits_of(values.get("model"))),
             self.watch.go: gr.Button(label),
-            self.needs: needs,
+            self.watch.needs: needs,
             self.words: words_line(self.studio, str(values["model"]), str(values["prompt"] or "")),
             self.draft: {name: values[name] for name in self.fields},
         }

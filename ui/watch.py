@@ -70,10 +70,13 @@ class Watch:
         self.monitor = pane(monitor.empty(self.invitation), elem_classes=["monitor"], elem_id=f"{self.name}-monitor")
 
     def button(self) -> None:
-        """Place the primary button here, with Stop in its place while a job runs."""
-        self.go = gr.Button(self.verb, variant="primary", elem_id=f"{self.name}-go", elem_classes=["go"])
-        self.stop = gr.Button("Stop", visible=False, elem_id=f"{self.name}-stop", elem_classes=["go", "stop"])
-        self.said = pane(elem_id=f"{self.name}-said", elem_classes=["said"])
+        """Place the primary button here, with Stop in its place while a job runs, what it will need, and what went
+        wrong: always in sight, however long the controls above it are."""
+        with gr.Column(elem_classes=["foot"]):
+            self.go = gr.Button(self.verb, variant="primary", elem_id=f"{self.name}-go", elem_classes=["go"])
+            self.stop = gr.Button("Stop", visible=False, elem_id=f"{self.name}-stop", elem_classes=["go", "stop"])
+            self.needs = pane(elem_id=f"{self.name}-needs", elem_classes=["needs"])
+            self.said = pane(elem_id=f"{self.name}-said", elem_classes=["said"])
 
     @property
     def outputs(self) -> list[Any]:

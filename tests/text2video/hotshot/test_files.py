@@ -96,7 +96,8 @@ def test_an_adapter_of_the_library_goes_in_with_the_librarys_norms(
     )
     assert norm_mode(unet) == "per-frame"
     assert equal_states(unet.state_dict(), stock.state_dict())
-    assert torch.equal(draw(unet), draw(stock))
+    # Not bit for bit: on some processors products depend on where in memory the weights lie.
+    assert far(draw(unet), draw(stock)) < 1e-12
 
 
 def test_the_base_decides_the_precision(sdxl: Path, hotshot: Path, tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ def test_other_ways_to_keep_the_same_weights_draw_the_same_clip(tmp_path: Path, 
     (tmp_path / "bare" / "model.toml").write_text("[unet3d]\nnum_train_timesteps = 10\n")
     for name in ("flat", "nested", "bare", "unaveraged", "legacy"):
         model = load(tmp_path / name)
-        assert np.array_equal(model.denoise(model.encode_text("", ""), SAMPLING, ignore), expected), name
+        drawn = model.denoise(model.encode_text("", ""), SAMPLING, ignore)
+        # Not bit for bit: on some processors products depend on where in memory the weights lie.
+        assert np.abs(drawn - expected).max() < 1e-3, name
     assert load(tmp_path / "flat" / "a.safetensors").name == "a"  # the file itself may be named
 
 
