@@ -12,6 +12,7 @@ import torch
 from diffscaler.errors import InvalidRequest, ModelNotFound
 from diffscaler.models.spec import ModelSpec
 from diffscaler.text2video.family import Reference
+from diffscaler.text2video.frugal import ran_out_of_memory
 from diffscaler.text2video.hotshot.files import read_weights
 
 State = dict[str, torch.Tensor]
@@ -94,6 +95,8 @@ def picture_attention(
             for name, attention in attentions(unet, reference).items()
         }
     except (ValueError, KeyError, RuntimeError) as error:
+        if ran_out_of_memory(error):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise InvalidRequest(
             f"The IP-Adapter {reference.adapter.name} does not fit: {reason}.",
