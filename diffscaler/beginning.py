@@ -70,7 +70,7 @@ NOT_DONE = {"swap_face": "faces not swapped", "upscale": "not upscaled"}
 
 def finished(library: ClipLibrary, root: Node) -> Finished | None:
     """The finished frames behind a plan's file; None where there are none, or the plan is done."""
-    if library.complete(root.key):
+    if library.complete(root.key) or not root.inputs:
         return None
     at, left_out = root.inputs[0], []
     while True:

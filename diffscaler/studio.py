@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from diffscaler import engine, plan, predict
 from diffscaler.beginning import Beginning, BeginningParams, Finished, finished
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.client import WorkerKeeper, follow
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.lanes import holder_of, lane_of
@@ -60,7 +63,10 @@ class Studio:
         """What a stopped or failed job has made so far; None when that is nothing, or the job has not ended."""
         if job.kind != "plan" or job.state not in ("stopped", "failed"):
             return None
-        return finished(self.library, plan.load(job.payload["plan"]))
+        # A plan of an earlier version, or one whose sources are gone, may not be told any more.
+        with suppress(DiffScalerError, ValidationError, KeyError):
+            return finished(self.library, plan.load(job.payload["plan"]))
+        return None
 
     def keep_finished(self, job_id: str) -> Job:
         """Queue the delivery of what a stopped job has made so far, in the way it was asked for.

@@ -11,14 +11,20 @@ import pytest
 import tomllib
 from PIL import Image
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.engine import Engine
+from diffscaler.errors import InvalidRequest, JobCancelled
 from diffscaler.jobs.lanes import KINDS
+from diffscaler.plan import Node, node
+from diffscaler.recipes import Recipe
 from diffscaler.settings import ROOT, Settings
 from diffscaler.studio import Studio
+from diffscaler.video.stage import Encode, EncodeParams
+from tests.fakes import FakeClip, FakeClipParams, FakeWatcher
 from tests.jobs.test_queue import recipe
 from ui import pieces
 from ui.cast import check_consent
 from ui.curve import loss_curve
+from ui.monitor import of_job
 from ui.pictures import poster_url, served
 from ui.queue_panel import QueuePanel
 from ui.training_events import read_run
@@ -126,3 +132,23 @@ def test_the_page_learns_when_a_download_ends_and_not_before(studio: Studio) -> 
     ended = told()
     studio.queue.submit(recipe(1))
     assert told() == ended, "clips bring no models"
+
+
+def test_a_stopped_job_offers_what_it_has_finished_and_an_old_one_that_cannot_be_read_offers_to_try_again(
+    engine: Engine, studio: Studio
+) -> None:
+    frames = node(FakeClip(FakeClipParams(frames=20, chunk=4)))
+    given = recipe(1)
+    stopped = studio.queue.submit(Recipe(node(Encode(EncodeParams(), ()), frames), given.title, given.request))
+    old = studio.queue.submit(Recipe(Node("encode", 1, {}, (), (Node("no_such_stage", 1, {}),)), "old", given.request))
+    with pytest.raises(JobCancelled):
+        engine.run(frames, FakeWatcher(3))
+    for job in (stopped, old):
+        studio.queue.end(job.id, "stopped")
+    html = of_job(studio, studio.queue.get(stopped.id))
+    assert 'data-do="retry"' in html and 'data-do="keep"' in html
+    assert "Keep the first 12 of 20 frames" in html
+    html = of_job(studio, studio.queue.get(old.id))
+    assert 'data-do="retry"' in html and 'data-do="keep"' not in html
+    with pytest.raises(InvalidRequest, match="no frame"):
+        studio.keep_finished(old.id)
