@@ -17,7 +17,7 @@ from diffscaler.library.files import room_for
 from diffscaler.requests import Request
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, STOPPED, show_line, show_progress, write_json
-from diffscaler.wording import needs_in_words, time_in_words
+from diffscaler.wording import needs_in_words, seconds_in_words
 
 
 class Lines:
@@ -28,7 +28,7 @@ class Lines:
             sys.stderr.write("Made before: only the file is written.\n")
         else:
             needs = needs_in_words(estimate)
-            sys.stderr.write(f"About {time_in_words(estimate['seconds'])}. {needs}".rstrip() + "\n")
+            sys.stderr.write(f"About {seconds_in_words(estimate['seconds'])}. {needs}".rstrip() + "\n")
 
     def job(self, job: Job) -> None:
         show_progress(job)

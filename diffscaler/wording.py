@@ -69,15 +69,6 @@ def seconds_in_words(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def time_in_words(seconds: float) -> str:
-    """12 s, 3 min, 1.5 h"""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def needs_in_words(estimate: dict[str, Any], count: int = 1) -> str:
     """What Studio.estimate says of memory and disk: "Memory: about 0.8 GB. Disk: 3 MB. To fit, ...". "" for nothing."""
     fit, said = estimate["fit"], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from diffscaler.engine import Engine
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.settings import Settings
 from tests import fakes
+from tests.models.fakehub import FakeHub, running, tiny_repo
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +38,14 @@ def engine(library: ClipLibrary, monkeypatch: pytest.MonkeyPatch) -> Engine:
     fakes.FakeClip.made.clear()
     fakes.FakeBlur.seen.clear()
     return Engine(library, fakes.FakeLender())
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A model hub on the loopback interface with one small model."""
+    for name in ("HF_TOKEN", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with running() as hub:
+        tiny_repo(hub)
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        yield hub

@@ -17,20 +17,10 @@ from diffscaler.models.source import RECORD
 from diffscaler.settings import Settings, read_settings
 from diffscaler.studio import Studio
 from tests.jobs.test_worker import wait_for
-from tests.models.fakehub import LOADED, REPO, FakeHub, Fault, files_below, running, tiny_repo
+from tests.models.fakehub import LOADED, REPO, FakeHub, Fault, files_below, tiny_repo
 from ui.commands import run
 
 BIG = "unet/diffusion_pytorch_model.safetensors"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    for name in ("HF_TOKEN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    with running() as hub:
-        tiny_repo(hub)
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        yield hub
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from html import escape
 
 from diffscaler.requests import Request
 from diffscaler.studio import Studio
-from diffscaler.wording import needs_in_words, time_in_words
+from diffscaler.wording import needs_in_words, seconds_in_words
 
 
 def costing(studio: Studio, verb: str, request: Request, count: int = 1) -> str:
@@ -20,7 +20,7 @@ def outlook(studio: Studio, verb: str, request: Request, count: int = 1) -> tupl
     if estimate["ready"] == estimate["steps"] and count == 1:
         return f"{verb}, made before", ""
     needs = escape(needs_in_words(estimate, count))
-    return f"{verb}, about {time_in_words(estimate['seconds'] * count)}", f'<p class="words">{needs}</p>'
+    return f"{verb}, about {seconds_in_words(estimate['seconds'] * count)}", f'<p class="words">{needs}</p>'
 
 
 def upscalers(studio: Studio) -> list[tuple[str, str]]:

@@ -100,25 +100,19 @@ def fit_model(spec: ModelSpec, device: Any, budget_bytes: int, size: tuple[int, 
     """
     if spec.kind != "text2video" or spec.path is None or not spec.path.is_dir():
         return Fit((), spec.working_bytes)
-    own = (
-        int(spec.native.get("width", 512)), int(spec.native.get("height", 512)), int(spec.native.get("num_frames", 16))
-    )  # fmt: skip
-    if size in (None, own) and spec.working_bytes <= budget_bytes:
+    if size is None and spec.working_bytes <= budget_bytes:
         return Fit((), spec.working_bytes)
+    native = spec.native
+    own = (int(native.get("width", 512)), int(native.get("height", 512)), int(native.get("num_frames", 16)))
     counts = weight_counts(spec.path)
     weight = 4 if device.dtype == "float32" else 2
-
-    def needs(rungs: tuple[Rung, ...], size: tuple[int, int, int]) -> int:
-        return needed_bytes(counts, rungs, size, weight)
-
-    asked = size or own
-    # The table's figure is for clips of the model's own size.
-    plain = spec.working_bytes + needs((), asked) - needs((), own)
-    if plain <= budget_bytes:
-        return Fit((), plain)
-    ladder = LADDERS[device.kind]
+    ladder, loaded_with = LADDERS[device.kind], 0
     if size is None or not spec.traits.windows:
         # Windows are a matter of each clip, not of the model.
         ladder = tuple(rung for rung in ladder if rung != "short windows")
-    fits = [Fit(ladder[:n], needs(ladder[:n], asked)) for n in range(len(ladder) + 1)]
+    if size is not None:
+        # The rungs it took when it was loaded stay taken; text2video/frugal.py adds what this clip needs.
+        loaded_with = len(fit_model(spec, device, budget_bytes).rungs)
+    rungs = [ladder[:n] for n in range(loaded_with, len(ladder) + 1)]
+    fits = [Fit(taken, needed_bytes(counts, taken, size or own, weight)) for taken in rungs]
     return next((fit for fit in fits if fit.needed_bytes <= budget_bytes), fits[-1])

@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from tests.jobs.test_queue import recipe
 from tests.jobs.test_worker import finish, save_clip, studio_at, wait_for
-from tests.models.fakehub import REPO, FakeHub, Fault, running, tiny_repo
+from tests.models.fakehub import REPO, FakeHub, Fault
 from ui.monitor import saying
 from ui.queue_panel import QueuePanel
 
@@ -40,16 +39,6 @@ CREATE TABLE worker (
     moves TEXT NOT NULL DEFAULT '[]', seen REAL NOT NULL
 );
 """
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    for name in ("HF_TOKEN", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    with running() as hub:
-        tiny_repo(hub)
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        yield hub
 
 
 @pytest.fixture

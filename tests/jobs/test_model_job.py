@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,20 +21,10 @@ from diffscaler.models.source import RECORD
 from diffscaler.settings import ROOT, Settings
 from diffscaler.studio import Studio
 from tests.jobs.test_worker import finish, wait_for
-from tests.models.fakehub import LOADED, REPO, FakeHub, Fault, files_below, running, source, tiny_repo
+from tests.models.fakehub import LOADED, REPO, FakeHub, Fault, files_below, source
 
 BIG = "unet/diffusion_pytorch_model.safetensors"
 TOKEN = "hf_secretsecret"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    for name in ("HF_TOKEN", "HF_ENDPOINT", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    with running() as hub:
-        tiny_repo(hub)
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        yield hub
 
 
 class Idle:

@@ -13,9 +13,11 @@ from PIL import Image
 
 from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest, JobCancelled
-from diffscaler.jobs.lanes import KINDS
+from diffscaler.jobs.lanes import KINDS, holder_of
+from diffscaler.models.fit import Room
 from diffscaler.plan import Node, node
 from diffscaler.recipes import Recipe
+from diffscaler.requests import Text2VideoRequest
 from diffscaler.settings import ROOT, Settings
 from diffscaler.studio import Studio
 from diffscaler.video.stage import Encode, EncodeParams
@@ -24,6 +26,7 @@ from tests.jobs.test_queue import recipe
 from ui import pieces
 from ui.cast import check_consent
 from ui.curve import loss_curve
+from ui.estimate import outlook
 from ui.monitor import of_job
 from ui.pictures import poster_url, served
 from ui.queue_panel import QueuePanel
@@ -152,3 +155,16 @@ def test_a_stopped_job_offers_what_it_has_finished_and_an_old_one_that_cannot_be
     assert 'data-do="retry"' in html and 'data-do="keep"' not in html
     with pytest.raises(InvalidRequest, match="no frame"):
         studio.keep_finished(old.id)
+
+
+def test_the_button_tells_the_time_and_the_line_below_it_memory_disk_and_what_is_done_to_fit(studio: Studio) -> None:
+    request = Text2VideoRequest(prompt="a dog", seed=1, width=256, height=256, num_frames=32)
+    label, needs = outlook(studio, "Generate", request)
+    assert label.startswith("Generate, about ") and "Disk: about" in needs
+    assert "Memory" not in needs, "nobody knows yet where it will run"
+    told = {}
+    for budget in (10**12, 6 * 10**8):
+        studio.queue.room_seen(holder_of(studio.settings, "device"), Room("cpu", "float32", budget))
+        told[budget] = outlook(studio, "Generate", request)[1]
+    assert "Memory: about" in told[10**12] and "To fit" not in told[10**12]
+    assert "To fit, pictures are decoded in tiles" in told[6 * 10**8]
