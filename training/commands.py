@@ -87,6 +87,7 @@ def _clips(config: TrainingConfig, events: EventLog, stop: StopSignal) -> ClipSe
         config.num_frames,
         config.threads or os.cpu_count() or 1,
         Preparing(events, stop, "drawing", config.num_scenes, DRAWN_PER_EVENT),
+        twins=config.twin_share > 0,
     )
 
 

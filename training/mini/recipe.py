@@ -25,6 +25,7 @@ from training.mini.bundle import Bundle
 from training.mini.denoise_stage import DenoiseStage
 from training.mini.distil_stage import DistilStage
 from training.mini.text import build_text_encoder, build_tokenizer
+from training.mini.twins import twin_pairs
 from training.mini.unet import add_motion, build_unet
 from training.mini.vae import build_vae, encode_frames
 from training.mini.vae_stage import VaeStage
@@ -64,6 +65,8 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
             compute,
             config.image_batch,
             config.image_share,
+            twin_pairs(clips.records) if config.twin_share else None,
+            config.twin_share,
         )
 
     def image() -> Stage:

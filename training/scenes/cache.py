@@ -15,7 +15,7 @@ import numpy as np
 from training.clips import ClipSet
 from training.scenes.captions import caption_of
 from training.scenes.render import render_clip
-from training.scenes.spec import draw_spec
+from training.scenes.spec import SceneSpec, draw_spec, twin_of
 from training.scenes.world import WORLD_VERSION
 
 #: Wordings kept per scene.
@@ -35,28 +35,33 @@ def render_scenes(
     first_seed: int = 0,
     held_out: bool = False,
     on_clip: OnClip = lambda done: None,
+    twins: bool = False,
 ) -> ClipSet:
     """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`.
 
     on_clip: told after each how many are done; it may raise.
+    twins: after them, the twins of those that have one.
     """
+    specs = [draw_spec(seed, held_out) for seed in range(first_seed, first_seed + num_clips)]
+    if twins:
+        specs += [twin for twin in map(twin_of, specs) if twin is not None]
+    num_clips = len(specs)
     # In memory first: a memory-mapped file that grows while it is written makes the disk the bottleneck.
     frames = np.empty((num_clips, num_frames, size, size, 3), np.uint8)
     masks = np.empty((num_clips, num_frames, size // LATENT_CELL, size // LATENT_CELL), np.uint8)
     captions: list[list[str]] = []
     records: list[dict[str, Any]] = []
-    seeds = range(first_seed, first_seed + num_clips)
-    render = partial(_render, size=size, num_frames=num_frames, held_out=held_out)
+    render = partial(_render, size=size, num_frames=num_frames)
     if processes > 1:
         with multiprocessing.get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-            results = pool.imap(render, seeds, chunksize=8)
+            results = pool.imap(render, specs, chunksize=8)
             for i, (clip, mask, words, record) in enumerate(results):
                 frames[i], masks[i] = clip, mask
                 captions.append(words)
                 records.append(record)
                 on_clip(i + 1)
     else:
-        for i, (clip, mask, words, record) in enumerate(map(render, seeds)):
+        for i, (clip, mask, words, record) in enumerate(map(render, specs)):
             frames[i], masks[i] = clip, mask
             captions.append(words)
             records.append(record)
@@ -71,18 +76,16 @@ def cached_scenes(
     num_frames: int,
     processes: int,
     on_clip: OnClip = lambda done: None,
+    twins: bool = False,
 ) -> ClipSet:
-    """The scenes of seeds 0..num_clips-1 from `folder`, rendered first when they are not there."""
-    home = folder / f"scenes{WORLD_VERSION}-{num_clips}x{num_frames}x{size}"
+    """The scenes of seeds 0..num_clips-1 (and their twins) from `folder`, rendered first when they are not there."""
+    home = folder / f"scenes{WORLD_VERSION}-{num_clips}{'twins' if twins else ''}x{num_frames}x{size}"
     if not (home / "captions.json").exists():
-        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip).save(home)
+        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip, twins=twins).save(home)
     return ClipSet.load(home)
 
 
-def _render(
-    seed: int, size: int, num_frames: int, held_out: bool
-) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, Any]]:
-    spec = draw_spec(seed, held_out)
+def _render(spec: SceneSpec, size: int, num_frames: int) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, Any]]:
     frames, masks = render_clip(spec, size, num_frames)
     cells = np.stack(
         [cv2.resize(m, None, fx=1 / LATENT_CELL, fy=1 / LATENT_CELL, interpolation=cv2.INTER_AREA) for m in masks]

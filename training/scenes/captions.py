@@ -54,11 +54,13 @@ def caption_of(spec: SceneSpec, variant: int = 0) -> str:
     lights = tuple(p for p in LIGHTS[spec.light] if not (scene.indoors and p in OUTDOOR_LIGHT))
     light = say.pick(lights) if spec.light != "day" or say.chance(0.3) else ""
     shot = say.pick(SHOTS[spec.shot]) if spec.shot != "medium" or say.chance(0.08) else ""
-    facing = f", {say.pick(FACING_WORDS[spec.facing])}" if _says_facing(spec, say) else ""
+    # Picked whether said or not: twins (spec.py) are worded alike but for the way they look and go.
+    side = say.pick(FACING_WORDS[spec.facing])
+    facing = f", {side}" if _says_facing(spec, say) else ""
     if say.chance(SCREENPLAY):
         where = PLACES[spec.place].slug if says_place else PLACES[DEFAULT_PLACE].slug
-        side = "INT" if PLACES[spec.place].indoors else "EXT"
-        text = f"{side}. {where} - {spec.light.upper()}. {who[0].upper()}{who[1:]} {verb}{facing}."
+        inside = "INT" if PLACES[spec.place].indoors else "EXT"
+        text = f"{inside}. {where} - {spec.light.upper()}. {who[0].upper()}{who[1:]} {verb}{facing}."
         if spec.shot != "medium":
             text = f"{shot.removesuffix(' of').capitalize()}. {text}"
     else:
@@ -71,7 +73,7 @@ def caption_of(spec: SceneSpec, variant: int = 0) -> str:
 
 def _says_facing(spec: SceneSpec, say: _Wording) -> bool:
     """Whether to say which way the subject looks: always where it is not the usual one, and where it goes nowhere."""
-    return not spec.direction and (spec.facing != DEFAULT_FACING or say.chance(0.12))
+    return not spec.direction and (say.chance(0.12) or spec.facing != DEFAULT_FACING)
 
 
 def _who(spec: SceneSpec, say: _Wording) -> str:
@@ -99,9 +101,10 @@ def _what(spec: SceneSpec, say: _Wording) -> tuple[str, str]:
         participle = say.pick(STILL_WORDS.get(SUBJECTS[spec.subject].kind, words.participles))
         if say.chance(0.4):
             participle = ""
-    if spec.direction and (spec.direction != DEFAULT_FACING or say.chance(0.6)):
-        side = f" {say.pick(DIRECTION_WORDS[spec.direction])}"
-        participle, verb = participle + side, verb + side
+    if spec.direction:
+        side, said = say.pick(DIRECTION_WORDS[spec.direction]), say.chance(0.6)
+        if said or spec.direction != DEFAULT_FACING:
+            participle, verb = f"{participle} {side}", f"{verb} {side}"
     if spec.prop != "none":
         prop = say.pick(PROPS[spec.prop])
         participle = prop if spec.action == "still" else f"{participle} {prop}"

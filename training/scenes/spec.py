@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -121,6 +121,18 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
         count=count,
         second=second,
     )
+
+
+def twin_of(spec: SceneSpec) -> SceneSpec | None:
+    """The same scene, its place and its moments the same, but whoever is in it looks and goes the other way.
+
+    None where the caption would not tell the two apart: those who go nowhere and look the usual way. A twin is not the
+    scene of its seed, which `draw_spec` gives.
+    """
+    if not spec.direction and spec.facing == DEFAULT_FACING:
+        return None
+    camera = {"pan right": "pan left", "pan left": "pan right"}.get(spec.camera, spec.camera)
+    return replace(spec, facing=-spec.facing, direction=-spec.direction, camera=camera)
 
 
 def make_spec(
