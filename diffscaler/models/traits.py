@@ -70,7 +70,8 @@ class Traits(BaseModel):
 
 class FamilyCard(BaseModel):
     """A family's file. pipelines: class names in model_index.json; loader: "module:class" that runs them;
-    native: request fields where a checkpoint does not say them."""
+    native: request fields where a checkpoint does not say them; parts: other traits of checkpoints that have a part of
+    this name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -80,6 +81,13 @@ class FamilyCard(BaseModel):
     loader: str
     native: dict[str, Any] = {}
     traits: Traits = Traits()
+    parts: dict[str, dict[str, Any]] = {}
+
+    def of(self, index: dict[str, Any]) -> FamilyCard:
+        """The card of a checkpoint, by its model_index.json."""
+        there = [name for name in self.parts if isinstance(row := index.get(name), list) and any(row)]
+        changes = {key: value for name in there for key, value in self.parts[name].items()}
+        return self.model_copy(update={"traits": Traits(**self.traits.model_dump() | changes)}) if changes else self
 
 
 def read_families(folder: Path = FAMILIES) -> list[FamilyCard]:
@@ -114,7 +122,7 @@ def identify(path: Path, name: str | None = None, folder: Path = FAMILIES) -> Fa
         raise ModelNotFound(f"{path.name} is not a diffusers folder.", "It needs a model_index.json.") from error
     for family in families:
         if class_name in family.pipelines:
-            return family
+            return family.of(index)
     raise ModelNotFound(f"{path.name} is a {class_name[:60]}, which is not supported yet.", known(families))
 
 

@@ -185,6 +185,21 @@ def test_a_wan_of_two_networks_and_step_caching_are_refused(tmp_path: Path) -> N
         assert caught.value.hint
 
 
+def test_a_wan_of_two_networks_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    import json
+
+    folder = save_tiny("wan", tmp_path / "wan")
+    assert text2video_folder(folder).traits.redraws
+    index = json.loads((folder / "model_index.json").read_text())
+    index["transformer_2"] = index["transformer"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    spec = text2video_folder(folder)
+    assert spec.traits.loras and not spec.traits.redraws
+    with pytest.raises(InvalidRequest, match="cannot redraw a clip") as caught:
+        with_native(Text2VideoRequest(prompt="a dog", source_clip="0" * 12), spec)
+    assert caught.value.hint
+
+
 def test_tokens_of_several_frames_are_filled_up_in_front(tmp_path: Path) -> None:
     """CogVideoX 1.5: two latent frames are one token, and a clip of 9 frames has three."""
     import torch
