@@ -1,4 +1,4 @@
-"""HunyuanVideo 1.5, from words."""
+"""HunyuanVideo 1.5, from words or from a picture and words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from diffscaler.text2video.family import Array, OnStep, Sampling
-from diffscaler.text2video.library import LibraryFamily, clip_noise
+from diffscaler.text2video.library import LibraryFamily, clip_noise, with_picture
 
 NAMES = ("prompt_embeds", "prompt_embeds_mask", "prompt_embeds_2", "prompt_embeds_mask_2")
 
@@ -45,3 +45,26 @@ class HunyuanVideo15(LibraryFamily):
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample
+
+
+class HunyuanVideo15FromPicture(HunyuanVideo15):
+    """The same, with the first frame given."""
+
+    pipeline_class: ClassVar[str] = "HunyuanVideo15ImageToVideoPipeline"
+
+    def arguments(self, sampling: Sampling) -> dict[str, Any]:
+        return super().arguments(sampling) | with_picture(sampling)
+
+    def beginning(self, sampling: Sampling, generator: torch.Generator) -> tuple[Any, dict[str, Any]]:
+        pipeline, begin = super().beginning(sampling, generator)
+        return pipeline, {name: value for name, value in begin.items() if name not in ("width", "height")}
+
+    def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
+        own = self.pipeline.video_processor
+        # Its call takes the trained size nearest to the picture's shape; the picture has the size asked for already.
+        self.pipeline.video_processor = copy.copy(own)
+        self.pipeline.video_processor.calculate_default_height_width = lambda **_: (sampling.height, sampling.width)
+        try:
+            return super().denoise(text, sampling, on_step)
+        finally:
+            self.pipeline.video_processor = own

@@ -194,11 +194,12 @@ def svd() -> Any:
     return StableVideoDiffusionPipeline(**image_encoder(224), vae=vae, unet=unet, scheduler=scheduler)
 
 
-def hunyuan15() -> Any:
+def hunyuan15(picture: bool = False) -> Any:
     from diffusers import (
         AutoencoderKLHunyuanVideo15,
         ClassifierFreeGuidance,
         FlowMatchEulerDiscreteScheduler,
+        HunyuanVideo15ImageToVideoPipeline,
         HunyuanVideo15Pipeline,
         HunyuanVideo15Transformer3DModel,
     )
@@ -214,7 +215,7 @@ def hunyuan15() -> Any:
     transformer = HunyuanVideo15Transformer3DModel(
         in_channels=9, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=2, num_refiner_layers=1,
         mlp_ratio=2.0, patch_size=1, patch_size_t=1, text_embed_dim=16, text_embed_2_dim=32, image_embed_dim=12,
-        rope_axes_dim=(2, 2, 4), target_size=16, task_type="t2v",
+        rope_axes_dim=(2, 2, 4), target_size=32, task_type="i2v" if picture else "t2v",
     )  # fmt: skip
     vae = AutoencoderKLHunyuanVideo15(
         in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(16, 16), layers_per_block=1,
@@ -236,11 +237,20 @@ def hunyuan15() -> Any:
         num_key_value_heads=2, rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [1, 1, 2]},
     )  # fmt: skip
     byt5 = T5Config(vocab_size=384, d_model=32, d_ff=37, d_kv=8, num_heads=4, num_layers=2)
-    return HunyuanVideo15Pipeline(
-        text_encoder=Qwen2_5_VLTextModel(qwen), tokenizer=tokenizer, transformer=transformer, vae=vae,
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=T5EncoderModel(byt5),
-        tokenizer_2=ByT5Tokenizer(), guider=ClassifierFreeGuidance(guidance_scale=6.0),
-    )  # fmt: skip
+    parts = {
+        "text_encoder": Qwen2_5_VLTextModel(qwen), "tokenizer": tokenizer, "transformer": transformer, "vae": vae,
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=7.0), "text_encoder_2": T5EncoderModel(byt5),
+        "tokenizer_2": ByT5Tokenizer(), "guider": ClassifierFreeGuidance(guidance_scale=6.0),
+    }  # fmt: skip
+    if not picture:
+        return HunyuanVideo15Pipeline(**parts)
+    from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
+
+    eye = SiglipVisionConfig(
+        hidden_size=12, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    seen = SiglipImageProcessor(size={"height": 32, "width": 32})
+    return HunyuanVideo15ImageToVideoPipeline(**parts, image_encoder=SiglipVisionModel(eye), feature_extractor=seen)
 
 
 def sdxl_text() -> dict[str, Any]:
@@ -325,6 +335,7 @@ FAMILIES: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
     "wan-picture": (lambda: wan(picture=True), (32, 32, 9)),
     "ltx": (ltx, (32, 32, 9)),
     "hunyuan15": (hunyuan15, (32, 32, 9)),
+    "hunyuan15-picture": (lambda: hunyuan15(picture=True), (32, 32, 9)),
     "animatediff-sdxl": (animatediff_sdxl, (64, 64, 4)),
     "modelscope": (modelscope, (32, 32, 4)),
     "svd": (svd, (64, 64, 4)),
