@@ -75,7 +75,7 @@ def needed_bytes(
     width, height, frames = size
     if "short windows" in rungs:
         frames = (frames + 1) // 2
-    encoders = sum(n for part, n in counts.items() if "encoder" in part)
+    encoders = sum(n for part, n in counts.items() if "encoder" in part or part == "connectors")
     decoder = counts.get("vae", 0)
     denoiser = sum(counts.values()) - encoders - decoder
     denoiser_bytes = denoiser * bytes_per_weight

@@ -43,6 +43,14 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """What a clip sounds like: float32 (channels, N) in -1..1, and how many samples a second."""
+
+    samples: Array
+    rate: int
+
+
+@dataclass(frozen=True)
 class Sampling:
     """What one denoising run is asked for. Sizes in pixels; `seed` fixes the initial noise on every device.
 
@@ -134,6 +142,18 @@ class RedrawingFamily(Family, Protocol):
 
         Where not `decodes_whole`, a frame's latents depend on that frame alone.
         """
+        ...
+
+
+class SoundingFamily(Family, Protocol):
+    """One whose traits say that its clips come with sound."""
+
+    def denoise_with_sound(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> tuple[Array, Array]:
+        """Latents as `denoise` gives them, and those of the sound, float32."""
+        ...
+
+    def decode_sound(self, latents: Array) -> Sound:
+        """Latents of sound -> what is heard."""
         ...
 
 

@@ -12,7 +12,7 @@ import torch
 from diffscaler.models.fit import LADDERS, RUNG_WORDS, Rung, needed_bytes
 
 #: Needed once, before drawing; encoders of start pictures are small and needed within a pipeline's call.
-ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "connectors")
 DENOISERS = ("transformer", "transformer_2", "unet")
 
 

@@ -7,6 +7,7 @@ there: that gives progress, a preview of the clean clip and Stop to pipelines wi
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from PIL import Image
 from diffscaler.text2video.family import Array, OnStep, Sampling, spread
 from diffscaler.text2video.folder import open_pipeline
 from diffscaler.text2video.frugal import Frugal
-from diffscaler.text2video.motion import to_numpy, to_pictures
+from diffscaler.text2video.motion import takes, to_numpy, to_pictures
 from diffscaler.text2video.noise import mixed_noise
 from diffscaler.text2video.reuse import first_block
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
@@ -40,6 +41,8 @@ class LibraryFamily(ABC):
     """
 
     pipeline_class: ClassVar[str]
+    #: Another pipeline over the same parts, which draws where a picture is given; "": the same one does, or none.
+    picture_class: ClassVar[str] = ""
     decodes_whole: ClassVar[bool] = True
     note: ClassVar[str] = ""
     #: Components that lose too much in half precision.
@@ -93,14 +96,26 @@ class LibraryFamily(ABC):
         """The pipeline that draws, and what its call is given to begin with: size, length and noise."""
         latents = self.noise(sampling, generator)
         size = {"width": sampling.width, "height": sampling.height, "num_frames": sampling.num_frames}
-        return self.pipeline, size | ({} if latents is None else {"latents": latents.to(self.device, self.dtype)})
+        pipeline = self.pipeline
+        if self.picture_class and sampling.picture is not None:
+            pipeline = same_parts(pipeline, self.picture_class)
+        return pipeline, size | ({} if latents is None else {"latents": latents.to(self.device, self.dtype)})
 
     def to_clip(self, latents: torch.Tensor, sampling: Sampling) -> torch.Tensor:
         """The sampler's tensor -> (C, F', h, w)."""
         return latents[0]
 
+    def finished(self, latents: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+        """What the pipeline's call returns -> (C, F', h, w)."""
+        return self.to_clip(latents, sampling)
+
     @torch.inference_mode()
     def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
+        result = self.sampled(text, sampling, on_step)
+        return to_numpy(self.finished(result if isinstance(result, torch.Tensor) else result[0], sampling))
+
+    def sampled(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Any:
+        """The result of one call of the pipeline, as it gives it."""
         # Drawn on the CPU whatever the device: the same seed is the same noise everywhere.
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
 
@@ -110,7 +125,7 @@ class LibraryFamily(ABC):
         with self.frugal.drawing(), self.kept(sampling.reuse):
             pipeline, begin = self.beginning(sampling, generator)
             with watched(pipeline, sampling.scheduler, seen, sampling.first_step):
-                result = pipeline(
+                return pipeline(
                     **{name: self.put(value) for name, value in text.items()},
                     **begin,
                     **self.arguments(sampling),
@@ -119,8 +134,6 @@ class LibraryFamily(ABC):
                     output_type="latent",
                     return_dict=False,
                 )
-        found = result if isinstance(result, torch.Tensor) else result[0]
-        return to_numpy(self.to_clip(found, sampling))
 
     def kept(self, reuse: str) -> AbstractContextManager[None]:
         """Step caching for one run, where the family has it."""
@@ -167,12 +180,30 @@ def watched(pipeline: Any, name: str, seen: Seen, first_step: int = 0) -> Iterat
 
     # Pipelines look at the parameters of `step` to see what they may pass.
     looked_at.__signature__ = inspect.signature(step)  # type: ignore[attr-defined]
-    scheduler.step = looked_at
+
+    def unwatched(memo: dict[int, Any]) -> Any:
+        # A pipeline that copies its sampler walks something else with the copy: sound, beside the pictures.
+        twin = copy.copy(scheduler)
+        del twin.step, twin.__deepcopy__
+        return copy.deepcopy(twin, memo)
+
+    scheduler.step, scheduler.__deepcopy__ = looked_at, unwatched
     pipeline.scheduler = scheduler
     try:
         yield
     finally:
         pipeline.scheduler = own
+
+
+def same_parts(pipeline: Any, class_name: str) -> Any:
+    """Another pipeline of the library over the parts of a loaded one."""
+    import diffusers
+
+    kind = getattr(diffusers, class_name)
+    parts = {name: part for name, part in pipeline.components.items() if takes(kind.__init__, name)}
+    other = kind(**parts)
+    other.set_progress_bar_config(disable=True)
+    return other
 
 
 def clip_noise(channels: int, frames: int, sampling: Sampling, factor: int, generator: torch.Generator) -> torch.Tensor:

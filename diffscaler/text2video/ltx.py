@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from diffscaler.text2video.family import Array, OnStep, Sampling
+from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.library import LibraryFamily, with_picture
 
 #: How much noise the decoder is given with the latents, and told, where its VAE was trained to remove some.
@@ -17,6 +17,7 @@ class Ltx(LibraryFamily):
     """128 latent channels; the VAE makes one latent of 8 frames of 32 x 32 pixels. Latents travel as tokens."""
 
     pipeline_class: ClassVar[str] = "LTXPipeline"
+    picture_class: ClassVar[str] = "LTXImageToVideoPipeline"
 
     def words(self, prompt: str, negative_prompt: str) -> dict[str, torch.Tensor | None]:
         names = (
@@ -41,19 +42,6 @@ class Ltx(LibraryFamily):
         frames = (sampling.num_frames - 1) // pipeline.vae_temporal_compression_ratio + 1
         depth = pipeline.transformer_temporal_patch_size
         return pipeline._unpack_latents(latents, frames, height, width, patch, depth)[0]
-
-    def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
-        if sampling.picture is None:
-            return super().denoise(text, sampling, on_step)
-        from diffusers import LTXImageToVideoPipeline
-
-        own = self.pipeline
-        self.pipeline = LTXImageToVideoPipeline(**own.components)
-        self.pipeline.set_progress_bar_config(disable=True)
-        try:
-            return super().denoise(text, sampling, on_step)
-        finally:
-            self.pipeline = own
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         vae = self.pipeline.vae

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from diffscaler.text2video.family import Array, OnStep, Sampling
-from diffscaler.text2video.library import LibraryFamily
-from diffscaler.text2video.motion import takes, to_sample
+from diffscaler.text2video.library import LibraryFamily, same_parts
+from diffscaler.text2video.motion import to_sample
 from diffscaler.text2video.schedulers import make_scheduler
 from diffscaler.text2video.strength import begun
 
@@ -59,14 +59,3 @@ class LibraryRedraw(LibraryFamily):
         vae = self.pipeline.vae
         pictures = to_sample(frames).transpose(0, 1)[None].to(self.device, vae.dtype)
         return vae.encode(pictures).latent_dist.mode()
-
-
-def same_parts(pipeline: Any, class_name: str) -> Any:
-    """Another pipeline of the library over the parts of a loaded one."""
-    import diffusers
-
-    kind = getattr(diffusers, class_name)
-    parts = {name: part for name, part in pipeline.components.items() if takes(kind.__init__, name)}
-    other = kind(**parts)
-    other.set_progress_bar_config(disable=True)
-    return other

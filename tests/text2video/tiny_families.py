@@ -129,6 +129,66 @@ def ltx() -> Any:
     return LTXPipeline(**t5(), vae=vae, transformer=transformer, scheduler=FlowMatchEulerDiscreteScheduler())
 
 
+def gemma() -> dict[str, Any]:
+    """A Gemma 3 of 16 channels and two layers with a tokenizer of single letters."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, GemmaTokenizer
+
+    letters = ["<pad>", "<eos>", "<bos>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz"]
+    text = {
+        "vocab_size": 48, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "head_dim": 8, "sliding_window": 16, "query_pre_attn_scalar": 8,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "image_size": 16,
+        "patch_size": 8,
+    }  # fmt: skip
+    config = Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=1, boi_token_index=40, eoi_token_index=41,
+        image_token_index=42,
+    )  # fmt: skip
+    tokenizer = GemmaTokenizer(vocab={letter: i for i, letter in enumerate(letters)}, merges=[])
+    return {"text_encoder": Gemma3ForConditionalGeneration(config), "tokenizer": tokenizer}
+
+
+def ltx2() -> Any:
+    from diffusers import (
+        AutoencoderKLLTX2Audio,
+        AutoencoderKLLTX2Video,
+        FlowMatchEulerDiscreteScheduler,
+        LTX2Pipeline,
+        LTX2VideoTransformer3DModel,
+    )
+    from diffusers.pipelines.ltx2 import LTX2TextConnectors, LTX2Vocoder
+
+    heads = {"num_attention_heads": 2, "attention_head_dim": 8, "cross_attention_dim": 16}
+    transformer = LTX2VideoTransformer3DModel(
+        in_channels=4, out_channels=4, audio_in_channels=8, audio_out_channels=8, num_layers=2, caption_channels=16,
+        rope_type="split", **heads, audio_num_attention_heads=2, audio_attention_head_dim=4,
+        audio_cross_attention_dim=8,
+    )  # fmt: skip
+    connectors = LTX2TextConnectors(
+        caption_channels=16, text_proj_in_factor=3, rope_type="split",
+        **{f"{name}_connector_{key}": value for name in ("video", "audio") for key, value in
+           {"num_attention_heads": 2, "attention_head_dim": 8, "num_layers": 1, "num_learnable_registers": 8}.items()},
+    )  # fmt: skip
+    vae = AutoencoderKLLTX2Video(
+        latent_channels=4, block_out_channels=(8, 8, 16, 32), decoder_block_out_channels=(8, 16, 32),
+        layers_per_block=(1, 1, 1, 1, 1), decoder_layers_per_block=(1, 1, 1, 1), spatial_compression_ratio=32,
+        temporal_compression_ratio=8,
+    )  # fmt: skip
+    audio_vae = AutoencoderKLLTX2Audio(base_channels=8, ch_mult=(1, 1, 1), num_res_blocks=1, latent_channels=2,
+                                       mel_bins=16)  # fmt: skip
+    vocoder = LTX2Vocoder(in_channels=32, hidden_channels=32)
+    scheduler = FlowMatchEulerDiscreteScheduler(
+        use_dynamic_shifting=True, base_image_seq_len=1024, max_image_seq_len=4096, base_shift=0.95, max_shift=2.05,
+        shift_terminal=0.1,
+    )  # fmt: skip
+    return LTX2Pipeline(
+        scheduler=scheduler, vae=vae, audio_vae=audio_vae, **gemma(), connectors=connectors, transformer=transformer,
+        vocoder=vocoder,
+    )  # fmt: skip
+
+
 def modelscope() -> Any:
     from diffusers import AutoencoderKL, DDIMScheduler, TextToVideoSDPipeline, UNet3DConditionModel
 
@@ -334,6 +394,7 @@ FAMILIES: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
     "wan": (wan, (32, 32, 9)),
     "wan-picture": (lambda: wan(picture=True), (32, 32, 9)),
     "ltx": (ltx, (32, 32, 9)),
+    "ltx2": (ltx2, (64, 64, 9)),
     "hunyuan15": (hunyuan15, (32, 32, 9)),
     "hunyuan15-picture": (lambda: hunyuan15(picture=True), (32, 32, 9)),
     "animatediff-sdxl": (animatediff_sdxl, (64, 64, 4)),
