@@ -171,9 +171,10 @@ class _Run:
                         yield chunk
             final = self._final(node, meta, done)
             self.library.finish(node.key, final)
-            if done > worked_from:
-                share = (done - worked_from) / max(1, done)
-                work = units(final, getattr(stage, "effort", 1.0)) * share
+            # What a stage went on from (`StageContext.unfinished`) it takes off its effort.
+            share = (done - worked_from) / max(1, done)
+            work = units(final, getattr(stage, "effort", 1.0)) * share
+            if work > 0:
                 self.library.record_pace(node.stage, model_names(node), spent / work)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -217,6 +218,7 @@ class _Run:
             preview=self.watcher.preview,
             note=lambda text: self.library.note(node.key, text),
             scratch=scratch,
+            unfinished=self.library.unfinished(node.key),
             media_path=self.library.file_path,
             media_name=self.library.file_name,
             recipe=self.recipe(node),

@@ -55,6 +55,8 @@ class StageContext:
     preview: shows frames of unfinished work, uint8 RGB (N, H, W, 3)
     note: records a fact that the page and the file must tell ("preview engine", "no face in frames 3-9")
     scratch: a folder for temporary files, removed after the stage
+    unfinished: a folder that need not be there yet, for what this very clip can go on from after a stop; removed when
+    the clip is whole
     media_path: SHA-256 of an imported file -> its path; media_name: -> what its owner called it
     recipe: how the clip being made was made, for the manifest in delivered files
     """
@@ -65,6 +67,7 @@ class StageContext:
     preview: Callable[[npt.NDArray[np.uint8]], None]
     note: Callable[[str], None]
     scratch: Path
+    unfinished: Path
     media_path: Callable[[str], Path]
     media_name: Callable[[str], str]
     recipe: dict[str, Any]

@@ -173,9 +173,14 @@ class ClipLibrary:
             raise ClipNotFound("The clip was deleted while it was being made.", "Ask for it again.") from error
 
     def finish(self, key: str, meta: ClipMeta) -> None:
-        """Mark a clip complete, with its final facts."""
+        """Mark a clip complete, with its final facts; what it could have gone on from is no longer needed."""
         with self.db.transaction() as db:
             db.execute("UPDATE clip SET complete = 1, meta = ? WHERE key = ?", (meta.model_dump_json(), key))
+        remove_tree(self.unfinished(key))
+
+    def unfinished(self, key: str) -> Path:
+        """Where a stage keeps what a clip can go on from when its making is stopped; goes with the clip."""
+        return self.root / "clips" / key[:2] / key / "unfinished"
 
     def restart(self, key: str) -> None:
         """Forget the segments of an unfinished clip whose stage can only start over."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.library.files import bytes_in
 from diffscaler.plan import Node
 
 STALE_S = 86_400.0
@@ -30,13 +31,20 @@ def trim(library: ClipLibrary, budget_bytes: int, spare: Iterable[Node] = ()) ->
         if total <= budget_bytes:
             break
         if row["key"] not in protected:
+            total -= row["size_bytes"] + unfinished_bytes(library, row["key"])
             library.drop(row["key"])
-            total -= row["size_bytes"]
             removed.append(row["key"])
     return removed
 
 
 def used_bytes(library: ClipLibrary) -> int:
-    """Disk that all stored clips take."""
+    """Disk that all stored clips take, with what unfinished ones can go on from."""
     with library.db.reading() as db:
-        return int(db.execute("SELECT COALESCE(SUM(size_bytes), 0) FROM segment").fetchone()[0])
+        stored = int(db.execute("SELECT COALESCE(SUM(size_bytes), 0) FROM segment").fetchone()[0])
+        begun = [row["key"] for row in db.execute("SELECT key FROM clip WHERE complete = 0").fetchall()]
+    return stored + sum(unfinished_bytes(library, key) for key in begun)
+
+
+def unfinished_bytes(library: ClipLibrary, key: str) -> int:
+    folder = library.unfinished(key)
+    return bytes_in(folder) if folder.exists() else 0

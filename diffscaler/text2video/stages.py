@@ -126,7 +126,8 @@ class Denoise:
         return asked_for(self.params, "tensors")
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        from diffscaler.text2video.family import Control, Reference, Sampling
+        from diffscaler.text2video.family import Control, Reference, Sampling, denoised
+        from diffscaler.text2video.tape import Tape, taped
 
         text, picture, redrawn, looks, follow = {}, None, None, None, None
         led = self.params.control_scale > 0
@@ -180,8 +181,19 @@ class Denoise:
                 ctx.note(f"FreeInit: refined in {passes} more pass{'es' if passes > 1 else ''}.")
             if self.params.reuse != "off":
                 ctx.note("Results of some steps were used twice: a quick look, not a final.")
-            latents = thrifty(model, ctx, lambda: model.denoise(text, sampling, on_step))
-        yield TensorChunk({"latents": latents.astype(np.float32)}, 0, self.params.num_frames)
+
+            def draw() -> dict[str, np.ndarray]:
+                if self.params.reuse != "off":  # what the network keeps from step to step is not on a tape
+                    return denoised(model, text, sampling, on_step)
+                tape = Tape(ctx.unfinished)
+                with taped(tape, model, sampling.control and sampling.control.controlnet):
+                    latents = denoised(model, text, sampling, on_step)
+                self.effort *= tape.share_asked
+                return latents
+
+            latents = thrifty(model, ctx, draw)
+        parts = {name: part.astype(np.float32) for name, part in latents.items()}
+        yield TensorChunk(parts, 0, self.params.num_frames)
 
 
 def redrawn_words(params: DenoiseParams) -> str:

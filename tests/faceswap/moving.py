@@ -113,6 +113,7 @@ class Surroundings:
             lambda _: None,
             self.notes.append,
             Path("."),
+            Path("unfinished"),
             lambda _: self.photo,
             lambda _: self.photo.name,
             {},

@@ -15,7 +15,7 @@ from diffscaler.errors import ClipNotFound, MediaError, NotEnoughRoom
 from diffscaler.library import segments
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.files import safe_name
-from diffscaler.library.trim import trim
+from diffscaler.library.trim import trim, used_bytes
 from diffscaler.media import Chunk, ClipMeta, FrameChunk, TensorChunk
 from diffscaler.plan import Node
 
@@ -133,6 +133,22 @@ def test_trimming_drops_idle_intermediates_and_never_results(library: ClipLibrar
     removed = trim(library, 0, spare=[nodes[3]])
     assert set(removed) == {nodes[1].key, nodes[2].key}
     assert library.complete(nodes[0].key) and library.complete(nodes[3].key)
+
+
+def test_what_an_unfinished_clip_can_go_on_from_counts_and_goes_with_it(
+    library: ClipLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Node("clip", 1, {"n": 9})
+    fill(library, begun, finish=False)
+    before = used_bytes(library)
+    folder = library.unfinished(begun.key)
+    folder.mkdir()
+    (folder / "000000.safetensors").write_bytes(bytes(5000))
+    assert used_bytes(library) == before + 5000
+    assert trim(library, 0) == [] and folder.exists(), "somebody may be about to go on"
+    monkeypatch.setattr("diffscaler.library.trim.STALE_S", -1.0)
+    assert trim(library, before + 4999) == [begun.key]
+    assert not folder.exists() and used_bytes(library) == 0
 
 
 def test_a_key_prefix_is_enough_when_only_one_has_it(library: ClipLibrary) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from diffscaler import compat
 from diffscaler.text2video.family import Sampling
+from tests.text2video.resuming import check_resumes
 from tests.text2video.test_frugal import Plain
 
 STEPS = 20
@@ -65,6 +66,14 @@ def test_frames_differ_and_one_frame_is_a_picture(loaded: tuple[Path, Any]) -> N
     assert np.array_equal(clip, drawn(model)) and not np.allclose(clip, drawn(model, seed=4))
     picture = drawn(model, num_frames=1)
     assert picture.shape == (4, 1, 8, 8) and model.decode(picture).shape == (1, 32, 32, 3)
+
+
+def test_drawing_goes_on_where_it_was_stopped(loaded: tuple[Path, Any], tmp_path: Path) -> None:
+    _, model = loaded
+    text, sampling = model.encode_text("a dog", ""), Sampling(32, 32, 3, 4, 4.0, 1)
+    for stop_at in (1, 3):  # before the frames part, and after
+        folder = tmp_path / str(stop_at)
+        check_resumes(model, lambda on_step: model.denoise(text, sampling, on_step), folder, stop_at)
 
 
 def test_steps_are_told_in_order_and_may_stop(loaded: tuple[Path, Any]) -> None:

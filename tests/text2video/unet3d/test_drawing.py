@@ -16,6 +16,7 @@ from diffscaler.text2video.unet3d.diffusion import (
     cosine_alphas_cumprod,
 )
 from diffscaler.text2video.unet3d.family import Unet3DFamily
+from tests.text2video.resuming import check_resumes
 from tests.text2video.tiny_unet3d import (
     WORDLESS,
     save_tiny_unet3d,
@@ -51,6 +52,10 @@ def test_every_step_shows_a_clean_clip_and_may_stop(wordless: Unet3DFamily) -> N
         wordless.denoise(text, SAMPLING, on_step)
     assert seen == [(1, 4), (2, 4)]
     assert np.array_equal(wordless.denoise(text, SAMPLING, ignore), before)  # nothing is left behind
+
+
+def test_drawing_goes_on_where_it_was_stopped(wordless: Unet3DFamily, tmp_path: Path) -> None:
+    check_resumes(wordless, lambda on_step: wordless.denoise({}, SAMPLING, on_step), tmp_path / "tape", 2)
 
 
 def test_the_last_step_shows_what_is_returned(wordless: Unet3DFamily) -> None:
