@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,17 @@ def add(studio: Studio) -> None:
             raise DiffScalerError(job.sentence or "The job was stopped.", job.hint)
         return str(studio.library.path(job.result or ""))
 
-    def answered(make: Any) -> str:
+    def answered(make: Callable[[], Request]) -> str:
         try:
             return carried_out(make())
         except Exception as error:
             raise gr.Error(explained(error), print_exception=False) from error
+
+    def agreed(face: str | None, consent: str) -> dict[str, Any]:
+        """The fields of a photo that is used with its owner's permission."""
+        if face and not consent.strip():
+            raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")
+        return {"faces": (key_of(face, ""),), "consent": consent} if face else {}
 
     def generate(
         prompt: str,
@@ -43,38 +50,44 @@ def add(studio: Studio) -> None:
         scale: float,
         face: str | None,
         consent: str,
+        picture: str | None = None,
+        source: str | None = None,
+        reference: str | None = None,
+        control: str | None = None,
+        settings: Any = None,
     ) -> str:
-        """A clip from words. face: a photo; with it, consent says who agreed. Answers with the clip's file."""
+        """A clip from words. face: a photo; with it, consent says who agreed. picture: to start from; source: a clip to
+        redraw; reference: what it is to look like; control: a clip to follow. settings: any other field of
+        Text2VideoRequest, by name. Answers with the clip's file."""
 
         def make() -> Request:
-            if face and not consent.strip():
-                raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")
             numbers = {
-                "seed": seed,
-                "num_inference_steps": num_inference_steps,
-                "num_frames": num_frames,
-                "scale": scale,
-            }
-            whole = {name: int(value) for name, value in numbers.items() if value is not None}
-            faces = (key_of(face, ""),) if face else ()
-            return Text2VideoRequest(prompt=prompt, model=model, faces=faces, consent=consent, **whole)  # type: ignore[arg-type]
+                "seed": seed, "num_inference_steps": num_inference_steps, "num_frames": num_frames, "scale": scale
+            }  # fmt: skip
+            files = {"picture": picture, "source_clip": source, "reference": reference, "control": control}
+            given = {name: value for name, value in numbers.items() if value is not None}
+            given |= {name: key_of(file, "") for name, file in files.items() if file}
+            return checked(
+                Text2VideoRequest, {"prompt": prompt, "model": model} | given | agreed(face, consent), settings
+            )
 
         return answered(make)
 
-    def swap(clip: str | None, key: str, face: str, consent: str) -> str:
-        """A face onto everyone in a clip: a file, or a library key. Answers with the new clip's file."""
+    def swap(clip: str | None, key: str, face: str, consent: str, settings: Any = None) -> str:
+        """A face onto everyone in a clip: a file, or a library key. settings: any other field of FaceSwapRequest, by
+        name. Answers with the new clip's file."""
 
         def make() -> Request:
-            if not consent.strip():
-                raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")
-            faces = (key_of(face, ""),)
-            return FaceSwapRequest.model_validate({"clip": key_of(clip, key), "faces": faces, "consent": consent})
+            if not face:
+                raise InvalidRequest("There is no face to swap in.", "Send a photo as `face`.")
+            return checked(FaceSwapRequest, {"clip": key_of(clip, key)} | agreed(face, consent), settings)
 
         return answered(make)
 
-    def upscale(clip: str | None, key: str, scale: float) -> str:
-        """A larger clip or picture: a file, or a library key. Answers with the new file."""
-        return answered(lambda: UpscaleRequest(clip=key_of(clip, key), scale=int(scale)))  # type: ignore[arg-type]
+    def upscale(clip: str | None, key: str, scale: float, settings: Any = None) -> str:
+        """A larger clip or picture: a file, or a library key. settings: any other field of UpscaleRequest, by name.
+        Answers with the new file."""
+        return answered(lambda: checked(UpscaleRequest, {"clip": key_of(clip, key), "scale": scale}, settings))
 
     def status() -> dict[str, Any]:
         """Jobs, workers and models, for a program that waits or watches."""
@@ -92,12 +105,32 @@ def add(studio: Studio) -> None:
         scale = gr.Number(1, label="scale")
         face, clip = gr.File(label="face"), gr.File(label="clip")
         consent, key = gr.Textbox("", label="consent"), gr.Textbox("", label="key")
+        names = ("picture", "source", "reference", "control")
+        picture, source, reference, control = (gr.File(label=name) for name in names)
+        settings = gr.JSON({}, label="settings")
         file, answer = gr.File(label="result"), gr.JSON(label="status")
         call = gr.Button()
     for function, inputs in (
-        (generate, [prompt, model, seed, steps, frames, scale, face, consent]),
-        (swap, [clip, key, face, consent]),
-        (upscale, [clip, key, scale]),
+        (
+            generate,
+            [prompt, model, seed, steps, frames, scale, face, consent, picture, source, reference, control, settings],
+        ),
+        (swap, [clip, key, face, consent, settings]),
+        (upscale, [clip, key, scale, settings]),
     ):
         call.click(function, inputs, file, api_name=function.__name__, concurrency_limit=PARALLEL)
     call.click(status, None, answer, api_name="status", queue=False)
+
+
+def checked(kind: type[Request], given: dict[str, Any], settings: Any) -> Request:
+    """A request of `kind` from an endpoint's own parameters and `settings`, its other fields by name.
+
+    Raises InvalidRequest where settings is not a table, or says again what has a parameter of its own, and pydantic's
+    ValidationError for a field or a value that is not known.
+    """
+    settings = settings or {}
+    if not isinstance(settings, dict):
+        raise InvalidRequest("settings is a table of fields and values.", 'For example {"aspect": "16:9"}.')
+    if twice := sorted(given.keys() & settings.keys()):
+        raise InvalidRequest(f"{twice[0]} is given twice.", "Leave it out of settings.")
+    return kind.model_validate(settings | given)

@@ -155,7 +155,8 @@ def test_a_phone_sees_the_monitor_first_and_never_scrolls_sideways(browser: Any,
 
 
 def test_programs_get_a_file_from_the_api(address: str) -> None:
-    from gradio_client import Client
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
 
     client = Client(address, verbose=False)
     names = client.view_api(return_format="dict")["named_endpoints"]
@@ -163,6 +164,17 @@ def test_programs_get_a_file_from_the_api(address: str) -> None:
     made = client.predict("a cat sleeping on a road", "mini", 7, 2, 2, 1, None, "", api_name="/generate")
     assert Path(made).stat().st_size > 1000
     assert client.predict(api_name="/status")["jobs"][0]["state"] == "done"
+    # Every other field goes by its name; clips and pictures are sent along.
+    again = client.predict(
+        "a dog on a beach", "mini", 7, 2, 2, 1, None, "", source=handle_file(made), api_name="/generate",
+        settings={"strength": 0.5, "encoding": "gif"},
+    )  # fmt: skip
+    assert Path(again).read_bytes()[:3] == b"GIF"
+    wrong = {"strenth": 0.5}, {"seed": 3}, {"strength": 7}, [1], {"model": "none"}
+    said = "strenth", "given twice", "strength", "table", "given twice"
+    for settings, words in zip(wrong, said, strict=True):
+        with pytest.raises(AppError, match=words):
+            client.predict("a dog", "mini", 7, 2, 2, 1, None, "", settings=settings, api_name="/generate")
 
 
 def test_the_page_asks_nobody_else_for_anything_and_the_server_never_loads_torch(studio: Page) -> None:
