@@ -21,6 +21,7 @@ from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, T
 from diffscaler.text2video.control_stage import ControlFrames, ControlFramesParams
 from diffscaler.text2video.lora import read_loras
 from diffscaler.text2video.reference_stage import EncodeReference, EncodeReferenceParams
+from diffscaler.text2video.sound_stage import DecodeSound, DecodeSoundParams
 from diffscaler.text2video.source_stage import EncodeSource, EncodeSourceParams, SourceFrames
 from diffscaler.text2video.stages import (
     Decode,
@@ -110,13 +111,17 @@ class Recipes:
             models = (*models, net)
             fixed |= {name: getattr(request, name) for name in ("control_scale", "control_start", "control_end")}
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
-        frames = node(Decode(DecodeParams(), (model,)), node(Denoise(params, models), *inputs))
+        latents = node(Denoise(params, models), *inputs)
+        frames = node(Decode(DecodeParams(), (model,)), latents)
+        sound = self._sound_of(request.source_clip) if request.source_clip else ()
+        if spec.traits.sounds and params.num_frames > 1:
+            sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
             frames = self._swapped(frames, request.faces, "auto", "all", 1.0)
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
-        return self._delivered(frames, request, request.prompt, about | consent_row(consents))
+        return self._delivered(frames, request, request.prompt, about | consent_row(consents), sound)
 
     def face_swap(self, request: FaceSwapRequest) -> Recipe:
         frames = self.frames_of(request.clip)
@@ -124,17 +129,22 @@ class Recipes:
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
         about |= consent_row([about.get("consent", ""), request.consent or "not recorded"])
-        return self._delivered(swapped, request, title, about)
+        return self._delivered(swapped, request, title, about, self._sound_of(request.clip))
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
         frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
         title = f"{self.library.clip(request.clip).title}, {request.scale}x"
-        return self._delivered(frames, request, title, self._about(request.clip))
+        return self._delivered(frames, request, title, self._about(request.clip), self._sound_of(request.clip))
 
     def _about(self, key: str) -> dict[str, str]:
         """What a delivered clip's own manifest says of prompt, seed and consent: it holds for what is made from it."""
         node = self.library.clip(key).node
         return dict(node.params["about"]) if node.stage == "encode" else {}
+
+    def _sound_of(self, key: str) -> tuple[Node, ...]:
+        """The sound that was made for a delivered clip; nothing where its sound is an imported file's."""
+        node = self.library.clip(key).node
+        return node.inputs[1:] if node.stage == "encode" else ()
 
     def frames_of(self, key: str) -> Node:
         """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""
@@ -188,11 +198,13 @@ class Recipes:
         spec = self.catalogue.spec(name, "upscaler")
         return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
 
-    def _delivered(self, frames: Node, request: Delivered, title: str, about: dict[str, str]) -> Recipe:
+    def _delivered(
+        self, frames: Node, request: Delivered, title: str, about: dict[str, str], sound: tuple[Node, ...] = ()
+    ) -> Recipe:
         params = EncodeParams(
             encoding=request.encoding, quality=request.quality, bitrate_mbps=request.bitrate_mbps, about=about
         )
-        return Recipe(node(Encode(params, ()), frames), title, request)
+        return Recipe(node(Encode(params, ()), frames, *sound), title, request)
 
 
 def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoRequest:

@@ -13,6 +13,7 @@ STAGES: dict[str, str] = {
     "encode_reference": "diffscaler.text2video.reference_stage:EncodeReference",
     "denoise": "diffscaler.text2video.stages:Denoise",
     "decode": "diffscaler.text2video.stages:Decode",
+    "decode_sound": "diffscaler.text2video.sound_stage:DecodeSound",
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",
     "swap_face": "diffscaler.faceswap.stage:SwapFace",
     "upscale": "diffscaler.upscale.stage:Upscale",

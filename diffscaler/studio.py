@@ -82,7 +82,8 @@ class Studio:
         given = dict(root.params)
         encode = Encode(EncodeParams.model_validate({**given, "about": {**given["about"], "part": done.words}}), ())
         request = request_from(job.request or {})
-        return self.submit_recipe(Recipe(plan.node(encode, frames), f"{job.title} ({done.words})", request))
+        delivered = plan.node(encode, frames, *root.inputs[1:])
+        return self.submit_recipe(Recipe(delivered, f"{job.title} ({done.words})", request))
 
     def suffix_of(self, recipe: Recipe) -> str:
         """The ending of the file a recipe delivers, e.g. ".mp4"."""

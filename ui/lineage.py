@@ -20,6 +20,7 @@ NAMES = {
     "encode_reference": "Reference picture seen",
     "denoise": "Drawn",
     "decode": "Developed",
+    "decode_sound": "Sound developed",
     "detect_faces": "Faces found",
     "swap_face": "Faces swapped",
     "upscale": "Upscaled",

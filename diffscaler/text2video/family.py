@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -155,6 +155,14 @@ class SoundingFamily(Family, Protocol):
     def decode_sound(self, latents: Array) -> Sound:
         """Latents of sound -> what is heard."""
         ...
+
+
+def denoised(model: Family, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> dict[str, Array]:
+    """What a model draws: "latents", and "sound" where it makes some."""
+    if not hasattr(model, "denoise_with_sound"):
+        return {"latents": model.denoise(text, sampling, on_step)}
+    pictures, sound = cast(SoundingFamily, model).denoise_with_sound(text, sampling, on_step)
+    return {"latents": pictures, "sound": sound}
 
 
 def draw(model: Family, native: dict[str, Any], prompt: str, seed: int) -> npt.NDArray[np.uint8]:

@@ -28,7 +28,10 @@ class EncodeParams(Params):
 
 
 class Encode:
-    """Writes a clip as one file. It joins: all notes of earlier stages are known when the manifest is written."""
+    """Writes a clip as one file. It joins: all notes of earlier stages are known when the manifest is written.
+
+    Inputs: frames, and the sound made for them (kind "tensors", as DecodeSound gives it) where there is some.
+    """
 
     name, version, lookback, joins = "encode", 1, None, True
     Params = EncodeParams
@@ -62,6 +65,7 @@ class Encode:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         from diffscaler.video.stills import write_still
+        from diffscaler.video.wav import write_wav
         from diffscaler.video.writer import write_clip
 
         meta = inputs[0].meta
@@ -76,12 +80,16 @@ class Encode:
             return
         encoding = self._encoding()
         path = ctx.scratch / f"clip{encoding.suffix}"
+        sound = ctx.media_path(meta.sound) if meta.sound else None
+        if len(inputs) > 1:
+            made = next(iter(inputs[1])).tensors
+            sound = write_wav(ctx.scratch / "sound.wav", made["samples"], int(made["rate"][0]))
         written = write_clip(
             path,
             meta,
             inputs[0],
             encoding,
-            sound=ctx.media_path(meta.sound) if meta.sound else None,
+            sound=sound,
             manifest=manifest,
             on_frames=lambda done: ctx.step(done, max(done, meta.num_frames), "frame"),
         )

@@ -11,8 +11,12 @@ import pytest
 
 from diffscaler import compat
 from diffscaler.models.catalogue import text2video_folder
+from diffscaler.requests import Text2VideoRequest, UpscaleRequest
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.load import load_pipeline
+from tests.jobs.test_worker import finish
 from tests.text2video.test_frugal import Plain
 from tests.text2video.tiny_families import save_tiny
 
@@ -81,6 +85,35 @@ def test_encoders_and_connectors_wait_elsewhere_while_it_draws(loaded: tuple[Pat
         clip = model.denoise(text, sampling, look)
     assert set(seen) == {(None, None)} and model.pipeline.connectors is not None
     assert np.array_equal(plain, model.denoise(text, SAMPLING, ignore)) and not np.allclose(clip, plain)
+
+
+def test_the_sound_goes_with_the_clip_and_with_what_is_made_of_it(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path, worker_idle_s=2, device="cpu", threads=1))
+    save_tiny("ltx2", studio.settings.models_dir / "talkie")
+    ask = Text2VideoRequest(prompt="a dog", model="talkie", seed=1, encoding="prores")
+    first = finish(studio, studio.submit(ask))
+    assert first.state == "done", (first.sentence, first.trace)
+    clip = studio.library.clip(first.result or "")
+    larger = finish(studio, studio.submit(UpscaleRequest(clip=clip.key, scale=2, encoding="prores")))
+    assert larger.state == "done", (larger.sentence, larger.trace)
+    tracks = [samples_of(studio.library.path(key)) for key in (clip.key, larger.result or "")]
+    (kept,) = (chunk.tensors for chunk in studio.library.read(clip.node.inputs[1].key, 0))
+    assert [rate for _, rate in tracks] == [24000, 24000] and np.array_equal(tracks[0][0], tracks[1][0])
+    whole = kept["samples"][:, : tracks[0][0].shape[1]]
+    assert 0.3 < whole.shape[1] / 24000 <= 9 / 24
+    assert np.abs(tracks[0][0] / 32767 - whole).max() < 1 / 32767
+    # A single frame is a picture, and has none.
+    assert len(studio.recipe(ask.model_copy(update={"num_frames": 1, "encoding": "auto"})).root.inputs) == 1
+
+
+def samples_of(path: Path) -> tuple[np.ndarray, int]:
+    """The sound of a file, as its integers, (channels, N), and its rate."""
+    import av
+
+    with av.open(str(path)) as file:
+        (track,) = file.streams.audio
+        parts = [frame.to_ndarray().reshape(-1, track.channels).T for frame in file.decode(track)]
+        return np.concatenate(parts, axis=1), track.rate
 
 
 def test_the_layout_of_the_published_weights() -> None:
