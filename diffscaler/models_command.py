@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
     add_naming(row)
 
     row = verbs.add_parser("add", help="use a model that is on this machine already")
-    row.add_argument("model", metavar="PATH_OR_REPO", help="a diffusers folder, an upscaler file, or owner/name")
+    row.add_argument("model", metavar="PATH_OR_REPO", help="a model's folder, an upscaler file, or owner/name")
     row.add_argument("--copy", action="store_true", help="copy it into the models folder instead of using it there")
     row.set_defaults(run=add)
     add_naming(row)

@@ -1,4 +1,5 @@
-"""The models there are for text to video: what each is, what it needs here, and a button to get it."""
+"""The models there are for text to video, and those that read a clip to follow: what each is, what it needs here, and a
+button to get it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.models.annotators import DOES
 from diffscaler.models.device import free_main_memory
 from diffscaler.models.spec import Known, ModelSpec
 from diffscaler.speed import Speed, measured
@@ -89,14 +91,15 @@ class ModelsShelf:
 
     def render(self, chosen: str) -> str:
         """The cards: installed ones first."""
-        every = [known for known in self.studio.catalogue.known() if known.spec.kind == "text2video"]
+        found = self.studio.catalogue.known()
+        every = [known for known in found if draws(known)] + [known for known in found if known.spec.kind in DOES]
         fetching = {str(job.payload.get("model")) for job in self.studio.queue.list(ended=False) if job.kind == "model"}
         return "".join(
             card(
                 known,
                 known.spec.name == chosen,
                 known.spec.name in fetching,
-                measured(self.studio.library, known.spec) if known.installed else None,
+                measured(self.studio.library, known.spec) if known.installed and draws(known) else None,
             )
             for known in every
         )
@@ -105,6 +108,11 @@ class ModelsShelf:
 def choices(studio: Studio) -> list[tuple[str, str]]:
     """(title, name) of the installed models, for the control that says which one draws."""
     return [(spec.title, spec.name) for spec in studio.catalogue.specs("text2video")] or [("mini, built in", "mini")]
+
+
+def draws(known: Known) -> bool:
+    """Whether a model draws clips, rather than reading them for another one."""
+    return known.spec.kind == "text2video"
 
 
 def card(known: Known, chosen: bool, fetching: bool, speed: Speed | None = None) -> str:
@@ -158,7 +166,10 @@ def verbs(known: Known, chosen: bool, fetching: bool) -> str:
         label = "Go on" if known.part_bytes else "Get"
         title = "Asks you to accept its licence on the hub first" if spec.gated else "Download it"
         return pieces.do("get", label, key=spec.name, title=title)
-    made = '<span class="quiet">draws</span>' if chosen else pieces.do("use", "Use", key=spec.name)
+    if not draws(known):
+        made = '<span class="quiet">reads clips to follow</span>'
+    else:
+        made = '<span class="quiet">draws</span>' if chosen else pieces.do("use", "Use", key=spec.name)
     if spec.built_in:
         return made
     what = "Forget it? Its files stay." if known.linked else "Delete this model and its files?"

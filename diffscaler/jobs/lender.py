@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from diffscaler.models.annotators import DOES
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.residency import Residency
 from diffscaler.stage import ModelRef
@@ -28,12 +29,16 @@ class CatalogueLender:
         return self.residency.acquire(self.catalogue.spec_of(ref), ref.revision)
 
     def notes(self, ref: ModelRef) -> tuple[str, ...]:
-        """What page and file must tell of a model: which one, where it ran, and a licence that limits its use."""
+        """What page and file must tell of a model: which one, where it ran, and a licence that limits its use.
+
+        Of an annotator the licence is always told: nobody asked for it by name.
+        """
         spec = self.catalogue.spec_of(ref)
         device = self.residency.device
         # Text to video is the one kind that computes in the device's own number format.
         where = f"{device.name}, {device.dtype}" if spec.kind == "text2video" else device.name
-        limits = [] if spec.commercial else [f"{spec.title}: licence {spec.licence}"]
+        told = not spec.commercial or spec.kind in DOES
+        limits = [f"{spec.title}: licence {spec.licence}"] if told else []
         return (f"{spec.title}{RAN_ON}{where}", *limits)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diffscaler.errors import ModelNotFound
+from diffscaler.models.annotators import DOES, annotator_bytes, annotator_folder
 from diffscaler.models.digests import revision
 from diffscaler.models.links import read_links
 from diffscaler.models.place import Place
@@ -113,6 +114,8 @@ class Catalogue:
         if row.get("kind") == "text2video" and "path" in row:
             row.setdefault("working_bytes", working_bytes(row["path"]))
             row |= with_family(row["path"], row)
+        elif row.get("kind") in DOES and "path" in row:
+            row.setdefault("working_bytes", annotator_bytes(row["path"]))
         return ModelSpec.model_validate({"name": file.stem, **row})
 
     def _dropped_in(self) -> list[ModelSpec]:
@@ -125,6 +128,7 @@ class Catalogue:
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
         specs += [controlnet_folder(path.parent) for path in sorted((root / "controlnets").glob("*/config.json"))]
         specs += ip_adapters(root / "ip_adapters")
+        specs += [spec for path in sorted(root.glob("*/config.json")) if (spec := annotator_folder(path.parent))]
         specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
@@ -169,7 +173,7 @@ def linked(name: str, row: dict[str, Any]) -> ModelSpec:
     if row.get("kind") == "upscaler" and path.is_file():
         return upscaler_file(path).model_copy(update={"name": name})
     if path.is_dir():
-        return text2video_folder(path).model_copy(update={"name": name})
+        return (annotator_folder(path) or text2video_folder(path)).model_copy(update={"name": name})
     # A disk that is not connected: the model is known and not installed.
     return ModelSpec(name=name, title=name, kind=row.get("kind") or "text2video", path=path, loader="")
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, ValidationError
 
 from diffscaler.errors import DownloadFailed
+from diffscaler.models.annotators import annotator_in
 from diffscaler.models.background import in_background
 from diffscaler.models.fetch import content_range
 from diffscaler.models.paths import safe_path
@@ -23,6 +24,7 @@ from diffscaler.settings import Settings
 HUGGING_FACE = "https://huggingface.co"
 INDEX = "model_index.json"
 INDEX_BYTES = 2**20
+CONFIG = "config.json"
 
 Stopped = Callable[[], bool]
 
@@ -109,16 +111,23 @@ def repository(web: Web, source: ModelSource, index: str | None, stopped: Stoppe
 
     pipeline, components = "", None
     if index is not None and not source.files:
-        if not index and INDEX not in siblings:
+
+        def read(name: str) -> str:
+            return web.read(web.hub.url(url(name)), f"{repo}/{name}", stopped, INDEX_BYTES).decode("utf-8", "replace")
+
+        if index or INDEX in siblings:
+            pipeline, components = read_index(index or read(INDEX)) or ("", None)
+            if components is None:
+                raise DownloadFailed(f"The {INDEX} of {repo} cannot be read.", "Look for another version of the model.")
+        elif CONFIG not in siblings or annotator_in(read(CONFIG)) is None:
             raise DownloadFailed(
                 f"{repo} is not a diffusers pipeline: it has no {INDEX}.", "Look for its diffusers version."
             )
-        index = index or web.read(web.hub.url(url(INDEX)), f"{repo}/{INDEX}", stopped, INDEX_BYTES).decode(
-            "utf-8", "replace"
-        )
-        pipeline, components = read_index(index) or ("", None)
-        if components is None:
-            raise DownloadFailed(f"The {INDEX} of {repo} cannot be read.", "Look for another version of the model.")
+        elif not any(name.endswith(".safetensors") for name in siblings):
+            raise DownloadFailed(
+                f"{repo} has its weights only as pickles, which can run code; they are not fetched.",
+                "Look for a version with safetensors.",
+            )
     wanted = chosen(siblings, source, components)
     if components and (pickles := only_pickles(siblings, wanted, components)):
         raise DownloadFailed(

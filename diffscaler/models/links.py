@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.models.annotators import DOES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +30,7 @@ def read_links(models_dir: Path) -> dict[str, dict[str, Any]]:
         except (OSError, ValueError):
             continue
         plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", file.stem)
-        if plain and isinstance(row.get("path"), str) and row.get("kind") in ("text2video", "upscaler", None):
+        if plain and isinstance(row.get("path"), str) and row.get("kind") in ("text2video", "upscaler", *DOES, None):
             found[file.stem] = row
     return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from diffscaler.errors import InvalidRequest, ModelNotFound, NotEnoughRoom
 from diffscaler.library.files import remove_tree, room_for
+from diffscaler.models.annotators import DOES, annotator_of, check_annotator
 from diffscaler.models.catalogue import UPSCALER_SUFFIXES, Catalogue, names_family, plain, text2video_folder
 from diffscaler.models.links import link_path, write_link
 from diffscaler.models.place import INCOMING, Place, size_of
@@ -115,7 +116,8 @@ class Shelf:
     def add(self, path: Path, name: str | None = None, copy: bool = False) -> Known:
         """Take in a model that lies on this machine: used where it is, or copied into the models folder.
 
-        path: a diffusers folder, an upscaler file, or a file of a model that is known here by that file's name
+        path: a diffusers folder, an annotator's folder (models/annotators.py), an upscaler file, or a file of a model
+            that is known here by that file's name
         name: what to call it; a name known here and not installed says that this is that model
         Raises InvalidRequest, NotEnoughRoom.
         """
@@ -124,6 +126,8 @@ class Shelf:
         if path.is_relative_to(self.root):
             raise InvalidRequest(f"{path.name} lies in the models folder already.", "See `python app.py models list`.")
         described = self._described(path, name)
+        if kind is None:
+            check_annotator(path)
         if not fits(path, kind, described):
             raise InvalidRequest(
                 f"{path.name} is no model that the studio knows.",
@@ -236,13 +240,19 @@ def fits(path: Path, kind: str | None, described: Known | None) -> bool:
     """Whether a file or folder can be the model described, or a new one when none is."""
     if described is None:
         return kind is not None
-    return kind == "text2video" if described.spec.kind == "text2video" else path.is_file()
+    return kind == described.spec.kind if described.spec.kind in ("text2video", *DOES) else path.is_file()
 
 
 def kind_of(path: Path) -> str | None:
-    """ "text2video", "upscaler", or None for what is neither. Raises InvalidRequest when there is nothing."""
+    """ "text2video", "upscaler", an annotator's kind, or None for what is none of them.
+
+    Raises InvalidRequest when there is nothing.
+    """
     if not path.exists():
         raise InvalidRequest(f"There is no {path.name}.", "Check the path.")
     if path.is_dir():
-        return "text2video" if (path / "model_index.json").is_file() or names_family(path) else None
+        if (path / "model_index.json").is_file() or names_family(path):
+            return "text2video"
+        annotator = annotator_of(path)
+        return annotator.kind if annotator else None
     return "upscaler" if path.suffix.lower() in UPSCALER_SUFFIXES else None
