@@ -19,7 +19,7 @@ from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, place_for
 from diffscaler.errors import DiffScalerError
 from diffscaler.library.clips import Clip
 from diffscaler.recipes import takes
-from diffscaler.requests import AspectName, FaceSwapRequest, SamplerName, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import AspectName, ControlKind, FaceSwapRequest, SamplerName, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED
@@ -48,7 +48,8 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--reference-scale", type=float, help="how much it is to look like it, 0 to 1")
     at.add_argument("--control", type=Path, help="a clip to follow, with --controlnet")
     at.add_argument("--controlnet", help="a folder of models/controlnets")
-    at.add_argument("--control-kind", choices=("canny", "none"), help="what the ControlNet reads; none: as the clip is")
+    at.add_argument("--control-kind", choices=get_args(ControlKind), help="what the ControlNet reads; none: as it is")
+    at.add_argument("--annotator", help="the model that reads depth or poses, when there are several")
     at.add_argument("--control-scale", type=float, help="how closely, 0.05 to 2")
     at.add_argument("--loras", help="names with strengths: noir:0.7,anna")
     at.add_argument("--reuse", choices=("off", "some", "much"), help="use results of steps twice: faster, less exact")
@@ -134,7 +135,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
     studio = Studio(settings)
     names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale",
-             "seconds", "aspect", "scheduler", "loras", "reuse", "controlnet", "control_kind",
+             "seconds", "aspect", "scheduler", "loras", "reuse", "controlnet", "control_kind", "annotator",
              "control_scale", "strength", "ip_adapter", "reference_scale", "guidance_rescale",
              "shared_noise", "free_init", "free_init_filter")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}

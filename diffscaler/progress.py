@@ -13,6 +13,8 @@ from diffscaler.plan import Node
 FIRST_GUESS = {
     "encode_text": 1.0,
     "control_frames": 0.05,
+    "control_depth": 6.0,
+    "control_pose": 8.0,
     "source_frames": 0.05,
     "encode_source": 0.15,
     "encode_reference": 1.0,
@@ -29,6 +31,8 @@ LABELS = {
     "import": "Reading",
     "encode_text": "Reading the prompt",
     "control_frames": "Reading the clip to follow",
+    "control_depth": "Measuring depth in the clip to follow",
+    "control_pose": "Finding poses in the clip to follow",
     "source_frames": "Reading the clip to redraw",
     "encode_source": "Encoding the clip to redraw",
     "encode_reference": "Looking at the reference picture",

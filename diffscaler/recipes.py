@@ -14,11 +14,13 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace, SwapFaceParams
 from diffscaler.framing import frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.models.annotators import pick_annotator
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
 from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
-from diffscaler.text2video.control_stage import ControlFrames, ControlFramesParams
+from diffscaler.stage import Stage
+from diffscaler.text2video.control_stage import ControlDepth, ControlFrames, ControlFramesParams, ControlPose
 from diffscaler.text2video.lora import read_loras
 from diffscaler.text2video.reference_stage import EncodeReference, EncodeReferenceParams
 from diffscaler.text2video.sound_stage import DecodeSound, DecodeSoundParams
@@ -106,8 +108,7 @@ class Recipes:
             fixed["reference_scale"] = request.reference_scale
         if request.control:
             net = self.catalogue.ref(self.catalogue.spec(request.controlnet, "controlnet"))
-            led = ControlFramesParams.model_validate({"kind": request.control_kind, **shape})
-            inputs.append(node(ControlFrames(led, ()), self.frames_of(request.control)))
+            inputs.append(node(self._follows(request, shape), self.frames_of(request.control)))
             models = (*models, net)
             fixed |= {name: getattr(request, name) for name in ("control_scale", "control_start", "control_end")}
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
@@ -135,6 +136,18 @@ class Recipes:
         frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
         title = f"{self.library.clip(request.clip).title}, {request.scale}x"
         return self._delivered(frames, request, title, self._about(request.clip), self._sound_of(request.clip))
+
+    def _follows(self, request: Text2VideoRequest, shape: dict[str, Any]) -> Stage:
+        """The stage that makes of a clip to follow what the ControlNet reads. shape: fields of Shaped"""
+        kind, name = request.control_kind, request.annotator
+        if kind == "depth":
+            depth = self.catalogue.ref(pick_annotator(self.catalogue, "depth_estimator", name))
+            return ControlDepth(Shaped.model_validate(shape), (depth,))
+        if kind == "pose":
+            # Without one that finds people, each frame is read as one person.
+            specs = [pick_annotator(self.catalogue, "pose_estimator", name), *self.catalogue.specs("person_detector")]
+            return ControlPose(Shaped.model_validate(shape), tuple(self.catalogue.ref(spec) for spec in specs[:2]))
+        return ControlFrames(ControlFramesParams.model_validate({"kind": kind, **shape}), ())
 
     def _about(self, key: str) -> dict[str, str]:
         """What a delivered clip's own manifest says of prompt, seed and consent: it holds for what is made from it."""

@@ -13,6 +13,7 @@ ClipKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{6,40}$")]
 MAX_FRAMES = 257
 AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
 SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
+ControlKind = Literal["canny", "depth", "pose", "none"]
 EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
 
 
@@ -175,10 +176,17 @@ class Text2VideoRequest(Delivered):
         description="From the models folder's controlnets; made for the model's family.",
         json_schema_extra=more("Follow a clip"),
     )
-    control_kind: Literal["canny", "none"] = Field(
+    control_kind: ControlKind = Field(
         "canny",
         title="Made into",
         description="What the ControlNet was taught to read; none: the clip shows it already.",
+        json_schema_extra=more("Follow a clip"),
+    )
+    annotator: str = Field(
+        "",
+        title="Depth or poses by",
+        max_length=100,
+        description="The model that reads depth or poses in the clip. Empty: the first one installed.",
         json_schema_extra=more("Follow a clip"),
     )
     control_scale: float = Field(

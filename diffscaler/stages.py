@@ -8,6 +8,8 @@ from typing import Any
 STAGES: dict[str, str] = {
     "encode_text": "diffscaler.text2video.stages:EncodeText",
     "control_frames": "diffscaler.text2video.control_stage:ControlFrames",
+    "control_depth": "diffscaler.text2video.control_stage:ControlDepth",
+    "control_pose": "diffscaler.text2video.control_stage:ControlPose",
     "source_frames": "diffscaler.text2video.source_stage:SourceFrames",
     "encode_source": "diffscaler.text2video.source_stage:EncodeSource",
     "encode_reference": "diffscaler.text2video.reference_stage:EncodeReference",

@@ -15,6 +15,8 @@ NAMES = {
     "import": "Imported",
     "encode_text": "Prompt read",
     "control_frames": "Clip to follow read",
+    "control_depth": "Clip to follow: depth",
+    "control_pose": "Clip to follow: poses",
     "source_frames": "Clip to redraw read",
     "encode_source": "Clip to redraw encoded",
     "encode_reference": "Reference picture seen",

@@ -13,6 +13,16 @@ def missing_note(covered: npt.NDArray[np.bool_], fps: float) -> str | None:
 
     covered: bool (N,), True where a face was swapped; fps: frames per second
     """
+    listed = missing_frames(covered, fps)
+    if listed is None:
+        return None
+    rest = "it is unchanged" if listed.startswith("frame ") else "they are unchanged"
+    return f"No face was found in {listed}; {rest}."
+
+
+def missing_frames(covered: npt.NDArray[np.bool_], fps: float) -> str | None:
+    """ "frame 3 (0:00.4)" or "frames 3-9 (0:00.4-0:01.1), 12 (0:01.5)": those not covered, the longest stretches of
+    them by name; None when there are none. covered: bool (N,); fps: frames per second"""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]]).astype(np.int8)))
     spans = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
     if not spans:
@@ -25,9 +35,8 @@ def missing_note(covered: npt.NDArray[np.bool_], fps: float) -> str | None:
     if len(spans) > len(named):
         rest = sum(b - a for a, b in spans) - sum(b - a for a, b in named)
         listed += f" and {rest} more frame{'s' if rest > 1 else ''}"
-    if len(spans) == 1 and spans[0][1] - spans[0][0] == 1:
-        return f"No face was found in frame {listed}; it is unchanged."
-    return f"No face was found in frames {listed}; they are unchanged."
+    alone = len(spans) == 1 and spans[0][1] - spans[0][0] == 1
+    return f"frame{'' if alone else 's'} {listed}"
 
 
 def clock(seconds: float) -> str:

@@ -31,21 +31,29 @@ class ClipFrames:
         frames, most = self.params.num_frames, self.describe(()).chunk_frames
         times = np.arange(frames) / float(Fraction(self.params.fps))
         part: list[Frames] = []
+        for index, picture in enumerate(self.pictures(inputs[0], ctx)):
+            part.append(picture)
+            if len(part) == most or index == frames - 1:
+                start = index + 1 - len(part)
+                yield FrameChunk(np.stack(part), start, times[start : index + 1])
+                part = []
+
+    def pictures(self, source: Iterable[FrameChunk], ctx: StageContext) -> Iterator[Frames]:
+        """The new clip's frames, one after the other; one that is shown for several moments is the same object."""
+        frames = self.params.num_frames
+        times = np.arange(frames) / float(Fraction(self.params.fps))
         last: Frames | None = None
+        picture: Frames | None = None
         held = 0
-        for index, (frame, is_held) in enumerate(on_screen(inputs[0], times.tolist())):
+        for index, (frame, is_held) in enumerate(on_screen(source, times.tolist())):
             ctx.step(index, frames, "frame")
             held += is_held
-            # A frame that is shown for several moments is made once.
-            part.append(part[-1] if part and frame is last else self.made(frame))
+            if picture is None or frame is not last:
+                picture = self.made(frame)
             last = frame
-            if len(part) == most:
-                yield FrameChunk(np.stack(part), index + 1 - most, times[index + 1 - most : index + 1])
-                part = []
-        if held > 1:
-            ctx.note(f"{self.called} is shorter: its last frame is held for {held} frames.")
-        if part:
-            yield FrameChunk(np.stack(part), frames - len(part), times[frames - len(part) :])
+            if held > 1 and index == frames - 1:
+                ctx.note(f"{self.called} is shorter: its last frame is held for {held} frames.")
+            yield picture
 
     def made(self, frame: Frames) -> Frames:
         """One frame, uint8 RGB (H, W, 3) of any size, as it leads the new clip, (height, width, 3)."""

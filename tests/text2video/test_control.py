@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.errors import DiffScalerError, InvalidRequest, ModelNotFound
 from diffscaler.media import ClipMeta, FrameChunk
 from diffscaler.models.catalogue import text2video_folder
 from diffscaler.requests import Text2VideoRequest
@@ -125,3 +125,47 @@ def test_a_clip_from_the_library_leads_one_through_the_queue(home: Path) -> None
             studio.submit(Text2VideoRequest(**(ask | wrong)))
         assert caught.value.hint
     assert isinstance(caught.value, InvalidRequest)
+
+
+def test_depth_and_poses_are_read_by_installed_models_and_the_file_tells_which(home: Path) -> None:
+    from diffscaler.engine import missing
+    from diffscaler.models.fit import Room
+    from diffscaler.plan import nodes
+    from diffscaler.predict import fit_of
+    from diffscaler.video.probe import probe
+    from tests.text2video.tiny_annotators import save_depth_anything, save_rt_detr, save_vitpose
+
+    studio = Studio(Settings(data_dir=home, worker_idle_s=5, device="cpu", threads=1))
+    clip = studio.add_file(save_clip(home / "follow.mp4", 12)).key
+    ask = {"prompt": "a dog", "model": "motion", "seed": 1, "control": clip, "controlnet": "edges"}
+    for kind, name in (("depth", "depth-anything-v2-small"), ("pose", "vitpose-base")):
+        with pytest.raises(ModelNotFound, match=r"No model that .* is installed") as caught:
+            studio.submit(Text2VideoRequest(**ask, control_kind=kind))
+        assert f"models get {name}`" in caught.value.hint
+    save_depth_anything(home / "models" / "depth-anything-v2-small")
+    save_vitpose(home / "models" / "stance")
+    with pytest.raises(ModelNotFound, match="no model called 'stance' here that measures depth"):
+        studio.submit(Text2VideoRequest(**ask, control_kind="depth", annotator="stance"))
+
+    wanted = {"depth": ["depth-anything-v2-small"], "pose": ["stance", "people"]}
+    told = {
+        "depth": ("Depth Anything V2 Small, on CPU", "Depth Anything V2 Small: licence Apache-2.0"),
+        "pose": ("stance, on CPU", "stance: licence unknown"),
+    }
+    for kind, names in wanted.items():
+        if kind == "pose":
+            save_rt_detr(home / "models" / "people")
+        recipe = studio.recipe(Text2VideoRequest(**ask, control_kind=kind))
+        (led,) = [at for at in nodes(recipe.root) if at.stage == f"control_{kind}"]
+        assert [model.name for model in led.models] == names
+        fit = fit_of(studio.catalogue, [led], Room("cpu", "float32", 10**12))
+        assert fit and fit.needed_bytes == max(studio.catalogue.spec(name).working_bytes for name in names)
+        job = finish(studio, studio.submit_recipe(recipe))
+        assert job.state == "done", (job.sentence, job.trace)
+        notes = (probe(studio.library.path(job.result or "")).manifest or {})["notes"]
+        assert all(any(note.startswith(words) for note in notes) for words in told[kind]), notes
+        frames = np.concatenate([chunk.frames for chunk in studio.library.read(led.key)])
+        assert frames.shape == (*(led.params[name] for name in ("num_frames", "height", "width")), 3)
+        assert kind == "pose" or (frames.min(), frames.max()) == (0, 255)
+        again = studio.recipe(Text2VideoRequest(**(ask | {"seed": 2}), control_kind=kind))
+        assert led not in missing(studio.library, again.root), "what the ControlNet reads is kept"
