@@ -39,8 +39,8 @@ def test_presets_describe_models_that_can_be_got(settings: Settings) -> None:
         if known.spec.source is not None and known.spec.kind == "text2video"
     }
     assert set(fetched) == {
-        "hotshot-xl", "animatediff-sdxl", "wan2.1-1.3b", "ltx-video", "cogvideox-2b", "hunyuanvideo-1.5",
-        "modelscope-1.7b", "svd-xt",
+        "hotshot-xl", "animatediff-sdxl", "wan2.1-1.3b", "ltx-video", "ltx-2", "cogvideox-2b",
+        "hunyuanvideo-1.5", "hunyuanvideo-1.5-i2v", "modelscope-1.7b", "svd-xt",
     }  # fmt: skip
     assert not any(every[name].installed for name in fetched)
     assert {spec.name for spec in catalogue.specs()} == {"builtin-x2", "builtin-x4", "centerface", "mini"}
