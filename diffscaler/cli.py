@@ -55,6 +55,8 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--reuse", choices=("off", "some", "much"), help="use results of steps twice: faster, less exact")
     at.add_argument("--free-init", type=int, metavar="N", help="0 to 5 passes that refine the motion, each as long")
     at.add_argument("--free-init-filter", choices=("butterworth", "gaussian"), help="how coarse is cut from fine")
+    at.add_argument("--smooth-background", type=float, help="0 to 1: how much of it all frames take from the first")
+    at.add_argument("--foreground", help="a segmentation model that tells what is in front, with --smooth-background")
     at.add_argument("--shared-noise", type=float, help="0 to 1: how much of the noise all frames share")
     at.add_argument("--width", type=int)
     at.add_argument("--height", type=int)
@@ -137,7 +139,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
     names = ("model", "negative_prompt", "num_frames", "width", "height", "num_inference_steps", "guidance_scale",
              "seconds", "aspect", "scheduler", "loras", "reuse", "controlnet", "control_kind", "annotator",
              "control_scale", "strength", "ip_adapter", "reference_scale", "guidance_rescale",
-             "shared_noise", "free_init", "free_init_filter")  # fmt: skip
+             "shared_noise", "free_init", "free_init_filter", "smooth_background", "foreground")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
     values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported

@@ -111,6 +111,8 @@ class Recipes:
             inputs.append(node(self._follows(request, shape), self.frames_of(request.control)))
             models = (*models, net)
             fixed |= {name: getattr(request, name) for name in ("control_scale", "control_start", "control_end")}
+        if request.smooth_background and request.foreground:
+            models = (*models, self.catalogue.ref(self.catalogue.spec(request.foreground, "segmenter")))
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
         latents = node(Denoise(params, models), *inputs)
         frames = node(Decode(DecodeParams(), (model,)), latents)
@@ -253,6 +255,8 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
         raise InvalidRequest(f"{spec.title} draws its noise itself.", "Leave Shared noise open.")
     if request.free_init and not traits.refines:
         raise InvalidRequest(f"{spec.title} cannot be refined by FreeInit.", "Set Refining passes to 0.")
+    if request.smooth_background and not traits.smooths:
+        raise InvalidRequest(f"{spec.title} cannot take a background along.", "Set Steady background to 0.")
     if request.free_init and request.source_clip:
         raise InvalidRequest(
             "FreeInit begins from noise, and a clip to redraw does not.",
@@ -286,7 +290,7 @@ FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
 SAMPLED = (
     "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed", "scheduler", "guidance_rescale",
     "shared_noise",
-    "reuse", "free_init", "free_init_filter",
+    "reuse", "free_init", "free_init_filter", "smooth_background",
 )  # fmt: skip
 
 

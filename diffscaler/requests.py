@@ -238,6 +238,22 @@ class Text2VideoRequest(Delivered):
         description="How coarse is cut from fine: sharply, or softly. (low-pass filter)",
         json_schema_extra=more("Motion"),
     )
+    smooth_background: float = Field(
+        0.0,
+        title="Steady background",
+        ge=0,
+        le=1,
+        description="How much of it all frames take from the first; 0.6 is usual, and takes twice as long. "
+        "(background smoothing)",
+        json_schema_extra=more("Motion"),
+    )
+    foreground: str = Field(
+        "",
+        title="In front of it",
+        max_length=100,
+        description="A segmentation model that tells what is; empty: what stands out from the borders.",
+        json_schema_extra=more("Motion"),
+    )
     shared_noise: float | None = Field(
         None,
         title="Shared noise",

@@ -1,5 +1,5 @@
-"""Networks that make of a frame what a ControlNet reads: folders as transformers saves them, told apart by what their
-config.json says."""
+"""Networks that make of a frame what a ControlNet reads, or tell what is in front in it: folders as transformers saves
+them, told apart by what their config.json says."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Annotator(NamedTuple):
 
 _AT = "diffscaler.text2video.annotators"
 _DEPTH, _POSE, _PEOPLE = f"{_AT}.depth:load_depth", f"{_AT}.pose:load_pose", f"{_AT}.people:load_people"
+_THINGS = f"{_AT}.segments:load_segmenter"
 
 #: model_type in a config.json -> what it is.
 ANNOTATORS: dict[str, Annotator] = {
@@ -35,6 +36,8 @@ ANNOTATORS: dict[str, Annotator] = {
     "vitpose": Annotator("pose_estimator", _POSE, "VitPoseForPoseEstimation", "VitPoseImageProcessor"),
     "rt_detr": Annotator("person_detector", _PEOPLE, "RTDetrForObjectDetection", "RTDetrImageProcessor"),
     "rt_detr_v2": Annotator("person_detector", _PEOPLE, "RTDetrV2ForObjectDetection", "RTDetrImageProcessor"),
+    "segformer": Annotator("segmenter", _THINGS, "SegformerForSemanticSegmentation", "SegformerImageProcessor"),
+    "mobilenet_v2": Annotator("segmenter", _THINGS, "MobileNetV2ForSemanticSegmentation", "MobileNetV2ImageProcessor"),
 }
 
 #: What each kind does, to a person.
@@ -42,6 +45,7 @@ DOES: dict[ModelKind, str] = {
     "depth_estimator": "measures depth",
     "pose_estimator": "finds poses",
     "person_detector": "finds people",
+    "segmenter": "tells what is where",
 }
 
 #: Whole, or in shards; a pickle is read for its tensors alone.

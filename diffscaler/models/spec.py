@@ -20,6 +20,7 @@ ModelKind = Literal[
     "depth_estimator",
     "pose_estimator",
     "person_detector",
+    "segmenter",
     "upscaler",
     "face_detector",
     "face_swapper",

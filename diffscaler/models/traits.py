@@ -37,7 +37,7 @@ class Traits(BaseModel):
     references: whether an IP-Adapter can show it a picture
     refines: whether FreeInit can draw it again from its own coarse shape
     rescales: whether guidance can be rescaled; shares_noise: whether a request may say what frames share of their noise
-    sounds: whether its clips come with sound
+    smooths: whether it can take the background of all frames from the first; sounds: whether its clips come with sound
     min_steps: the fewest sampler steps it can be drawn in
     """
 
@@ -59,6 +59,7 @@ class Traits(BaseModel):
     refines: bool = False
     rescales: bool = False
     shares_noise: bool = False
+    smooths: bool = False
     sounds: bool = False
     min_steps: int = 1
 

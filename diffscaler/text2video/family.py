@@ -60,6 +60,7 @@ class Sampling:
     window, overlap: frames a family that can draw longer clips sees at once, and that neighbours share; 0: all
     reuse: "off", "some" or "much", see reuse.py
     free_init: refining passes after the first, free_init_filter: "butterworth" or "gaussian", see free_init.py
+    smooth_background: 0..1, see background.py; foreground: who finds it there, a foreground.Foreground; None: built in
     picture: uint8 RGB (height, width, 3) to start from, or None
     source: latents (C, F', h, w) of a clip to redraw, as `encode` gives them, or None
     strength: how much of that clip is drawn anew, 0..1, see strength.py
@@ -80,6 +81,8 @@ class Sampling:
     reuse: str = "off"
     free_init: int = 0
     free_init_filter: str = "butterworth"
+    smooth_background: float = 0.0
+    foreground: Any = None
     picture: npt.NDArray[np.uint8] | None = None
     source: Array | None = None
     strength: float = 1.0

@@ -93,8 +93,11 @@ class DenoiseParams(Shaped):
     reference_scale: float = 0.0
     free_init: int = 0
     free_init_filter: str = "butterworth"
+    smooth_background: float = 0.0
 
-    later: ClassVar[frozenset[str]] = frozenset({"strength", "reference_scale", "free_init", "free_init_filter"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"strength", "reference_scale", "free_init", "free_init_filter", "smooth_background"}
+    )
 
     @property
     def steps_taken(self) -> int:
@@ -111,7 +114,8 @@ class Denoise:
     Inputs, in this order and each of them if there is one: text embeddings (kind "tensors"), a still picture, latents
     of a clip to redraw (kind "tensors"; `strength` says how far), what an image encoder saw in a reference picture
     (kind "tensors"), frames for a ControlNet (control_scale is not 0 then).
-    Models: the one that draws, its LoRAs, an IP-Adapter for the reference picture, the ControlNet.
+    Models: the one that draws, its LoRAs, an IP-Adapter for the reference picture, the ControlNet, a segmenter
+    that tells what is in front of a background to be smoothed.
     """
 
     name, version, lookback, joins = "denoise", 3, None, False
@@ -119,7 +123,7 @@ class Denoise:
 
     def __init__(self, params: DenoiseParams, models: tuple[ModelRef, ...]) -> None:
         self.params, self.models = params, models
-        passes = params.free_init + 1
+        passes = (params.free_init + 1) * (2 if params.smooth_background else 1)
         self.effort = max(1, params.steps_taken) * passes * (2 if params.guidance_scale > 1 else 1)
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
@@ -160,6 +164,12 @@ class Denoise:
                 net, given = lent.enter_context(ctx.acquire(others[-1])), self.params
                 control = Control(net, follow, given.control_scale, given.control_start, given.control_end)
                 sampling = replace(sampling, control=control)
+            if share := self.params.smooth_background:
+                from diffscaler.text2video.foreground import BorderContrast
+
+                finder = lent.enter_context(ctx.acquire(others[-1])) if others else BorderContrast()
+                sampling = replace(sampling, foreground=finder)
+                ctx.note(f"Background smoothed at {share:g}; in front of it: {finder.name}.")
             shown_at = 0.0
 
             def on_step(done: int, total: int, clean: np.ndarray) -> None:

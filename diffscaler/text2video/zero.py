@@ -2,6 +2,8 @@
 
 One frame is drawn almost from noise, shifted a little further for each frame, made noisy again, and then all frames are
 drawn together while every one of them looks at the first. The order of noise draws is that of the library's pipeline.
+Where it is asked for, all of them go back to where they were noisy, with the first one's background, and are drawn
+together once more (background.py).
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import torch
 import torch.nn.functional as F
 
 from diffscaler.text2video.animatediff import AnimateDiff
+from diffscaler.text2video.background import latent_masks, smoothed
 from diffscaler.text2video.family import Array, OnStep, Sampling
 from diffscaler.text2video.folder import open_pipeline
+from diffscaler.text2video.foreground import BorderContrast
 from diffscaler.text2video.frame_attention import first_frame, looking_at
 from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.motion import to_numpy
@@ -72,7 +76,9 @@ class TextToVideoZero(AnimateDiff):
         factor = self.pipeline.vae_scale_factor
         shape = (1, self.pipeline.unet.config.in_channels, sampling.height // factor, sampling.width // factor)
         first = torch.randn(shape, generator=generator).to(self.device) * scheduler.init_noise_sigma
-        total, done = len(times) - t0 + t1, 0
+        smooths = bool(sampling.smooth_background) and sampling.num_frames > 1
+        total, done = len(times) - t0 + t1 + (t1 + 1 if smooths else 0), 0
+        shifts = [(SHIFT[0] * k, SHIFT[1] * k) for k in range(1, sampling.num_frames)]
 
         def walk(latents: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
             nonlocal done
@@ -89,13 +95,20 @@ class TextToVideoZero(AnimateDiff):
         drawn = walk(noisy, times[-t1 - 1 : -t0 - 1])
         others = drawn.repeat(sampling.num_frames - 1, 1, 1, 1)
         if len(others):
-            others = shifted(others, [(SHIFT[0] * k, SHIFT[1] * k) for k in range(1, sampling.num_frames)])
+            others = shifted(others, shifts)
             # The stochastic step forward, from t0 to t1: the product of the alphas between.
             kept = scheduler.alphas[int(times[-t0 - 1]) : int(times[-t1 - 1])].prod()
             fresh = torch.randn(others.shape, generator=generator).to(self.device)
             others = kept.sqrt() * others + (1 - kept).sqrt() * fresh
         with looking_at(self.pipeline.unet, first_frame(sampling.num_frames)):
-            clip = walk(torch.cat([noisy, others]), times[-t1 - 1 :])
+            begun = torch.cat([noisy, others])
+            clip = walk(begun, times[-t1 - 1 :])
+            if smooths:
+                frames = self.decode(to_numpy(clip.transpose(0, 1)))
+                masks = (sampling.foreground or BorderContrast()).masks(frames)
+                masks = latent_masks(masks, *clip.shape[2:]).to(clip)
+                begun = smoothed(begun, masks, lambda still: shifted(still, shifts), sampling.smooth_background)
+                clip = walk(begun, times[-t1 - 1 :])
         return to_numpy(clip.transpose(0, 1))
 
     def predicted(
