@@ -62,6 +62,14 @@ def test_a_damaged_file_counts_as_nothing(tmp_path_factory: pytest.TempPathFacto
     assert count_in(file) >= 0
 
 
+def test_what_only_reads_words_waits_aside() -> None:
+    """LTX-2's connectors are read with its encoder, once and before drawing."""
+    counts = {"text_encoder": 12_000_000_000, "connectors": 1_400_000_000, "transformer": 19_000_000_000}
+    without = {name: count for name, count in counts.items() if name == "transformer"}
+    aside = needed_bytes(counts, ("encoders aside",), SIZE, 2)
+    assert aside == needed_bytes(without, (), SIZE, 2) < needed_bytes(counts, (), SIZE, 2)
+
+
 @pytest.mark.parametrize("kind", LADDERS)
 def test_each_rung_needs_no_more_than_the_one_above(kind: str) -> None:
     ladder = LADDERS[kind]

@@ -23,7 +23,7 @@ from diffscaler.studio import Studio
 from diffscaler.text2video.background import latent_masks, smoothed
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.foreground import BorderContrast
-from tests.jobs.test_worker import finish
+from tests.text2video.here import made_here
 from tests.text2video.test_frugal import Plain
 
 SAMPLING = Sampling(32, 32, 4, 10, 4.0, 3)
@@ -175,7 +175,7 @@ def save_tiny_segmenter(path: Path) -> Path:
 def test_a_segmentation_model_of_the_users_is_asked_and_named(folder: Path, tmp_path: Path) -> None:
     import shutil
 
-    settings = Settings(data_dir=tmp_path, worker_idle_s=2, device="cpu", threads=1)
+    settings = Settings(data_dir=tmp_path)
     studio = Studio(settings)
     shutil.copytree(folder, settings.models_dir / "sd")
     save_tiny_segmenter(settings.models_dir / "things")
@@ -187,9 +187,7 @@ def test_a_segmentation_model_of_the_users_is_asked_and_named(folder: Path, tmp_
         studio.recipe(ask.model_copy(update={"foreground": "people"}))
     assert "things" in caught.value.hint
     for finder, name in (("", BorderContrast.name), ("things", "things")):
-        job = finish(studio, studio.submit(ask.model_copy(update={"foreground": finder})))
-        assert job.state == "done", (job.sentence, job.trace)
-        latents = studio.library.clip(job.result or "").node.inputs[0].inputs[0]
+        latents = made_here(studio, ask.model_copy(update={"foreground": finder})).node.inputs[0].inputs[0]
         note = f"Background smoothed at 0.6; in front of it: {name}."
         assert note in studio.library.clip(latents.key).notes
         assert [ref.name for ref in latents.models] == (["sd", "things"] if finder else ["sd"])

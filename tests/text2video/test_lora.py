@@ -40,7 +40,7 @@ def save_lora(model: Any, folder: Path, seed: int = 0) -> Path:
     return folder / "pytorch_lora_weights.safetensors"
 
 
-@pytest.fixture(scope="module", params=["animatediff-sdxl", "wan"])
+@pytest.fixture(scope="module", params=["animatediff-sdxl", "ltx2", "wan"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any, Path, Path]:
     root = tmp_path_factory.mktemp("lora")
     model = load_pipeline(text2video_folder(save_tiny(request.param, root / request.param)), Plain())

@@ -16,7 +16,7 @@ from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.load import load_pipeline
-from tests.jobs.test_worker import finish
+from tests.text2video.here import made_here
 from tests.text2video.test_frugal import Plain
 from tests.text2video.tiny_families import save_tiny
 
@@ -88,15 +88,12 @@ def test_encoders_and_connectors_wait_elsewhere_while_it_draws(loaded: tuple[Pat
 
 
 def test_the_sound_goes_with_the_clip_and_with_what_is_made_of_it(tmp_path: Path) -> None:
-    studio = Studio(Settings(data_dir=tmp_path, worker_idle_s=2, device="cpu", threads=1))
+    studio = Studio(Settings(data_dir=tmp_path))
     save_tiny("ltx2", studio.settings.models_dir / "talkie")
     ask = Text2VideoRequest(prompt="a dog", model="talkie", seed=1, encoding="prores")
-    first = finish(studio, studio.submit(ask))
-    assert first.state == "done", (first.sentence, first.trace)
-    clip = studio.library.clip(first.result or "")
-    larger = finish(studio, studio.submit(UpscaleRequest(clip=clip.key, scale=2, encoding="prores")))
-    assert larger.state == "done", (larger.sentence, larger.trace)
-    tracks = [samples_of(studio.library.path(key)) for key in (clip.key, larger.result or "")]
+    clip = made_here(studio, ask)
+    larger = made_here(studio, UpscaleRequest(clip=clip.key, scale=2, encoding="prores"))
+    tracks = [samples_of(studio.library.path(made.key)) for made in (clip, larger)]
     (kept,) = (chunk.tensors for chunk in studio.library.read(clip.node.inputs[1].key, 0))
     assert [rate for _, rate in tracks] == [24000, 24000] and np.array_equal(tracks[0][0], tracks[1][0])
     whole = kept["samples"][:, : tracks[0][0].shape[1]]
