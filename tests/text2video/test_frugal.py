@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,8 @@ class Context:
 
     def __init__(self, model: Any) -> None:
         self.model, self.notes, self.start = model, [], 0
+        self.folder = TemporaryDirectory()  # gone with this
+        self.unfinished = Path(self.folder.name) / "unfinished"
 
     def acquire(self, ref: ModelRef) -> Any:
         from contextlib import nullcontext
