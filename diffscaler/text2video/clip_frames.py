@@ -28,7 +28,7 @@ class ClipFrames:
         return asked_for(self.params, "frames")
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        frames, most = self.params.num_frames, self.describe(()).chunk_frames
+        frames, most = self.params.num_frames, asked_for(self.params, "frames").chunk_frames
         times = np.arange(frames) / float(Fraction(self.params.fps))
         part: list[Frames] = []
         for index, picture in enumerate(self.pictures(inputs[0], ctx)):

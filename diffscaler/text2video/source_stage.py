@@ -15,11 +15,14 @@ from diffscaler.text2video.stages import Shaped, thrifty
 
 
 class SourceFrames(ClipFrames):
-    """The clip to redraw, at the new clip's size, length and rate."""
+    """The clip to redraw, at the new clip's size, length and rate. Its sound goes with what is drawn."""
 
     name = "source_frames"
     called = "The clip to redraw"
     Params = Shaped
+
+    def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
+        return super().describe(inputs).change(sound=inputs[0].sound)
 
 
 class EncodeSourceParams(Params):

@@ -127,7 +127,9 @@ class Denoise:
         self.effort = max(1, params.steps_taken) * passes * (2 if params.guidance_scale > 1 else 1)
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        return asked_for(self.params, "tensors")
+        # Only a clip to redraw brings sound along: the new one has its moments at the same times.
+        sound = next((meta.sound for meta in inputs if meta.sound), None)
+        return asked_for(self.params, "tensors").change(sound=sound)
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         from diffscaler.text2video.family import Control, Reference, Sampling, denoised

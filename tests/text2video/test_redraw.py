@@ -29,6 +29,7 @@ from diffscaler.text2video.load import load_pipeline
 from diffscaler.text2video.source_stage import EncodeSource, EncodeSourceParams
 from diffscaler.text2video.stages import Denoise, DenoiseParams
 from diffscaler.text2video.strength import first_step
+from diffscaler.video.probe import probe
 from tests.jobs.test_worker import finish, save_clip
 from tests.text2video.test_frugal import Context, Plain
 from tests.text2video.tiny import save_tiny_animatediff
@@ -248,6 +249,10 @@ def test_a_clip_from_the_library_is_redrawn_through_the_queue(tmp_path: Path) ->
     clip = studio.add_file(save_clip(tmp_path / "clip.mp4", 12)).key
     request = Text2VideoRequest(prompt="a dog", model="motion", seed=1, source_clip=clip, strength=0.5)
     job = finish(studio, studio.submit(request))
+    delivered = studio.library.path(job.result or "")
+    # 12 frames at 30 a second have 0.4 s of sound; the clip is longer.
+    (track,) = probe(delivered).audio
+    assert track.duration_s == pytest.approx(0.4, abs=0.05) and abs(track.start_s) < 0.05
     assert job.state == "done", (job.sentence, job.trace)
     made = studio.library.clip(job.result or "")
     stages = [at.stage for at in nodes(made.node)]
