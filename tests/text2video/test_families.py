@@ -19,6 +19,7 @@ from diffscaler.studio import Studio
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.load import load_pipeline
 from tests.jobs.test_worker import finish
+from tests.text2video.resuming import check_resumes
 from tests.text2video.tiny_families import FAMILIES, save_tiny
 
 
@@ -74,6 +75,12 @@ def test_a_seed_is_a_clip_and_steps_are_seen_and_may_stop(loaded: Any) -> None:
         model.denoise(text, sampling_for(name, spec), stop)
     # A run that was stopped leaves nothing behind.
     assert np.array_equal(first, model.denoise(text, sampling_for(name, spec), lambda *step: None))
+
+
+def test_drawing_goes_on_where_it_was_stopped(loaded: Any, tmp_path: Path) -> None:
+    name, spec, model = loaded
+    text, sampling = words(model, spec), sampling_for(name, spec)
+    check_resumes(model, lambda on_step: model.denoise(text, sampling, on_step), tmp_path / "tape", 1)
 
 
 @pytest.mark.parametrize("given_picture", [True, False])
