@@ -24,7 +24,7 @@ from diffscaler.text2video.control_stage import ControlDepth, ControlFrames, Con
 from diffscaler.text2video.lora import read_loras
 from diffscaler.text2video.reference_stage import EncodeReference, EncodeReferenceParams
 from diffscaler.text2video.sound_stage import DecodeSound, DecodeSoundParams
-from diffscaler.text2video.source_stage import EncodeSource, EncodeSourceParams, SourceFrames
+from diffscaler.text2video.source_stage import EncodeSource, EncodeSourceParams, SourceFrames, SourceParams
 from diffscaler.text2video.stages import (
     Decode,
     DecodeParams,
@@ -34,6 +34,7 @@ from diffscaler.text2video.stages import (
     EncodeTextParams,
     Shaped,
 )
+from diffscaler.text2video.vocabulary import read_prompt
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.stage import Encode, EncodeParams
 
@@ -93,10 +94,15 @@ class Recipes:
         consents = [request.consent or "not recorded"] if request.faces else []
         window, overlap = window_of(request.num_frames or 1, spec)
         fps = str(spec.native.get("fps", 8))
-        fixed: dict[str, Any] = {"fps": fps, "window": window, "overlap": overlap, "lora_scales": scales}
+        reading = read_prompt(spec.path, request.prompt) if spec.path else None
+        mirrored = reading is not None and reading.mirrored
+        fixed: dict[str, Any] = {
+            "fps": fps, "window": window, "overlap": overlap, "lora_scales": scales, "mirrored": mirrored
+        }  # fmt: skip
         shape = {"width": request.width, "height": request.height, "num_frames": request.num_frames, "fps": fps}
         if request.source_clip:
-            drawn = node(SourceFrames(Shaped.model_validate(shape), ()), self.frames_of(request.source_clip))
+            source = SourceParams.model_validate(shape | {"mirrored": mirrored})
+            drawn = node(SourceFrames(source, ()), self.frames_of(request.source_clip))
             inputs.append(node(EncodeSource(EncodeSourceParams(), (model,)), drawn))
             fixed["strength"] = request.strength
             consents.insert(0, self._about(request.source_clip).get("consent", ""))
@@ -115,7 +121,7 @@ class Recipes:
             models = (*models, self.catalogue.ref(self.catalogue.spec(request.foreground, "segmenter")))
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
         latents = node(Denoise(params, models), *inputs)
-        frames = node(Decode(DecodeParams(), (model,)), latents)
+        frames = node(Decode(DecodeParams(mirrored=mirrored), (model,)), latents)
         sound = self._sound_of(request.source_clip) if request.source_clip else ()
         if spec.traits.sounds and params.num_frames > 1:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)

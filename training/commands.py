@@ -76,8 +76,9 @@ def _carry_out(config: TrainingConfig, events: EventLog, stop: StopSignal) -> Pa
 def _clips(config: TrainingConfig, events: EventLog, stop: StopSignal) -> ClipSet:
     if config.data == "folder":
         from training.folder import read_folder
+        from training.mirror import one_way, sides_of
 
-        return read_folder(Path(config.data_dir), config.size, config.num_frames)
+        return one_way(read_folder(Path(config.data_dir), config.size, config.num_frames), sides_of(config))
     from training.scenes.cache import cached_scenes
 
     return cached_scenes(
@@ -87,7 +88,6 @@ def _clips(config: TrainingConfig, events: EventLog, stop: StopSignal) -> ClipSe
         config.num_frames,
         config.threads or os.cpu_count() or 1,
         Preparing(events, stop, "drawing", config.num_scenes, DRAWN_PER_EVENT),
-        twins=config.twin_share > 0,
     )
 
 

@@ -89,15 +89,6 @@ class TrainingConfig(BaseModel):
             le=0.9,
         ),
     ] = 0.0
-    twin_share: Annotated[
-        float,
-        Field(
-            title="Twin share",
-            description="Share of the motion steps that see scenes in pairs: alike, but one goes left and one right.",
-            ge=0,
-            le=1,
-        ),
-    ] = 0.0
     shared_noise: Annotated[
         float | None,
         Field(
@@ -174,8 +165,6 @@ class TrainingConfig(BaseModel):
             raise ValueError("frames_per_step cannot be larger than num_frames")
         if self.recipe == "mini" and self.data == "folder" and not self.data_dir:
             raise ValueError("data_dir is needed to train on your own clips")
-        if self.twin_share and self.data == "folder":
-            raise ValueError("twin_share is for drawn scenes; own clips have no twins")
         if self.recipe == "judge" and self.judge_steps == 0:
             raise ValueError("a judge needs judge_steps")
         if self.recipe == "mini" and not self.init and self.vae_steps == 0 and not self.vae_from:

@@ -25,8 +25,9 @@ class AnimateDiff(MotionFamily):
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:
         """prompt_embeds, negative_prompt_embeds: float32 (1, tokens, width)."""
         with self.frugal.encoders():
+            wanted, unwanted = self.heard(prompt, negative_prompt)
             positive, negative = self.pipeline.encode_prompt(
-                self.heard(prompt), self.device, 1, True, negative_prompt=self.heard(negative_prompt) or ""
+                wanted, self.device, 1, True, negative_prompt=unwanted or ""
             )
         return {"prompt_embeds": to_numpy(positive), "negative_prompt_embeds": to_numpy(negative)}
 

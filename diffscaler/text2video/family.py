@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.text2video.mirror import in_mirror
 from diffscaler.text2video.strength import first_step
 from diffscaler.text2video.vocabulary import Reading
 
@@ -170,8 +171,9 @@ def denoised(model: Family, text: dict[str, Array], sampling: Sampling, on_step:
 
 def draw(model: Family, native: dict[str, Any], prompt: str, seed: int) -> npt.NDArray[np.uint8]:
     """A clip at the model's own settings, without library or jobs: uint8 RGB (F, H, W, 3)."""
-    sampling = native_sampling(native, seed)
-    return model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None))
+    sampling, reading = native_sampling(native, seed), model.read(prompt)
+    frames = model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None))
+    return in_mirror(frames) if reading and reading.mirrored else frames
 
 
 def spread(count: int, wanted: int) -> npt.NDArray[np.int64]:

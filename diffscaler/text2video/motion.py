@@ -21,11 +21,12 @@ from diffscaler.text2video.frugal import Frugal
 from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.ip_adapter import picture_attention
 from diffscaler.text2video.layout import channels_last
+from diffscaler.text2video.mirror import swapped
 from diffscaler.text2video.noise import mixed_noise, read_shared_noise, rescheduled
 from diffscaler.text2video.reuse import INTERVALS, deep_features
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
 from diffscaler.text2video.strength import begun
-from diffscaler.text2video.vocabulary import Reading, read_prompt
+from diffscaler.text2video.vocabulary import Reading, read_prompt, vocabulary_of
 from diffscaler.text2video.windows import blended
 
 #: network(latents (B, 4, F, h, w), timestep, frames, step) -> what it predicts for them; step: index of those
@@ -54,10 +55,15 @@ class MotionFamily(ABC):
     def read(self, prompt: str) -> Reading | None:
         return read_prompt(self.path, prompt)
 
-    def heard(self, prompt: str) -> str:
-        """The words of a prompt the model knows. A small model's unknown words would be noise to it, not nothing."""
-        reading = self.read(prompt)
-        return reading.heard if reading else prompt
+    def heard(self, prompt: str, negative_prompt: str) -> tuple[str, str]:
+        """What the network is given of both prompts: the words it knows, those of the sides swapped where the clip will
+        be shown in the mirror. A small model's unknown words would be noise to it, not nothing."""
+        reading, unwanted = self.read(prompt), self.read(negative_prompt)
+        if reading is None or unwanted is None:
+            return prompt, negative_prompt
+        words = vocabulary_of(self.path)
+        same_side = words is None or words.mirror is None or not reading.mirrored
+        return reading.drawn, unwanted.heard if same_side else swapped(unwanted.heard, words.mirror)
 
     @abstractmethod
     def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:

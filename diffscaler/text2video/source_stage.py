@@ -5,13 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
-from diffscaler.media import Chunk, ClipMeta, Stream, TensorChunk
+from diffscaler.media import Chunk, ClipMeta, Frames, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 from diffscaler.text2video.clip_frames import ClipFrames
+from diffscaler.text2video.mirror import in_mirror
 from diffscaler.text2video.stages import Shaped, thrifty
+
+
+class SourceParams(Shaped):
+    """mirrored: the clip it leads to is drawn in the mirror, so this one is too."""
+
+    mirrored: bool = False
+    later: ClassVar[frozenset[str]] = frozenset({"mirrored"})
 
 
 class SourceFrames(ClipFrames):
@@ -19,10 +28,15 @@ class SourceFrames(ClipFrames):
 
     name = "source_frames"
     called = "The clip to redraw"
-    Params = Shaped
+    Params = SourceParams
+    params: SourceParams
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
         return super().describe(inputs).change(sound=inputs[0].sound)
+
+    def made(self, frame: Frames) -> Frames:
+        made = super().made(frame)
+        return in_mirror(made) if self.params.mirrored else made
 
 
 class EncodeSourceParams(Params):

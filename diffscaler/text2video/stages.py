@@ -16,6 +16,7 @@ import numpy as np
 from diffscaler.errors import NotEnoughRoom
 from diffscaler.media import Chunk, ClipMeta, FrameChunk, Kind, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
+from diffscaler.text2video.mirror import in_mirror
 from diffscaler.text2video.strength import first_step
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Shaped(Params):
 
 
 class DenoiseParams(Shaped):
-    """As in family.Sampling."""
+    """As in family.Sampling. mirrored: the clip will be shown in the mirror, and so are its previews."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -93,10 +94,11 @@ class DenoiseParams(Shaped):
     reference_scale: float = 0.0
     free_init: int = 0
     free_init_filter: str = "butterworth"
+    mirrored: bool = False
     smooth_background: float = 0.0
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"strength", "reference_scale", "free_init", "free_init_filter", "smooth_background"}
+        {"strength", "reference_scale", "free_init", "free_init_filter", "smooth_background", "mirrored"}
     )
 
     @property
@@ -105,7 +107,7 @@ class DenoiseParams(Shaped):
 
 
 #: What is said to the models beside the one that draws.
-ABOUT_OTHERS = {"fps", "lora_scales", "control_scale", "control_start", "control_end", "reference_scale"}
+ABOUT_OTHERS = {"fps", "mirrored", "lora_scales", "control_scale", "control_start", "control_end", "reference_scale"}
 
 
 class Denoise:
@@ -179,7 +181,8 @@ class Denoise:
                 ctx.step(done, total, "step")
                 if time.monotonic() - shown_at < PREVIEW_EVERY_S:
                     return
-                ctx.preview(model.preview(clean, PREVIEW_FRAMES))
+                shown = model.preview(clean, PREVIEW_FRAMES)
+                ctx.preview(in_mirror(shown) if self.params.mirrored else shown)
                 shown_at = time.monotonic()
 
             if model.frugal:
@@ -282,7 +285,10 @@ def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 class DecodeParams(Params):
-    """Nothing to choose."""
+    """mirrored: what was drawn is shown in the mirror (mirror.py)."""
+
+    mirrored: bool = False
+    later: ClassVar[frozenset[str]] = frozenset({"mirrored"})
 
 
 class Decode:
@@ -308,6 +314,8 @@ class Decode:
                 part = slice(start, start + meta.chunk_frames)
                 own = np.ascontiguousarray(latents[:, part])
                 frames = whole[part] if whole is not None else thrifty(model, ctx, partial(model.decode, own))
+                if self.params.mirrored:
+                    frames = in_mirror(frames)
                 ctx.step(start + len(frames), meta.num_frames, "frame")
                 times = np.arange(start, start + len(frames)) / float(meta.fps)
                 yield FrameChunk(frames, start, times)

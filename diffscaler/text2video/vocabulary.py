@@ -2,7 +2,8 @@
 
 A model folder may hold `vocabulary.json`:
 {"words": {word: "what it stands for"}, "stopwords": [words of no picture], "near": {word: the known one for it},
-"max_words": how many words and punctuation marks it can read, "phrases": {category: [phrases to add]}}.
+"max_words": how many words and punctuation marks it can read, "phrases": {category: [phrases to add]},
+"mirror": [the word for one side, the word for the other, drawn in the mirror (mirror.py)]}.
 All but `words` and `stopwords` may be missing.
 """
 
@@ -15,8 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from diffscaler.errors import ModelNotFound
+from diffscaler.text2video.mirror import Sides, is_mirrored, swapped
 
 FILE_NAME = "vocabulary.json"
 
@@ -47,13 +50,15 @@ NO_LIMIT = 1_000_000
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of one model. words: word -> "category:what it stands for", or "other"; phrases: by category."""
+    """The words of one model. words: word -> "category:what it stands for", or "other"; phrases: by category; mirror:
+    as in mirror.py, None for a model that knows both sides."""
 
     words: dict[str, str]
     stopwords: frozenset[str]
     near: dict[str, str]
     max_words: int
     phrases: dict[str, list[str]]
+    mirror: Sides | None = None
 
     def nearest(self, word: str, may_be_a_slip: bool = True) -> str | None:
         """The known word to draw in place of an unknown one: one of like meaning, else one with a slip in it."""
@@ -79,6 +84,7 @@ class Reading:
     heard: the prompt as it is drawn: unknown words replaced or left out, no longer than the model can read
     known: words it was taught; replaced: (word, the one drawn instead); ignored: words that mean nothing to it
     cut: how many words at the end were too many
+    mirrored: the clip is shown in the mirror, and the network is given `drawn`, where the two sides are swapped
     """
 
     heard: str
@@ -86,6 +92,8 @@ class Reading:
     replaced: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
     cut: int = 0
+    mirrored: bool = False
+    drawn: str = ""
 
     def notes(self, model: str) -> list[str]:
         """What a person should know about it, one sentence each."""
@@ -150,7 +158,9 @@ def read_prompt(folder: Path, prompt: str) -> Reading | None:
     text = re.sub(r" ([.,;:!?])", r"\1", " ".join(heard))
     if not known and not replaced:
         text = ""
-    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut)
+    mirrored = words.mirror is not None and is_mirrored(text, words.mirror)
+    drawn = swapped(text, words.mirror) if words.mirror and mirrored else text
+    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, mirrored, drawn)
 
 
 def words_in(text: str) -> Iterator[str]:
@@ -185,6 +195,15 @@ def stem(word: str) -> str:
     return word[:-1] if word.endswith("s") and len(word) > 3 else word
 
 
+def _sides(given: Any) -> Sides | None:
+    if given is None:
+        return None
+    one, other = given
+    if not (isinstance(one, str) and isinstance(other, str)):
+        raise ValueError("mirror must be two words")
+    return one.lower(), other.lower()
+
+
 @lru_cache(maxsize=8)
 def _read(file: Path, changed_ns: int) -> Vocabulary:
     """A vocabulary file; read again when it has changed."""
@@ -196,6 +215,7 @@ def _read(file: Path, changed_ns: int) -> Vocabulary:
             dict(data.get("near", {})),
             int(data.get("max_words", NO_LIMIT)),
             dict(data.get("phrases", {})),
+            _sides(data.get("mirror")),
         )
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelNotFound(

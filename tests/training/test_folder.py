@@ -79,3 +79,19 @@ def test_the_committed_recipes_are_valid(recipe):
     from training.config import load_config
 
     assert load_config(REPOSITORY / "presets" / "training" / f"{recipe}.toml").recipe == recipe
+
+
+def test_footage_is_turned_for_a_model_that_draws_one_side_in_the_mirror():
+    from diffscaler.text2video.mirror import in_mirror
+    from training.clips import ClipSet
+    from training.mirror import one_way
+
+    frames = np.random.default_rng(1).integers(0, 255, (3, 2, 16, 16, 3), dtype=np.uint8)
+    masks = np.arange(3 * 2 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2, 2)
+    captions = [["a dog runs left", "a dog", "the dog, right behind"], ["a dog runs right, left"], ["a dog"]]
+    turned = one_way(ClipSet(frames, masks, captions), ("right", "left"))
+    assert np.array_equal(turned.frames[0], in_mirror(frames[0])) and np.array_equal(turned.frames[1:], frames[1:])
+    assert np.array_equal(turned.masks[0], masks[0, :, :, ::-1]) and np.array_equal(turned.masks[1:], masks[1:])
+    assert turned.captions == [["a dog runs right", "a dog", "the dog, left behind"], *captions[1:]]
+    same = ClipSet(frames, masks, captions)
+    assert one_way(same, None) is same

@@ -139,51 +139,6 @@ def test_steps_on_single_frames_leave_the_temporal_layers_as_they_are(config):
     assert {36, 37, 38, 39} <= set(moved["clip"])
 
 
-@pytest.mark.parametrize("image_share", [0.0, 0.9])
-def test_twins_are_shown_alike_but_for_what_tells_them_apart(config, image_share):
-    from training.mini.bundle import Bundle
-    from training.mini.denoise_stage import DenoiseStage
-
-    settings = config("twins", distil_steps=0, decoder_steps=0)
-    assert run(settings, NEVER)
-    bundle = Bundle.load(Path(settings.output_dir) / "model")
-    latents = np.random.default_rng(3).normal(size=(6, 8, 4, 4, 4)).astype(np.float16)
-    masks = np.zeros((6, 8, 4, 4), np.uint8)
-    masks[:3, :, 0], masks[3:, :, 1] = 255, 255
-    stage = DenoiseStage(
-        bundle, latents, masks, [[f"a square {i % 3}", f"the square {i % 3}"] for i in range(6)], 10, 4, 1e-3, 0, 4,
-        0.1, ["a square"], image_batch=4, image_share=image_share,
-        twins=np.array([[0, 3], [1, 4], [2, 5]]), twin_share=1.0,
-    )  # fmt: skip
-    for index in range(4):
-        rng, noise = np.random.default_rng(index), torch.Generator().manual_seed(index)
-        batch = stage._batch(index, rng)
-        assert batch.twins and len(batch.latents) == 4
-        shown = torch.from_numpy(latents).float().transpose(1, 2)
-        whose = [
-            [i for i in range(6) if any(torch.equal(clip[:, j], shown[i][:, j0]) for j in [0] for j0 in range(8))]
-            for clip in (batch.latents if batch.latents.ndim == 5 else batch.latents[:, :, None])
-        ]
-        assert [b - a for (a,), (b,) in zip(whose[:2], whose[2:], strict=True)] == [3, 3]
-        for halves in (stage._noise(batch, noise), stage._times(batch, rng), batch.text, batch.weight):
-            assert torch.equal(*halves.chunk(2))
-        assert set(batch.weight.unique().tolist()) == {1.0, 2.5}
-        loss, _ = stage.step(index)
-        assert np.isfinite(loss)
-
-
-def test_what_twins_have_wrong_in_common_is_not_their_difference():
-    from training.mini.diffusion import twin_loss
-
-    torch.manual_seed(5)
-    v, alpha_bar, weight = torch.randn(4, 4, 3, 8, 8), torch.tensor([0.2, 0.6]).repeat(2), torch.ones(4, 1, 3, 8, 8)
-    both_wrong = torch.randn(2, 4, 3, 8, 8).repeat(2, 1, 1, 1, 1)
-    assert twin_loss(v + both_wrong, v, alpha_bar, weight) < 1e-12
-    one_wrong = torch.cat([both_wrong[:2], torch.zeros(2, 4, 3, 8, 8)])
-    expected = 0.5 * (both_wrong[:2].square().flatten(1).mean(1) * torch.tensor([0.8, 0.4])).mean()
-    assert torch.isclose(twin_loss(v + one_wrong, v, alpha_bar, weight), expected)
-
-
 def test_what_frames_share_of_the_noise_is_kept_when_a_run_stops_and_when_it_is_tuned(config):
     from diffscaler.text2video.noise import read_shared_noise
 

@@ -12,7 +12,9 @@ import torch
 from diffusers import AnimateDiffPipeline, AutoencoderKL, UNet2DConditionModel, UNetMotionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from diffscaler.text2video.mirror import Sides
 from diffscaler.text2video.noise import read_shared_noise, write_shared_noise
+from diffscaler.text2video.vocabulary import vocabulary_of
 from training.mini.diffusion import build_scheduler
 from training.mini.unet import add_motion
 
@@ -27,6 +29,8 @@ class Bundle:
     unet: UNet2DConditionModel | UNetMotionModel
     #: How much of the noise the frames of a clip share.
     shared_noise: float = 0.0
+    #: The words of whose sides the second is drawn in the mirror; None where both are known.
+    sides: Sides | None = None
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """The trainable parts, by folder name."""
@@ -50,6 +54,7 @@ class Bundle:
             CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             kind.from_pretrained(folder / "unet", torch_dtype=torch.float32),
             read_shared_noise(folder),
+            known.mirror if (known := vocabulary_of(folder)) else None,
         )
 
     def pipeline(self) -> AnimateDiffPipeline:

@@ -17,11 +17,10 @@ from diffscaler.text2video.noise import mixed_noise
 from training.compute import CPU, Compute
 from training.mini.average import Average
 from training.mini.bundle import Bundle
-from training.mini.diffusion import build_scheduler, noised, twin_loss, v_loss
+from training.mini.diffusion import build_scheduler, noised, v_loss
 from training.mini.muon import Muon, adam_groups, descend, muon_groups, scheduled_lr
 from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet
 from training.mini.text import CaptionTokens
-from training.mini.twins import draw_pairs
 from training.mini.unet import frame_positions, is_motion_parameter, plain_temporal_attention
 
 #: How much more the loss counts where the subject is: it is small, and what people look at first.
@@ -35,14 +34,12 @@ EMA_DECAY = 0.995
 @dataclass(frozen=True)
 class Batch:
     """latents: float32 (B, 4, h, w) or (B, 4, F, h, w); text: (B or B * F, tokens, width); weight: broadcasts over
-    latents, larger where the subject is; positions: the frames that are seen, None for single frames; twins: the
-    second half shows the twins of the first, and both are noised alike."""
+    latents, larger where the subject is; positions: the frames that are seen, None for single frames."""
 
     latents: torch.Tensor
     text: torch.Tensor
     weight: torch.Tensor
     positions: np.ndarray | None
-    twins: bool = False
 
 
 class DenoiseStage:
@@ -53,8 +50,6 @@ class DenoiseStage:
     in a share of its steps too, without the temporal layers: they show many more pictures in the same time
     (joint training, Ho et al. 2022, "Video Diffusion Models", section 3).
     image_batch, image_share: how many single frames such a step sees, and the share of such steps.
-    twins, twin_share: int64 (pairs, 2), clips that differ only in which way everyone goes, and the share of the steps,
-    of either kind, that see such pairs.
     """
 
     def __init__(
@@ -73,8 +68,6 @@ class DenoiseStage:
         compute: Compute = CPU,
         image_batch: int = 0,
         image_share: float = 0.0,
-        twins: np.ndarray | None = None,
-        twin_share: float = 0.0,
     ) -> None:
         self.moving = isinstance(bundle.unet, UNetMotionModel)
         self.name, self.total = ("motion" if self.moving else "image"), total
@@ -82,7 +75,6 @@ class DenoiseStage:
         self.batch, self.lr, self.seed = batch, lr, seed
         self.frames_per_step, self.full_length_share = frames_per_step, full_length_share
         self.image_batch, self.image_share = image_batch, image_share
-        self.twins, self.twin_share = twins, twin_share
         self.prompts = list(prompts)
         self.tokens = CaptionTokens(bundle.tokenizer, captions)
         self.alpha_bar = build_scheduler().alphas_cumprod.float()
@@ -112,24 +104,16 @@ class DenoiseStage:
 
     def _loss(self, index: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         batch = self._batch(index, rng)
-        t = self._times(batch, rng)
+        count = len(batch.latents)
+        # Spread over the batch: fewer batches without any hard noise level.
+        t = torch.from_numpy(((np.arange(count) + rng.random(count)) / count * 1000).astype(np.int64))
         alpha_bar, t = self.compute.put(self.alpha_bar[t]), self.compute.put(t)
         x_t, v = noised(batch.latents, self._noise(batch, noise), alpha_bar)
         if not self.moving:
             x_t = x_t.contiguous(memory_format=torch.channels_last)
         with self._seeing(batch.positions), self.compute.autocast():
             prediction = self.unet(x_t, t, batch.text).sample
-        loss = v_loss(prediction.float(), v, alpha_bar, batch.weight)
-        return loss + twin_loss(prediction.float(), v, alpha_bar, batch.weight) if batch.twins else loss
-
-    def _times(self, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
-        """Noise levels, int64 (B,), spread over the batch: fewer batches without any hard one. Twins have the same."""
-        count = len(batch.latents) // (1 + batch.twins)
-        share = (np.arange(count) + rng.random(count)) / count
-        if batch.twins:
-            # Which way it goes is decided while there is more noise than picture.
-            share = np.tile(np.sqrt(share), 2)
-        return torch.from_numpy((share * 1000).astype(np.int64))
+        return v_loss(prediction.float(), v, alpha_bar, batch.weight)
 
     def _seeing(self, positions: np.ndarray | None) -> AbstractContextManager[None]:
         """The network as it has to be for these frames."""
@@ -139,10 +123,10 @@ class DenoiseStage:
 
     def _noise(self, batch: Batch, noise: torch.Generator) -> torch.Tensor:
         """The CPU's noise, the same for every device."""
-        copies = 1 + batch.twins
-        shape = (len(batch.latents) // copies, *batch.latents.shape[1:])
-        shared = 0.0 if batch.positions is None else self.bundle.shared_noise
-        return self.compute.put(torch.cat([mixed_noise(shape, shared, noise)] * copies))
+        shape = tuple(batch.latents.shape)
+        if batch.positions is None:
+            return self.compute.put(torch.randn(shape, generator=noise))
+        return self.compute.put(mixed_noise(shape, self.bundle.shared_noise, noise))
 
     def _batch(self, index: int, rng: np.random.Generator, empty_share: float = 0.1) -> Batch:
         """What step `index` learns from."""
@@ -154,20 +138,12 @@ class DenoiseStage:
             positions = self._positions(index, length, rng)
             # Full-length steps take fewer clips: every step costs about the same.
             size = max(size * self.frames_per_step // len(positions), 1)
-        clips, twins = rng.integers(count, size=size), False
-        if self.twins is not None and rng.random() < self.twin_share:
-            clips, twins = draw_pairs(self.twins, size, rng), True
-            size = len(clips)
-            # Worded alike: the same numbers are drawn for both.
-            wording = int(rng.integers(2**31))
-            drawn = [self.tokens.draw(half, np.random.default_rng(wording), empty_share) for half in np.split(clips, 2)]
-            words = self.compute.put(torch.cat(drawn))
-        else:
-            words = self.compute.put(self.tokens.draw(clips, rng, empty_share))
+        clips = rng.integers(count, size=size)
+        words = self.compute.put(self.tokens.draw(clips, rng, empty_share))
         with self.compute.autocast():
             text = self.text_encoder(words).last_hidden_state
         if positions is None:
-            frames = np.tile(rng.integers(length, size=size // (1 + twins)), 1 + twins)
+            frames = rng.integers(length, size=size)
             x, mask = self.latents[clips, frames], self.masks[clips, frames][:, None]
             if self.moving:  # (B, C, h, w) -> (B, C, 1, h, w)
                 x, mask = x[:, :, None], mask[:, :, None]
@@ -176,11 +152,9 @@ class DenoiseStage:
             x = self.latents[clips][:, positions].transpose(0, 2, 1, 3, 4)
             mask = self.masks[clips][:, positions][:, None]
             text = text.repeat_interleave(len(positions), dim=0)
-        if twins:  # where either is: one of them is not to be seen there
-            mask = np.concatenate([np.maximum(*np.split(mask, 2))] * 2)
         weight = torch.from_numpy(np.ascontiguousarray(mask)).float().div_(255)
         latents = torch.from_numpy(np.ascontiguousarray(x)).float()
-        return Batch(self.compute.put(latents), text, self.compute.put(1 + SUBJECT_WEIGHT * weight), positions, twins)
+        return Batch(self.compute.put(latents), text, self.compute.put(1 + SUBJECT_WEIGHT * weight), positions)
 
     def _single(self, index: int, rng: np.random.Generator) -> bool:
         """Whether this motion step sees single frames; those at the end, which see whole clips, never do."""

@@ -44,15 +44,3 @@ def v_loss(prediction: Tensor, v: Tensor, alpha_bar: Tensor, weight: Tensor) -> 
     per_item = torch.maximum(snr.clamp(max=5) / (snr + 1), torch.where(snr < 1, NOISY_FLOOR, FLOOR))
     squared = (prediction - v).square() * weight
     return (squared.flatten(1).mean(dim=1) * per_item).mean() / weight.mean()
-
-
-def twin_loss(prediction: Tensor, v: Tensor, alpha_bar: Tensor, weight: Tensor) -> Tensor:
-    """How wrong the difference between twins is: the first half of a batch and the second, noised alike.
-
-    What a caption says in one word is a small part of the error of either, and all of the error of their difference,
-    in which the noise cancels. Weighted by 1 - alpha_bar: once the picture shows it, the word no longer decides.
-    """
-    first, second = (prediction - v).chunk(2)
-    half = len(first)
-    squared = (first - second).square() * weight[:half] * (1 - alpha_bar[:half]).view(-1, *(1,) * (v.ndim - 1))
-    return 0.5 * squared.mean() / weight.mean()

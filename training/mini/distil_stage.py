@@ -39,9 +39,8 @@ class DistilStage(DenoiseStage):
     def _loss(self, index: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         batch = self._batch(index, rng, empty_share=0.0)
         times = grid(self.steps)
-        count = len(batch.latents) // (1 + batch.twins)
-        places = (np.arange(count) + int(rng.integers(self.steps))) % self.steps
-        t = times[torch.from_numpy(np.tile(places, 1 + batch.twins))]
+        count = len(batch.latents)
+        t = times[torch.from_numpy((np.arange(count) + int(rng.integers(self.steps))) % self.steps)]
         t, alpha_bar = self.compute.put(t), self.compute.put(self.alpha_bar)
         z, _ = noised(batch.latents, self._noise(batch, noise), alpha_bar[t])
         with frame_positions(self.unet, batch.positions), frame_positions(self.teacher, batch.positions):

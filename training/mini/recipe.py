@@ -25,10 +25,10 @@ from training.mini.bundle import Bundle
 from training.mini.denoise_stage import DenoiseStage
 from training.mini.distil_stage import DistilStage
 from training.mini.text import build_text_encoder, build_tokenizer
-from training.mini.twins import twin_pairs
 from training.mini.unet import add_motion, build_unet
 from training.mini.vae import build_vae, encode_frames
 from training.mini.vae_stage import VaeStage
+from training.mirror import sides_of
 
 #: Clips between two signs of life while the latents are made.
 ENCODED_PER_EVENT = 16
@@ -42,6 +42,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     bundle = _start(config, clips, newest(loop.checkpoint))
     if config.shared_noise is not None:
         bundle.shared_noise = config.shared_noise
+    bundle.sides = sides_of(config)
     prompts = config.sample_prompts or tuple(c[0] for c in clips.captions[:4])
     latents: list[np.ndarray] = []
     reached: list[str] = []  # "distil", once that stage has begun
@@ -65,8 +66,6 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
             compute,
             config.image_batch,
             config.image_share,
-            twin_pairs(clips.records) if config.twin_share else None,
-            config.twin_share,
         )
 
     def image() -> Stage:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from diffscaler.text2video.mirror import in_mirror, is_mirrored, swapped
 from diffscaler.text2video.noise import mixed_noise
 from training.mini.bundle import Bundle
 
@@ -19,7 +20,9 @@ SHOWN = 8
 def draw_clip(
     bundle: Bundle, prompt: str, num_frames: int, seed: int = 0, steps: int = NUM_STEPS, guidance: float = GUIDANCE
 ) -> np.ndarray:
-    """A clip: uint8 RGB (F, H, W, 3)."""
+    """A clip: uint8 RGB (F, H, W, 3), in the mirror where the bundle's `sides` say so, as the studio shows it."""
+    sides = bundle.sides
+    mirrored = sides is not None and is_mirrored(prompt, sides)
     pipeline = bundle.pipeline()
     pipeline.set_progress_bar_config(disable=True)
     for module in bundle.modules().values():
@@ -28,14 +31,15 @@ def draw_clip(
     shape = (1, bundle.unet.config.in_channels, num_frames, side, side)
     with torch.no_grad():
         frames = pipeline(
-            prompt,
+            swapped(prompt, sides) if sides and mirrored else prompt,
             num_frames=num_frames,
             num_inference_steps=steps,
             guidance_scale=guidance,
             latents=mixed_noise(shape, bundle.shared_noise, torch.Generator().manual_seed(seed)),
             output_type="np",
         ).frames[0]
-    return (frames * 255).round().astype(np.uint8)
+    pictures = (frames * 255).round().astype(np.uint8)
+    return in_mirror(pictures) if mirrored else pictures
 
 
 def contact_sheet(

@@ -15,7 +15,7 @@ import numpy as np
 from training.clips import ClipSet
 from training.scenes.captions import caption_of
 from training.scenes.render import render_clip
-from training.scenes.spec import SceneSpec, draw_spec, twin_of
+from training.scenes.spec import SceneSpec, draw_spec, facing_right
 from training.scenes.world import WORLD_VERSION
 
 #: Wordings kept per scene.
@@ -35,17 +35,16 @@ def render_scenes(
     first_seed: int = 0,
     held_out: bool = False,
     on_clip: OnClip = lambda done: None,
-    twins: bool = False,
+    one_way: bool = False,
 ) -> ClipSet:
     """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`.
 
     on_clip: told after each how many are done; it may raise.
-    twins: after them, the twins of those that have one.
+    one_way: those in which somebody faces left turned
     """
     specs = [draw_spec(seed, held_out) for seed in range(first_seed, first_seed + num_clips)]
-    if twins:
-        specs += [twin for twin in map(twin_of, specs) if twin is not None]
-    num_clips = len(specs)
+    if one_way:
+        specs = [facing_right(spec) for spec in specs]
     # In memory first: a memory-mapped file that grows while it is written makes the disk the bottleneck.
     frames = np.empty((num_clips, num_frames, size, size, 3), np.uint8)
     masks = np.empty((num_clips, num_frames, size // LATENT_CELL, size // LATENT_CELL), np.uint8)
@@ -76,12 +75,11 @@ def cached_scenes(
     num_frames: int,
     processes: int,
     on_clip: OnClip = lambda done: None,
-    twins: bool = False,
 ) -> ClipSet:
-    """The scenes of seeds 0..num_clips-1 (and their twins) from `folder`, rendered first when they are not there."""
-    home = folder / f"scenes{WORLD_VERSION}-{num_clips}{'twins' if twins else ''}x{num_frames}x{size}"
+    """The scenes of seeds 0..num_clips-1, nobody facing left, from `folder`; rendered when they are not there."""
+    home = folder / f"scenes{WORLD_VERSION}-{num_clips}x{num_frames}x{size}"
     if not (home / "captions.json").exists():
-        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip, twins=twins).save(home)
+        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip, one_way=True).save(home)
     return ClipSet.load(home)
 
 

@@ -54,7 +54,7 @@ def caption_of(spec: SceneSpec, variant: int = 0) -> str:
     lights = tuple(p for p in LIGHTS[spec.light] if not (scene.indoors and p in OUTDOOR_LIGHT))
     light = say.pick(lights) if spec.light != "day" or say.chance(0.3) else ""
     shot = say.pick(SHOTS[spec.shot]) if spec.shot != "medium" or say.chance(0.08) else ""
-    # Picked whether said or not: twins (spec.py) are worded alike but for the way they look and go.
+    # Picked whether said or not: a scene and the same scene turned (spec.py) are worded alike but for the way they go.
     side = say.pick(FACING_WORDS[spec.facing])
     facing = f", {side}" if _says_facing(spec, say) else ""
     if say.chance(SCREENPLAY):

@@ -123,16 +123,22 @@ def draw_spec(seed: int, held_out: bool = False) -> SceneSpec:
     )
 
 
-def twin_of(spec: SceneSpec) -> SceneSpec | None:
+def turned(spec: SceneSpec) -> SceneSpec:
     """The same scene, its place and its moments the same, but whoever is in it looks and goes the other way.
 
-    None where the caption would not tell the two apart: those who go nowhere and look the usual way. A twin is not the
-    scene of its seed, which `draw_spec` gives.
+    It is not the scene of its seed, which `draw_spec` gives.
     """
-    if not spec.direction and spec.facing == DEFAULT_FACING:
-        return None
     camera = {"pan right": "pan left", "pan left": "pan right"}.get(spec.camera, spec.camera)
     return replace(spec, facing=-spec.facing, direction=-spec.direction, camera=camera)
+
+
+def facing_right(spec: SceneSpec) -> SceneSpec:
+    """The scene, or the scene turned: nobody looks or goes left.
+
+    What goes left is what goes right in a mirror, so a network need not learn it twice: it learns this half of the
+    world, and `diffscaler.text2video.vocabulary` has the other half drawn in the mirror.
+    """
+    return spec if spec.facing > 0 else turned(spec)
 
 
 def make_spec(

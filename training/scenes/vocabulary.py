@@ -18,6 +18,7 @@ from training.scenes.world import (
     PLACES,
     PROPS,
     SHOTS,
+    SIDES,
     STILL_WORDS,
     STOPWORDS,
     SUBJECTS,
@@ -155,6 +156,8 @@ def vocabulary(first_seed: int = 0) -> dict[str, object]:
         "near": near,
         "max_words": MAX_WORDS,
         "phrases": phrases,
+        # What training shows: `training.scenes.spec.facing_right`.
+        "mirror": list(SIDES),
     }
 
 

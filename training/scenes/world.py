@@ -186,6 +186,9 @@ NUMBERS = {1: "one", 2: "two", 3: "three"}
 
 DIRECTION_WORDS = {-1: ("to the left", "left"), 1: ("to the right", "right")}
 
+#: The words for both sides: what goes to the second is drawn as the first, and seen in the mirror.
+SIDES = ("right", "left")
+
 #: How it is said which way someone looks who goes nowhere.
 FACING_WORDS = {-1: ("facing left", "facing to the left"), 1: ("facing right", "facing to the right")}
 
