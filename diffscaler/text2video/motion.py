@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,25 +79,28 @@ class MotionFamily(ABC):
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
         first = self.noise(sampling, generator).to(self.device)
         left = signal_left(make_scheduler(self.pipeline.scheduler, sampling.scheduler)) if sampling.free_init else 0.0
-        network = self.network(text, sampling, sampling.guidance_scale > 1)
-        latents = self.drawn(first, source, network, sampling, generator, on_step)
+        asked = partial(self.network, text, sampling)
+        latents = self.drawn(first, source, asked, sampling, generator, on_step)
         for number in range(1, sampling.free_init + 1):
             fresh = self.noise(sampling, generator)
             noise = reinitialised(latents, first, fresh, left, sampling.free_init_filter)
-            latents = self.drawn(noise, source, network, sampling, generator, on_step, number)
+            latents = self.drawn(noise, source, asked, sampling, generator, on_step, number)
         return to_numpy(latents)[0]
 
     def drawn(
         self,
         noise: torch.Tensor,
         source: torch.Tensor | None,
-        network: Network,
+        asked: Callable[[bool], Network],
         sampling: Sampling,
         generator: torch.Generator,
         on_step: OnStep,
         number: int = 0,
     ) -> torch.Tensor:
-        """One way from noise (1, 4, F, h, w) to finished latents, the `number`th of those FreeInit takes."""
+        """One way from noise (1, 4, F, h, w) to finished latents, the `number`th of those FreeInit takes.
+
+        asked: with guidance or without -> the network, as `network` gives it
+        """
         scheduler = make_scheduler(self.pipeline.scheduler, sampling.scheduler)
         scheduler.set_timesteps(sampling.num_inference_steps, device=self.device)
         latents = begun(scheduler, noise, source, sampling.first_step)
@@ -109,6 +113,9 @@ class MotionFamily(ABC):
         extra = {"generator": generator} if takes(scheduler.step, "generator") else {}
         total = len(timesteps)
         unet = self.pipeline.unet
+        # An IP-Adapter's attention is set up for both halves of the batch.
+        halves = with_guidance and sampling.reuse != "off" and sampling.reference is None
+        network, words_only = asked(with_guidance), asked(False)
         with (
             deep_features(unet, INTERVALS[sampling.reuse]) as kept,
             picture_attention(unet, sampling.reference, with_guidance, self.device, self.dtype),
@@ -119,12 +126,18 @@ class MotionFamily(ABC):
                 def predict(
                     part: torch.Tensor, frames: Sequence[int], index: int = index, timestep: torch.Tensor = timestep
                 ) -> torch.Tensor:
-                    kept.begin(index, frames[0])
+                    reused = kept.begin(index, frames[0])
+                    if reused and halves:
+                        words = words_only(part.to(self.dtype), timestep, frames, index).float()
+                        without = words + kept.guidance[frames[0]]
+                        return guided(without, words, sampling.guidance_scale, sampling.guidance_rescale)
                     both = torch.cat([part] * 2) if with_guidance else part
                     predicted = network(both.to(self.dtype), timestep, frames, index).float()
                     if not with_guidance:
                         return predicted
-                    return guided(*predicted.chunk(2), sampling.guidance_scale, sampling.guidance_rescale)
+                    without, words = predicted.chunk(2)
+                    kept.guidance[frames[0]] = without - words
+                    return guided(without, words, sampling.guidance_scale, sampling.guidance_rescale)
 
                 predicted = blended(predict, given, window, min(overlap, window - 1))
                 step = scheduler.step(predicted, timestep, latents, **extra)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from diffscaler.models.catalogue import text2video_folder
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.load import load_pipeline
-from diffscaler.text2video.reuse import INTERVALS, deep_features
+from diffscaler.text2video.reuse import INTERVALS, deep_features, last_rows
 from tests.text2video.test_frugal import Plain
 from tests.text2video.tiny_families import FAMILIES, save_tiny
 
@@ -63,6 +64,30 @@ def test_deep_blocks_run_once_in_so_many_steps(tmp_path: Path, reuse: str) -> No
     assert calls[0] == -(-STEPS // INTERVALS[reuse]) and not np.array_equal(exact, quick)
 
 
+def test_what_the_words_change_is_kept_with_the_rest(tmp_path: Path) -> None:
+    model = load_pipeline(text2video_folder(save_tiny("animatediff-sdxl", tmp_path / "m")), Plain())
+    rows: list[int] = []
+    model.pipeline.unet.register_forward_pre_hook(lambda _, args, named: rows.append(len(args[0])), with_kwargs=True)
+    name, interval = "animatediff-sdxl", INTERVALS["much"]
+    guided = draw(model, name, "much")
+    assert rows == [2 if step % interval == 0 else 1 for step in range(STEPS)]
+    rows.clear()
+    draw(model, name, "off")
+    assert rows == [2] * STEPS
+    # Windows keep their own; without guidance there is nothing to keep.
+    rows.clear()
+    draw(model, name, "much", num_frames=12, window=4, overlap=1)
+    assert rows == [n for step in range(STEPS) for n in [2 if step % interval == 0 else 1] * (len(rows) // STEPS)]
+    assert np.isfinite(guided).all()
+
+
+def test_the_last_rows_of_whatever_a_block_returns() -> None:
+    whole = torch.arange(8).view(4, 2)
+    assert last_rows(whole, 2).tolist() == [[4, 5], [6, 7]]
+    hidden, skips = last_rows((whole, (whole, None)), 2)
+    assert hidden.tolist() == skips[0].tolist() == [[4, 5], [6, 7]] and skips[1] is None
+
+
 def test_each_window_of_a_long_clip_keeps_its_own(tmp_path: Path) -> None:
     """Reusing another window's results would make frames of different windows alike where they were not."""
     model = load_pipeline(text2video_folder(save_tiny("animatediff-sdxl", tmp_path / "m")), Plain())
@@ -72,8 +97,9 @@ def test_each_window_of_a_long_clip_keeps_its_own(tmp_path: Path) -> None:
         for step in range(4):
             for part in (0, 3):
                 kept.begin(step, part)
-                seen.append((part, run(0, lambda x: x, ((step, part),), {})))
-    assert [result for part, result in seen] == [(s - s % 2, p) for s in range(4) for p in (0, 3)]
+                given = torch.tensor([[step, part]])
+                seen.append((part, run(0, lambda x: x, (given,), {})))
+    assert [result.tolist() for part, result in seen] == [[[s - s % 2, p]] for s in range(4) for p in (0, 3)]
     long = {"num_frames": 12, "window": 4, "overlap": 1}
     assert np.isfinite(draw(model, "animatediff-sdxl", "some", **long)).all()
 
