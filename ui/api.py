@@ -35,10 +35,10 @@ def add(studio: Studio) -> None:
         except Exception as error:
             raise gr.Error(explained(error), print_exception=False) from error
 
-    def agreed(face: str | None, consent: str) -> dict[str, Any]:
-        """The fields of a photo that is used with its owner's permission."""
-        if face and not consent.strip():
-            raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")
+    def cast(face: str | None, consent: str) -> dict[str, Any]:
+        """The fields of a photo, which is not even stored without its owner's permission."""
+        if face:
+            permitted(consent)
         return {"faces": (key_of(face, ""),), "consent": consent} if face else {}
 
     def generate(
@@ -68,7 +68,7 @@ def add(studio: Studio) -> None:
             given = {name: value for name, value in numbers.items() if value is not None}
             given |= {name: key_of(file, "") for name, file in files.items() if file}
             return checked(
-                Text2VideoRequest, {"prompt": prompt, "model": model} | given | agreed(face, consent), settings
+                Text2VideoRequest, {"prompt": prompt, "model": model} | given | cast(face, consent), settings
             )
 
         return answered(make)
@@ -80,7 +80,7 @@ def add(studio: Studio) -> None:
         def make() -> Request:
             if not face:
                 raise InvalidRequest("There is no face to swap in.", "Send a photo as `face`.")
-            return checked(FaceSwapRequest, {"clip": key_of(clip, key)} | agreed(face, consent), settings)
+            return checked(FaceSwapRequest, {"clip": key_of(clip, key)} | cast(face, consent), settings)
 
         return answered(make)
 
@@ -125,12 +125,21 @@ def add(studio: Studio) -> None:
 def checked(kind: type[Request], given: dict[str, Any], settings: Any) -> Request:
     """A request of `kind` from an endpoint's own parameters and `settings`, its other fields by name.
 
-    Raises InvalidRequest where settings is not a table, or says again what has a parameter of its own, and pydantic's
-    ValidationError for a field or a value that is not known.
+    Raises InvalidRequest where settings is not a table, or says again what has a parameter of its own, or where a face
+    is used and nobody is said to have agreed; pydantic's ValidationError for a field or a value that is not known.
     """
     settings = settings or {}
     if not isinstance(settings, dict):
         raise InvalidRequest("settings is a table of fields and values.", 'For example {"aspect": "16:9"}.')
     if twice := sorted(given.keys() & settings.keys()):
         raise InvalidRequest(f"{twice[0]} is given twice.", "Leave it out of settings.")
-    return kind.model_validate(settings | given)
+    request = kind.model_validate(settings | given)
+    if getattr(request, "faces", ()):
+        permitted(getattr(request, "consent", ""))
+    return request
+
+
+def permitted(consent: str) -> None:
+    """Raise InvalidRequest when nobody is said to have agreed to lend a face."""
+    if not consent.strip():
+        raise InvalidRequest("A face is used only with its owner's permission.", "Say who agreed, and when.")

@@ -170,8 +170,9 @@ def test_programs_get_a_file_from_the_api(address: str) -> None:
         settings={"strength": 0.5, "encoding": "gif"},
     )  # fmt: skip
     assert Path(again).read_bytes()[:3] == b"GIF"
-    wrong = {"strenth": 0.5}, {"seed": 3}, {"strength": 7}, [1], {"model": "none"}
-    said = "strenth", "given twice", "strength", "table", "given twice"
+    # A face is used with its owner's permission, whichever way it comes.
+    wrong = {"strenth": 0.5}, {"seed": 3}, {"strength": 7}, [1], {"model": "none"}, {"faces": ["0" * 40]}
+    said = "strenth", "given twice", "strength", "table", "given twice", "permission"
     for settings, words in zip(wrong, said, strict=True):
         with pytest.raises(AppError, match=words):
             client.predict("a dog", "mini", 7, 2, 2, 1, None, "", settings=settings, api_name="/generate")
