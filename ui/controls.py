@@ -38,7 +38,7 @@ WORDS: dict[str, dict[Any, str]] = {
         "lcm": "LCM",
     },
     "aspect": {"native": "the model's own"},
-    "control_kind": {"canny": "edges", "pose": "poses", "none": "left as it is"},
+    "control_kind": {"canny": "edges", "pose": "poses", "none": "as it is"},
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 

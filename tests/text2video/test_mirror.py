@@ -18,7 +18,7 @@ from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.text2video.mirror import in_mirror, is_mirrored, swapped
 from diffscaler.text2video.vocabulary import read_prompt
-from tests.jobs.test_worker import finish
+from tests.text2video.here import made_here
 from tests.text2video.tiny import save_tiny_animatediff
 
 SIDES = ("right", "left")
@@ -73,13 +73,11 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 
 
 def frames_of(studio: Studio, **asked: Any) -> np.ndarray:
-    """The lossless frames of a clip that is made through the queue."""
+    """The lossless frames of a clip."""
     request = Text2VideoRequest(
         model="sides", seed=3, num_frames=4, num_inference_steps=2, width=64, height=64, **asked
     )
-    job = finish(studio, studio.submit(request))
-    assert job.state == "done", (job.sentence, job.trace)
-    drawn = studio.library.clip(job.result or "").node.inputs[0]
+    drawn = made_here(studio, request).node.inputs[0]
     return np.concatenate([chunk.frames for chunk in studio.library.read(drawn.key)])
 
 

@@ -14,7 +14,7 @@ from ui.models_shelf import ModelsShelf
 
 def test_the_page_says_what_a_clip_is_made_into_in_words() -> None:
     made = control(Text2VideoRequest, "control_kind")
-    assert made.choices == [("edges", "canny"), ("depth", "depth"), ("poses", "pose"), ("left as it is", "none")]
+    assert made.choices == [("edges", "canny"), ("depth", "depth"), ("poses", "pose"), ("as it is", "none")]
 
 
 def test_models_for_depth_and_poses_can_be_got_and_deleted_but_do_not_draw(settings: Settings) -> None:
