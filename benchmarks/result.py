@@ -45,9 +45,10 @@ class Result:
         )
 
 
-def median_seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Median wall-clock seconds of `repeats` calls, after one that is not counted."""
-    work()
+def median_seconds(work: Callable[[], object], repeats: int = 3, warm: bool = False) -> float:
+    """Median wall-clock seconds of `repeats` calls, after one that is not counted unless it is `warm` already."""
+    if not warm:
+        work()
     times = []
     for _ in range(repeats):
         began = time.perf_counter()

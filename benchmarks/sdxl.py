@@ -3,7 +3,6 @@ gains, what share of the device's peak is reached, and memory on each rung of th
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.result import Result
+from benchmarks.result import Result, median_seconds
 from diffscaler.errors import DiffScalerError, InvalidRequest, NotEnoughRoom
 from diffscaler.models.device import Device, pick_device
 from diffscaler.settings import Settings
@@ -145,7 +144,7 @@ class Bench:
     def timed(self, draw: Callable[[int], Any]) -> float:
         """Median seconds of drawing all steps."""
         draw(min(WARM_STEPS, self.sampling.num_inference_steps))
-        return median(lambda: draw(self.sampling.num_inference_steps), REPEATS)
+        return median_seconds(lambda: draw(self.sampling.num_inference_steps), REPEATS, warm=True)
 
     def ours(self, steps: int, reuse: str = "off") -> Any:
         """Latents (4, F, h, w) as the studio draws them."""
@@ -198,7 +197,7 @@ class Bench:
         work = counter.get_total_flops()
         with torch.inference_mode():
             forward()
-            seconds = median(forward, REPEATS)
+            seconds = median_seconds(forward, REPEATS, warm=True)
         side = TINY_MATRIX if self.tiny else MATRIX
         peak = matmul_peak(side, family.device, family.dtype)
         print(f"{self.name} peak: {work / 1e12:.4g} TFLOP in one forward pass of {seconds:.4g} s")
@@ -232,16 +231,6 @@ class Bench:
             )
             baseline = f"forecast: {'+ ' if rung else ''}{words}"
             yield Result(f"{self.name} memory", peak.bytes / 2**20, "MiB", baseline, forecast / 2**20, "lower")
-
-
-def median(work: Callable[[], object], repeats: int) -> float:
-    """Median seconds of `repeats` calls, all of them counted."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def matmul_peak(side: int, device: Any, dtype: Any, products: int = 10) -> float:

@@ -26,9 +26,9 @@ def one_way(clips: ClipSet, sides: Sides | None) -> ClipSet:
 
     What is drawn from such words is shown in the mirror again, so footage comes out as it went in, writing included.
     """
-    if sides is None:
+    turned = [sides is not None and is_mirrored(words[0], sides) for words in clips.captions]
+    if sides is None or not any(turned):
         return clips
-    turned = [is_mirrored(words[0], sides) for words in clips.captions]
     frames, masks = np.array(clips.frames), np.array(clips.masks)
     for index in np.flatnonzero(turned):
         frames[index] = in_mirror(frames[index])

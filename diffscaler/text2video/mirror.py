@@ -3,7 +3,7 @@
 A world without writing looks as likely in a mirror. A model whose `vocabulary.json` says `"mirror": ["right", "left"]`
 was taught the half of such a world in which nobody goes left; a prompt in which "left" comes first is then drawn
 with the two words swapped, and shown in the mirror. (Canonicalisation: a symmetry is applied, not learnt. Kaba et al.
-2023, "Equivariance with Learned Canonicalization Functions", section 3; here the words are that function.)
+2023, "Equivariance with Learned Canonicalization Functions"; here the words are that function.)
 """
 
 from __future__ import annotations

@@ -22,12 +22,11 @@ from diffscaler.text2video.frugal import Frugal
 from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.ip_adapter import picture_attention
 from diffscaler.text2video.layout import channels_last
-from diffscaler.text2video.mirror import swapped
 from diffscaler.text2video.noise import mixed_noise, read_shared_noise, rescheduled
 from diffscaler.text2video.reuse import INTERVALS, deep_features
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
 from diffscaler.text2video.strength import begun
-from diffscaler.text2video.vocabulary import Reading, read_prompt, vocabulary_of
+from diffscaler.text2video.vocabulary import Reading, read_prompt
 from diffscaler.text2video.windows import blended
 
 #: network(latents (B, 4, F, h, w), timestep, frames, step) -> what it predicts for them; step: index of those
@@ -62,9 +61,7 @@ class MotionFamily(ABC):
         reading, unwanted = self.read(prompt), self.read(negative_prompt)
         if reading is None or unwanted is None:
             return prompt, negative_prompt
-        words = vocabulary_of(self.path)
-        same_side = words is None or words.mirror is None or not reading.mirrored
-        return reading.drawn, unwanted.heard if same_side else swapped(unwanted.heard, words.mirror)
+        return reading.turned(reading.heard), reading.turned(unwanted.heard)
 
     @abstractmethod
     def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:
@@ -115,7 +112,8 @@ class MotionFamily(ABC):
         unet = self.pipeline.unet
         # An IP-Adapter's attention is set up for both halves of the batch.
         halves = with_guidance and sampling.reuse != "off" and sampling.reference is None
-        network, words_only = asked(with_guidance), asked(False)
+        network = asked(with_guidance)
+        words_only = asked(False) if halves else network
         with (
             deep_features(unet, INTERVALS[sampling.reuse]) as kept,
             picture_attention(unet, sampling.reference, with_guidance, self.device, self.dtype),
@@ -136,7 +134,8 @@ class MotionFamily(ABC):
                     if not with_guidance:
                         return predicted
                     without, words = predicted.chunk(2)
-                    kept.guidance[frames[0]] = without - words
+                    if halves:
+                        kept.guidance[frames[0]] = without - words
                     return guided(without, words, sampling.guidance_scale, sampling.guidance_rescale)
 
                 predicted = blended(predict, given, window, min(overlap, window - 1))

@@ -2,7 +2,7 @@
 
 For U-Nets: Ma et al. 2023, "DeepCache", section 3.2: the deep blocks' result is kept for some steps, and only the first
 level down and the last level up are computed anew. In the same steps what the words change is kept too, so that only
-the half of the batch with words is computed (Lyu et al. 2024, "FasterCache", section 3.3, without its weights by
+the half of the batch with words is computed (Lv et al. 2024, "FasterCache", its CFG-Cache without weights by
 frequency). For transformers: the library's first-block cache, which keeps the rest of the network's result as long as
 its first block changes little.
 Faster and less exact: for looking, not for finals.

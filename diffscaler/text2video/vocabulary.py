@@ -84,7 +84,7 @@ class Reading:
     heard: the prompt as it is drawn: unknown words replaced or left out, no longer than the model can read
     known: words it was taught; replaced: (word, the one drawn instead); ignored: words that mean nothing to it
     cut: how many words at the end were too many
-    mirrored: the clip is shown in the mirror, and the network is given `drawn`, where the two sides are swapped
+    sides: the clip is shown in the mirror, and the network is given these two words swapped; None for all others
     """
 
     heard: str
@@ -92,8 +92,16 @@ class Reading:
     replaced: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
     cut: int = 0
-    mirrored: bool = False
-    drawn: str = ""
+    sides: Sides | None = None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the clip is drawn turned, and shown in the mirror."""
+        return self.sides is not None
+
+    def turned(self, text: str) -> str:
+        """A text as the network is given it."""
+        return swapped(text, self.sides) if self.sides else text
 
     def notes(self, model: str) -> list[str]:
         """What a person should know about it, one sentence each."""
@@ -158,9 +166,8 @@ def read_prompt(folder: Path, prompt: str) -> Reading | None:
     text = re.sub(r" ([.,;:!?])", r"\1", " ".join(heard))
     if not known and not replaced:
         text = ""
-    mirrored = words.mirror is not None and is_mirrored(text, words.mirror)
-    drawn = swapped(text, words.mirror) if words.mirror and mirrored else text
-    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, mirrored, drawn)
+    sides = words.mirror if words.mirror and is_mirrored(text, words.mirror) else None
+    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, sides)
 
 
 def words_in(text: str) -> Iterator[str]:

@@ -53,12 +53,12 @@ def test_a_text_twice_in_the_mirror_is_the_text(text: str) -> None:
 def test_the_first_side_of_a_prompt_decides(tmp_path: Path, prompt: str, drawn: str | None) -> None:
     reading = read_prompt(list_words(tmp_path), prompt)
     assert reading and reading.heard == prompt and reading.mirrored == (drawn is not None)
-    assert reading.drawn == (drawn or prompt)
+    assert reading.turned(reading.heard) == (drawn or prompt)
 
 
 def test_a_model_that_knows_both_sides_draws_what_is_said(tmp_path: Path) -> None:
     reading = read_prompt(list_words(tmp_path, mirror=None), "a dog walks left")
-    assert reading and not reading.mirrored and reading.drawn == "a dog walks left"
+    assert reading and not reading.mirrored and reading.turned("a dog walks left") == "a dog walks left"
     for wrong in (["left"], "left", [1, 2]):
         with pytest.raises(ModelNotFound):
             read_prompt(list_words(tmp_path / str(wrong), mirror=wrong), "a dog")

@@ -144,7 +144,8 @@ def test_another_base_takes_the_temporal_layers_of_the_model_beside_it(folder: P
 
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
-    from tests.text2video.tiny_families import sdxl_text, sdxl_vae
+    from tests.text2video.tiny_encoders import sdxl_text
+    from tests.text2video.tiny_families import sdxl_vae
     from tests.text2video.tiny_hotshot import tiny_unet2d
 
     shutil.copytree(folder, tmp_path / "hotshot-xl")

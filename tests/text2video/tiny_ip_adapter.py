@@ -60,7 +60,7 @@ def save_ip_adapter(folder: Path, unet: Any, name: str = "tiny", kind: str = "pl
     """Write <name>.safetensors and image_encoder/ into a folder."""
     from safetensors.torch import save_file
 
-    from tests.text2video.tiny_families import image_encoder
+    from tests.text2video.tiny_encoders import image_encoder
 
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(5)
