@@ -189,7 +189,7 @@ class Recipes:
         detections = node(DetectFaces(DetectFacesParams(), (detector,)), frames)
         photos = tuple(self._photo(key) for key in faces)
         params = SwapFaceParams.model_validate(
-            {"photos": photos, "engine": engine, "tracks": people, "strength": strength}
+            {"cast": [{"photos": photos, "tracks": people}], "engine": engine, "strength": strength}
         )
         return node(SwapFace(params, tuple(models)), frames, detections)
 

@@ -55,7 +55,7 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody the page can offer: `track` is what SwapFaceParams.tracks takes.
+    """Somebody the page can offer: `track` is what Role.tracks takes.
 
     frames [start, stop); best_frame shows them most clearly, inside best_box (x1, y1, x2, y2, pixels)
     confidence: mean detection score, 0..1

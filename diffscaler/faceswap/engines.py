@@ -1,8 +1,9 @@
-"""The two ways to put a face on a track, behind one method."""
+"""The ways to put a face on a track, behind one method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,17 +16,38 @@ from diffscaler.faceswap.head import Pose, fit_poses
 from diffscaler.faceswap.occlusion import drawable
 from diffscaler.faceswap.track import Track
 
-Frame = npt.NDArray[np.uint8]
+Frames = npt.NDArray[np.uint8]
 TONE_S = 0.6  # a face's measured skin tone is averaged over about this many seconds on either side
 
 
+@dataclass(frozen=True)
+class Place:
+    """One face to be replaced: in frame `offset` of a chunk, which is frame `index` of the track."""
+
+    offset: int
+    track: Track
+    index: int
+
+
+def places_in(tracks: list[Track], start: int, stop: int) -> list[Place]:
+    """The faces of frames [start, stop), frame by frame; nearer faces come later, so that they are drawn on top."""
+    found: list[Place] = []
+    for index in range(start, stop):
+        here = [track for track in tracks if track.start <= index < track.stop]
+        here.sort(key=lambda track: (track.size / len(track.rows), track.id))
+        found += [Place(index - start, track, index - track.start) for track in here]
+    return found
+
+
 class Swapper(Protocol):
-    """Puts the performer's face on one track's face."""
+    """Puts performers' faces on tracks."""
 
-    def swap(self, frame: Frame, track: Track, index: int) -> Frame:
-        """Replace one face; returns a new frame.
+    def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
+        """Replace faces in a chunk; returns new frames, those without a place bit-equal.
 
-        frame: uint8 RGB (H, W, 3), frame `track.start + index` of the clip
+        frames: uint8 RGB (N, H, W, 3), not changed; places: in the order of `places_in`
+        tick: told how many frames are done, at least once a second; it may raise
+        A frame's result depends on that frame and its places alone, never on its chunk.
         """
         ...
 
@@ -35,23 +57,32 @@ class PreviewSwapper:
 
     def __init__(
         self,
-        references: list[Reference],
+        references: dict[int, list[Reference]],
         faces: ClipFaces,
         tracks: list[Track],
         fps: float,
         strength: float,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """references: photos of one performer; fps: frames per second; tick: called several times a second of work."""
+        """references: track id -> photos of the performer it gets; fps: frames per second
+        tick: called several times a second of work"""
         self.strength = strength
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
         self.tones = {track.id: track_tones(track, self.poses[track.id], faces, fps, tick) for track in tracks}
         self.allowed = {
             track.id: drawable(track, self.poses[track.id], faces, self.tones[track.id], tick) for track in tracks
         }
-        self.references = {track.id: _nearest(references, self.poses[track.id]) for track in tracks}
+        self.references = {track.id: _nearest(references[track.id], self.poses[track.id]) for track in tracks}
 
-    def swap(self, frame: Frame, track: Track, index: int) -> Frame:
+    def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
+        """See `Swapper`."""
+        result = frames.copy()
+        for place in places:
+            tick(place.offset)
+            result[place.offset] = self._swapped(result[place.offset], place.track, place.index)
+        return result
+
+    def _swapped(self, frame: Frames, track: Track, index: int) -> Frames:
         pose, tone = self.poses[track.id][index], self.tones[track.id][index]
         return draw_face(frame, pose, tone, self.allowed[track.id][index], self.references[track.id], self.strength)
 

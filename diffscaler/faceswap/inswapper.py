@@ -7,6 +7,7 @@ non-commercial research only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import numpy.typing as npt
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.align import align_face, apply, paste_face
 from diffscaler.faceswap.builtin import project
+from diffscaler.faceswap.engines import Place
 from diffscaler.faceswap.head import fit_pose
 from diffscaler.faceswap.libs import cv2
 from diffscaler.faceswap.sessions import open_session
-from diffscaler.faceswap.track import Track
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
+Frames = npt.NDArray[np.uint8]
 EDGE = 0.06  # share of the crop over which its border fades
 
 
@@ -67,19 +69,28 @@ class SwapNetwork:
 class IdentitySwapper:
     """inswapper on tracks."""
 
-    def __init__(self, network: SwapNetwork, identities: list[Floats], strength: float) -> None:
-        """identities: one (512,) per photo of the same performer; their mean is used."""
-        mean = np.mean(identities, axis=0)
+    def __init__(self, network: SwapNetwork, identities: dict[int, list[Floats]], strength: float) -> None:
+        """identities: track id -> one (512,) per photo of the performer it gets; their mean is used."""
         self.network, self.strength = network, strength
-        self.latent = network.latent(mean / max(float(np.linalg.norm(mean)), 1e-6))
+        self.latents = {track: network.latent(mean_identity(vectors)) for track, vectors in identities.items()}
 
-    def swap(self, frame: Frame, track: Track, index: int) -> Frame:
+    def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
         """See `engines.Swapper`."""
-        landmarks, size = track.landmarks[index], self.network.size
-        crop, matrix = align_face(frame, landmarks, size)
-        drawn = self.network.draw(crop, self.latent)
-        mask = crop_mask(apply(matrix, landmarks), size) * np.float32(self.strength)
-        return paste_face(frame, drawn, matrix, mask)
+        result, size = frames.copy(), self.network.size
+        for place in places:
+            tick(place.offset)
+            landmarks = place.track.landmarks[place.index]
+            crop, matrix = align_face(result[place.offset], landmarks, size)
+            drawn = self.network.draw(crop, self.latents[place.track.id])
+            mask = crop_mask(apply(matrix, landmarks), size) * np.float32(self.strength)
+            result[place.offset] = paste_face(result[place.offset], drawn, matrix, mask)
+        return result
+
+
+def mean_identity(vectors: list[Floats]) -> Floats:
+    """The direction between identities (512,), of length 1."""
+    mean = np.mean(vectors, axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-6)
 
 
 def crop_mask(landmarks: npt.NDArray[np.floating], size: int) -> Floats:

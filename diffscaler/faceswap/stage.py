@@ -71,15 +71,25 @@ class DetectFaces:
                     yield TensorChunk(tensors, max(chunk.start, ctx.start), len(cuts))
 
 
+class Role(Params):
+    """Whom one performer plays.
+
+    photos: SHA-256 of imported photos of the performer; tracks: whose faces are replaced, ids as in `Person`; "all" and
+    "largest" mean those that no other role names
+    """
+
+    photos: tuple[str, ...] = Field(min_length=1)
+    tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
+
+
 class SwapFaceParams(Params):
-    """photos: SHA-256 of imported photos of one performer; tracks: whose faces are replaced, ids as in `Person`.
+    """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
     """
 
-    photos: tuple[str, ...] = Field(min_length=1)
+    cast: tuple[Role, ...] = Field(min_length=1)
     engine: Literal["builtin", "inswapper"] = "builtin"
-    tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
     strength: float = Field(1.0, ge=0, le=1)
 
 
@@ -91,7 +101,7 @@ class SwapFace:
     """
 
     name: ClassVar[str] = "swap_face"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
     Params = SwapFaceParams
@@ -105,69 +115,79 @@ class SwapFace:
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
         """Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing."""
         from diffscaler.faceswap.detections import gather
+        from diffscaler.faceswap.engines import places_in
         from diffscaler.faceswap.ranges import missing_note
-        from diffscaler.faceswap.track import chosen_tracks
+        from diffscaler.faceswap.track import assigned
 
         clip, fps = inputs[0], float(inputs[0].meta.fps)
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
         faces = gather(inputs[1])
-        tracks = chosen_tracks(faces.tracks(fps), self.params.tracks)
+        tracks = faces.tracks(fps)
+        plays = assigned(tracks, [role.tracks for role in self.params.cast])
+        tracks = [track for track in tracks if track.id in plays]
         covered = np.zeros(len(faces.cut), bool)
         for track in tracks:
             covered[track.start : track.stop] = True
         if note := missing_note(covered, fps):
             ctx.note(note)
         with ExitStack() as leases:
-            swapper = self._swapper(leases, ctx, faces, tracks, fps)
+            swapper = self._swapper(leases, ctx, faces, tracks, plays, fps)
             for chunk in clip:
-                if chunk.stop > ctx.start:
-                    yield self._swapped(chunk.since(ctx.start), swapper, tracks, ctx, total)
-
-    def _swapped(
-        self, chunk: FrameChunk, swapper: Swapper, tracks: list[Track], ctx: StageContext, total: int
-    ) -> FrameChunk:
-        frames = chunk.frames
-        for offset in range(len(frames)):
-            index = chunk.start + offset
-            ctx.step(index, total, "frame")
-            here = [track for track in tracks if track.start <= index < track.stop]
-            here.sort(key=lambda track: (track.size / len(track.rows), track.id))  # nearer faces on top
-            for track in here:
-                if frames is chunk.frames:
-                    frames = chunk.frames.copy()
-                frames[offset] = swapper.swap(frames[offset], track, index - track.start)
-        if frames is not chunk.frames:
-            ctx.preview(frames)
-        return FrameChunk(frames, chunk.start, chunk.times)
+                if chunk.stop <= ctx.start:
+                    continue
+                part = chunk.since(ctx.start)
+                ctx.step(part.start, total, "frame")
+                places = places_in(tracks, part.start, part.stop)
+                frames = part.frames
+                if places:
+                    frames = swapper.swap(
+                        frames, places, lambda done, at=part.start: ctx.step(at + done, total, "frame")
+                    )
+                    ctx.preview(frames)
+                yield FrameChunk(frames, part.start, part.times)
 
     def _swapper(
-        self, leases: ExitStack, ctx: StageContext, faces: ClipFaces, tracks: list[Track], fps: float
+        self,
+        leases: ExitStack,
+        ctx: StageContext,
+        faces: ClipFaces,
+        tracks: list[Track],
+        plays: dict[int, int],
+        fps: float,
     ) -> Swapper:
+        """plays: track id -> which of the cast it gets."""
         from diffscaler.faceswap.builtin import prepare_reference
         from diffscaler.faceswap.engines import PreviewSwapper
         from diffscaler.faceswap.inswapper import IdentitySwapper
 
         with ctx.acquire(self.models[0]) as detector:
-            photos = self._photos(detector, ctx)
+            cast = [self._photos(role, detector, ctx) for role in self.params.cast]
         if self.params.engine == "builtin":
             ctx.note("Face swap: built-in preview engine.")
-            references = [prepare_reference(face.photo, face.landmarks) for face in photos]
+            looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in cast]
             done, total = ctx.start, len(faces.cut)
             return PreviewSwapper(
-                references, faces, tracks, fps, self.params.strength, lambda: ctx.step(done, total, "Following faces")
+                {track: looks[role] for track, role in plays.items()},
+                faces,
+                tracks,
+                fps,
+                self.params.strength,
+                lambda: ctx.step(done, total, "Following faces"),
             )
         ctx.note("Face swap: inswapper, for non-commercial research only (insightface).")
         network = leases.enter_context(ctx.acquire(self.models[1]))
         with ctx.acquire(self.models[2]) as recognizer:
-            identities = [recognizer.embed(face.photo, face.landmarks) for face in photos]
-        return IdentitySwapper(network, identities, self.params.strength)
+            identities = [[recognizer.embed(face.photo, face.landmarks) for face in photos] for photos in cast]
+        return IdentitySwapper(
+            network, {track: identities[role] for track, role in plays.items()}, self.params.strength
+        )
 
-    def _photos(self, detector: Detector, ctx: StageContext) -> list[PhotoFace]:
+    def _photos(self, role: Role, detector: Detector, ctx: StageContext) -> list[PhotoFace]:
         from diffscaler.faceswap.photo import main_face
 
         photos: list[PhotoFace] = []
-        for sha in self.params.photos:
+        for sha in role.photos:
             name = ctx.media_name(sha)
             face = main_face(ctx.media_path(sha), detector, name)
             if face.others:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -97,14 +97,26 @@ def find_tracks(
     return [_filled(i, t, box, score, landmarks, fps) for i, t in enumerate(found)]
 
 
-def chosen_tracks(tracks: list[Track], which: str | Iterable[int]) -> list[Track]:
-    """The tracks meant by "all", "largest" (the most frames times pixels) or track ids."""
-    if which == "all":
-        return tracks
-    if which == "largest":
-        return [max(tracks, key=lambda t: t.size)] if tracks else []
-    wanted = set(which)
-    return [t for t in tracks if t.id in wanted]
+def assigned(tracks: list[Track], wishes: Sequence[str | Iterable[int]]) -> dict[int, int]:
+    """Which performer every track gets: {track id: index of the wish}, decided once for the whole track.
+
+    wishes: for each performer track ids, or "all", or "largest" (the most frames times pixels) of what no other wish
+    names. A track that two name goes to the first; ids that do not exist are passed over.
+    """
+    there = {track.id: track for track in tracks}
+    plays: dict[int, int] = {}
+    for index, wish in enumerate(wishes):
+        if not isinstance(wish, str):
+            for number in wish:
+                if number in there:
+                    plays.setdefault(number, index)
+    for index, wish in enumerate(wishes):
+        free = [track for track in tracks if track.id not in plays]
+        if wish == "all":
+            plays |= {track.id: index for track in free}
+        elif wish == "largest" and free:
+            plays[max(free, key=lambda track: track.size).id] = index
+    return plays
 
 
 def _real(track: _Open, score: Floats, sure: float, num_frames: int) -> bool:

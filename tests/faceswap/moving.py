@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace, SwapFaceParams
+from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, Role, SwapFace, SwapFaceParams
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, StageContext
 
@@ -124,8 +124,10 @@ class Surroundings:
         source = Stream(meta_of(frames), chunked(frames, size, max(0, start - stage.lookback)))
         return list(stage.run((source,), self.context(start)))
 
-    def swap(self, frames, found, size=8, start=0, models=(DETECTOR,), **params):
-        stage = SwapFace(SwapFaceParams(photos=("face",), **params), models)
+    def swap(self, frames, found, size=8, start=0, models=(DETECTOR,), tracks="all", cast=None, **params):
+        """cast: ((photos), tracks) of each role; one role with the photo "face" when it is not given"""
+        roles = tuple(Role(photos=photos, tracks=of) for photos, of in cast or [(("face",), tracks)])
+        stage = SwapFace(SwapFaceParams(cast=roles, **params), models)
         detections = Stream(meta_of(frames).change(kind="tensors"), iter(found))
         source = Stream(meta_of(frames), chunked(frames, size, start))
         return list(stage.run((source, detections), self.context(start)))

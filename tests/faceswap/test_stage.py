@@ -6,7 +6,7 @@ from PIL import Image
 from diffscaler.errors import NoFaceFound
 from diffscaler.faceswap.align import align_face
 from diffscaler.faceswap.detections import gather
-from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace, SwapFaceParams
+from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, Role, SwapFace, SwapFaceParams
 from diffscaler.stages import stage_class
 from tests.faceswap.moving import (
     DETECTOR,
@@ -40,15 +40,15 @@ def plain():
 
 def test_both_stages_stand_in_the_list():
     assert stage_class("detect_faces") is DetectFaces and stage_class("swap_face") is SwapFace
-    assert SwapFaceParams(photos=("a",), tracks="largest").tracks == "largest"
-    assert SwapFaceParams.model_validate({"photos": ["a"], "tracks": [1, 2]}).tracks == (1, 2)
+    assert Role(photos=("a",), tracks="largest").tracks == "largest"
+    assert Role.model_validate({"photos": ["a"], "tracks": [1, 2]}).tracks == (1, 2)
 
 
 def test_descriptions_keep_what_holds(walk):
     meta = meta_of(walk).change(sound="abc", vfr=True)
     found = DetectFaces(DetectFacesParams(), (DETECTOR,)).describe((meta,))
     assert (found.kind, found.num_frames, found.fps, found.width) == ("tensors", len(walk), FPS, 0)
-    assert SwapFace(SwapFaceParams(photos=("a",)), (DETECTOR,)).describe((meta, found)) == meta
+    assert SwapFace(SwapFaceParams(cast=(Role(photos=("a",)),)), (DETECTOR,)).describe((meta, found)) == meta
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -203,7 +203,7 @@ def test_results_change_only_with_the_version(around_stage, walk):
     """Coarse, so that another machine's rounding passes: a new picture here needs a new `SwapFace.version`."""
     swapped = frames_of(around_stage.swap(walk[:5], around_stage.detect(walk[:5])))[4]
     cells = cv2.resize(swapped[60:150, 90:150], (4, 4), interpolation=cv2.INTER_AREA).astype(int)[..., 1]
-    assert SwapFace.version == 1
+    assert SwapFace.version == 2
     assert np.abs(cells - PINNED).max() <= 2, cells.tolist()
 
 

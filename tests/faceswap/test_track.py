@@ -3,7 +3,7 @@ import pytest
 
 from diffscaler.faceswap.detections import gather, people
 from diffscaler.faceswap.smooth import smooth_track
-from diffscaler.faceswap.track import chosen_tracks, find_tracks
+from diffscaler.faceswap.track import assigned, find_tracks
 from diffscaler.media import TensorChunk
 from tests.faceswap.moving import FPS, around, astronaut, meta_of, moved
 
@@ -106,9 +106,13 @@ def test_weak_faces_continue_tracks_but_begin_none():
 def test_the_largest_person_is_the_one_seen_most():
     small, large = FACE * 0.4 + 20, FACE + np.float32([200, 90])
     tracks = tracks_of([(i, small) for i in range(30)] + [(i, large) for i in range(5, 30)], 30)
-    assert [t.start for t in chosen_tracks(tracks, "largest")] == [5]
-    assert [t.id for t in chosen_tracks(tracks, (0,))] == [0]
-    assert chosen_tracks(tracks, "all") == tracks
+    by_id = {track.id: track for track in tracks}
+    (largest,) = assigned(tracks, ["largest"])
+    assert by_id[largest].start == 5
+    assert assigned(tracks, [(0, 99)]) == {0: 0}
+    assert assigned(tracks, ["all"]) == dict.fromkeys(by_id, 0)
+    assert assigned(tracks, ["all", (0,)]) == dict.fromkeys(by_id, 0) | {0: 1}
+    assert assigned(tracks, [(0,), (0,)]) == {0: 0}
 
 
 def test_landmarks_of_a_moving_face_are_right_and_steady(detector, around_stage):
