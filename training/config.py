@@ -157,6 +157,14 @@ class TrainingConfig(BaseModel):
             title="Device", description="auto, cpu, cuda or cuda:1; auto takes a card when one works.", max_length=20
         ),
     ] = "auto"
+    compile: Annotated[
+        bool,
+        Field(
+            title="Compile",
+            description="Make kernels for the network first: a few minutes before the first steps, faster ones after. "
+            "On a CPU this needs a C++ compiler.",
+        ),
+    ] = False
     threads: Annotated[int, Field(title="Threads", description="0 uses every core.", ge=0, le=256)] = 0
 
     @model_validator(mode="after")

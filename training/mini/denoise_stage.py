@@ -21,7 +21,7 @@ from training.mini.diffusion import build_scheduler, noised, v_loss
 from training.mini.muon import Muon, adam_groups, descend, muon_groups, scheduled_lr
 from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet
 from training.mini.text import CaptionTokens
-from training.mini.unet import frame_positions, is_motion_parameter, plain_temporal_attention
+from training.mini.unet import frame_positions, is_motion_parameter, plain_attention
 
 #: How much more the loss counts where the subject is: it is small, and what people look at first.
 SUBJECT_WEIGHT = 1.5
@@ -82,8 +82,9 @@ class DenoiseStage:
         bundle.vae.to(compute.device)
         self.unet = channels_last(bundle.unet.to(compute.device)).train()
         self.text_encoder = bundle.text_encoder.to(compute.device).train()
-        if self.moving and not compute.fuses_attention:
-            plain_temporal_attention(self.unet)
+        if not compute.fuses_attention:
+            plain_attention(self.unet)
+        self.network = compute.compiled(self.unet)
         for module in (self.unet, self.text_encoder):
             module.requires_grad_(True)
         old = OLD_FACTOR if self.moving else 1.0
@@ -112,7 +113,7 @@ class DenoiseStage:
         if not self.moving:
             x_t = x_t.contiguous(memory_format=torch.channels_last)
         with self._seeing(batch.positions), self.compute.autocast():
-            prediction = self.unet(x_t, t, batch.text).sample
+            prediction = self.network(x_t, t, batch.text).sample
         return v_loss(prediction.float(), v, alpha_bar, batch.weight)
 
     def _seeing(self, positions: np.ndarray | None) -> AbstractContextManager[None]:

@@ -27,6 +27,7 @@ class DistilStage(DenoiseStage):
         super().__init__(*arguments, **named)
         self.name, self.steps, self.guidance = "distil", steps, guidance
         self.teacher = channels_last(copy.deepcopy(self.unet)).eval().requires_grad_(False)
+        self.teaching = self.compute.compiled(self.teacher)
         # The words keep their meaning: only the student's way from noise to picture changes.
         self.text_encoder.eval().requires_grad_(False)
         empty = self.compute.put(self.tokens.empty[None])
@@ -47,14 +48,14 @@ class DistilStage(DenoiseStage):
             with torch.no_grad():
                 wanted = target(z, lambda z, t: self._guided(z, t, batch), alpha_bar, t, int(times[0] - times[1]))
             with self.compute.autocast():
-                v = self.unet(z, t, batch.text).sample
+                v = self.network(z, t, batch.text).sample
         return distillation_loss(v.float(), z, wanted, alpha_bar, t, batch.weight)
 
     def _guided(self, z: torch.Tensor, t: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The teacher's v, pushed away from what it would draw without words."""
         nothing = self.no_words.expand(len(batch.text), -1, -1)
         with self.compute.autocast():
-            both = self.teacher(torch.cat([z, z]), torch.cat([t, t]), torch.cat([nothing, batch.text])).sample
+            both = self.teaching(torch.cat([z, z]), torch.cat([t, t]), torch.cat([nothing, batch.text])).sample
         without, with_words = both.float().chunk(2)
         return without + self.guidance * (with_words - without)
 

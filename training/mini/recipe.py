@@ -38,7 +38,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     """Train and export. Returns the model folder, or None when the run was stopped (the folder is written then too)."""
     output_dir = Path(config.output_dir)
     loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
-    compute = Compute.choose(config.device)
+    compute = Compute.choose(config.device, config.compile)
     bundle = _start(config, clips, newest(loop.checkpoint))
     if config.shared_noise is not None:
         bundle.shared_noise = config.shared_noise
@@ -159,7 +159,8 @@ def _latents(bundle: Bundle, clips: ClipSet, output_dir: Path, preparing: Prepar
         vae = channels_last(bundle.vae.to(compute.device)).eval()
         encoded = []
         for i, clip in enumerate(clips.frames):
-            encoded.append(encode_frames(vae, clip))
+            with compute.autocast():
+                encoded.append(encode_frames(vae, clip))
             preparing(i + 1)
         for old in output_dir.glob("latents-*.npy"):
             old.unlink()
