@@ -11,15 +11,31 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
-from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace, SwapFaceParams
+from diffscaler.faceswap.casting import CastParams
+from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
+from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
+from diffscaler.faceswap.review_stage import ReviewSwap
+from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
 from diffscaler.framing import frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
-from diffscaler.requests import MAX_SEED, Delivered, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
-from diffscaler.stage import Stage
+from diffscaler.requests import (
+    MAX_SEED,
+    Correction,
+    Delivered,
+    FaceSwapRequest,
+    FindPeopleRequest,
+    InspectPhotoRequest,
+    Playing,
+    Request,
+    ReviewSwapRequest,
+    Text2VideoRequest,
+    UpscaleRequest,
+)
+from diffscaler.stage import ModelRef, Stage
 from diffscaler.text2video.control_stage import ControlDepth, ControlFrames, ControlFramesParams, ControlPose
 from diffscaler.text2video.lora import read_loras
 from diffscaler.text2video.reference_stage import EncodeReference, EncodeReferenceParams
@@ -56,8 +72,13 @@ class Recipe:
 
 def request_from(row: dict[str, Any]) -> Request:
     """The request that `Recipe.request_row` wrote. Raises pydantic.ValidationError or KeyError."""
-    types = {cls.__name__: cls for cls in (Text2VideoRequest, FaceSwapRequest, UpscaleRequest)}
+    types = {cls.__name__: cls for cls in REQUESTS}
     return types[row["type"]].model_validate({key: value for key, value in row.items() if key != "type"})
+
+
+REQUESTS: tuple[type[Request], ...] = (
+    Text2VideoRequest, FaceSwapRequest, UpscaleRequest, FindPeopleRequest, InspectPhotoRequest, ReviewSwapRequest,
+)  # fmt: skip
 
 
 class Recipes:
@@ -75,6 +96,13 @@ class Recipes:
             return self.face_swap(request)
         if isinstance(request, UpscaleRequest):
             return self.upscale(request)
+        if isinstance(request, FindPeopleRequest):
+            title = f"People in {self.library.clip(request.clip).title}"
+            return Recipe(self._detections(self.frames_of(request.clip)), title, request)
+        if isinstance(request, InspectPhotoRequest):
+            return self.inspect_photo(request)
+        if isinstance(request, ReviewSwapRequest):
+            return self.review_swap(request)
         raise TypeError(f"no recipe for {type(request).__name__}")
 
     def text2video(self, request: Text2VideoRequest) -> Recipe:
@@ -126,7 +154,7 @@ class Recipes:
         if spec.traits.sounds and params.num_frames > 1:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
-            frames = self._swapped(frames, request.faces, "auto", "all", 1.0)
+            frames = self._swapped(frames, (Playing(faces=request.faces),), "auto", 1.0)
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -134,11 +162,32 @@ class Recipes:
 
     def face_swap(self, request: FaceSwapRequest) -> Recipe:
         frames = self.frames_of(request.clip)
-        swapped = self._swapped(frames, request.faces, request.engine, request.people, request.strength)
+        swapped = self._swapped(frames, request.playing, request.engine, request.strength)
+        if request.corrections:
+            swapped = self._corrected(swapped, request.corrections)
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
-        about |= consent_row([about.get("consent", ""), request.consent or "not recorded"])
+        about |= consent_row([about.get("consent", ""), *(role.consent or "not recorded" for role in request.playing)])
+        if names := [role.name for role in request.cast if role.name]:
+            about["cast"] = ", ".join(names)
         return self._delivered(swapped, request, title, about, self._sound_of(request.clip))
+
+    def inspect_photo(self, request: InspectPhotoRequest) -> Recipe:
+        """A photo -> what face it shows, and how well."""
+        params = InspectPhotoParams(photo=self._photo(request.photo))
+        return Recipe(node(InspectPhoto(params, (self._detector(),))), "Looking at a photo", request)
+
+    def review_swap(self, request: ReviewSwapRequest) -> Recipe:
+        """A swapped clip -> how it came out. Raises InvalidRequest when the clip was made without a swap at its end."""
+        clip = self.library.clip(request.clip)
+        swapped = self.frames_of(request.clip)
+        if swapped.stage not in ("swap_face", "correct_swap"):
+            raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
+        params = CastParams.model_validate({name: swapped.params[name] for name in CastParams.model_fields})
+        models = [self._detector(), *self._recognizer()]
+        return Recipe(
+            node(ReviewSwap(params, tuple(models)), *swapped.inputs[:2], swapped), f"Review: {clip.title}", request
+        )
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
         frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
@@ -177,29 +226,39 @@ class Recipes:
             raise InvalidRequest("That library entry holds data, not pictures.", "Pick a clip.")
         return at
 
-    def _swapped(self, frames: Node, faces: tuple[str, ...], engine: str, people: str, strength: float) -> Node:
-        detector = self.catalogue.ref(self.catalogue.spec(DETECTOR, "face_detector"))
-        models = [detector]
+    def _detector(self) -> ModelRef:
+        return self.catalogue.ref(self.catalogue.spec(DETECTOR, "face_detector"))
+
+    def _detections(self, frames: Node) -> Node:
+        return node(DetectFaces(DetectFacesParams(), (self._detector(),)), frames)
+
+    def _swapped(self, frames: Node, playing: tuple[Playing, ...], engine: str, strength: float) -> Node:
         if engine == "auto":
             engine = "inswapper" if self._inswapper() else "builtin"
-        if engine == "inswapper":
-            models += self._inswapper() or [
-                self.catalogue.ref(self.catalogue.spec(name)) for name in ("inswapper", "arcface")
-            ]
-        detections = node(DetectFaces(DetectFacesParams(), (detector,)), frames)
-        photos = tuple(self._photo(key) for key in faces)
-        params = SwapFaceParams.model_validate(
-            {"cast": [{"photos": photos, "tracks": people}], "engine": engine, "strength": strength}
-        )
-        return node(SwapFace(params, tuple(models)), frames, detections)
+        cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]
+        params = CastParams.model_validate({"cast": cast, "engine": engine, "strength": strength})
+        return node(SwapFace(params, (self._detector(), *self._networks(engine))), frames, self._detections(frames))
 
-    def _inswapper(self) -> list[Any]:
-        names = {spec.name: spec for spec in self.catalogue.specs()}
-        return (
-            [self.catalogue.ref(names[name]) for name in ("inswapper", "arcface")]
-            if {"inswapper", "arcface"} <= set(names)
-            else []
-        )
+    def _corrected(self, swapped: Node, corrections: tuple[Correction, ...]) -> Node:
+        """The swap with some frames done otherwise; all others are taken as they are."""
+        rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in corrections]
+        params = CorrectSwapParams.model_validate({**swapped.params, "corrections": rows})
+        needed = {model.name: model for model in swapped.models}
+        for how in dict.fromkeys(c.how for c in corrections):
+            needed |= {model.name: model for model in self._networks(how)}
+        return node(CorrectSwap(params, tuple(needed.values())), *swapped.inputs, swapped)
+
+    def _networks(self, engine: str) -> tuple[ModelRef, ...]:
+        """The models an engine draws with. Raises ModelNotFound when they are not installed."""
+        if engine != "inswapper":
+            return ()
+        return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in ("inswapper", "arcface"))
+
+    def _inswapper(self) -> bool:
+        return {"inswapper", "arcface"} <= {spec.name for spec in self.catalogue.specs()}
+
+    def _recognizer(self) -> list[ModelRef]:
+        return [self.catalogue.ref(spec) for spec in self.catalogue.specs() if spec.name == "arcface"]
 
     def _photo(self, key: str) -> str:
         clip = self.library.clip(key)

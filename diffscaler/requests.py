@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_PROMPT = 2000
 MAX_SEED = 2**31 - 1
@@ -268,12 +268,50 @@ class Text2VideoRequest(Delivered):
     upscaler: str = Field("builtin", title="Upscaler", max_length=100, json_schema_extra=more("Delivery"))
 
 
+class Playing(Request):
+    """A performer, and whom they play in a clip.
+
+    people: "all", "largest" (seen longest), or the numbers of people as FindPeopleRequest numbers them
+    """
+
+    name: str = Field("", title="Performer", max_length=80)
+    faces: tuple[ClipKey, ...] = Field(title="Face", min_length=1, description="Photos of the performer.")
+    consent: str = Field("", title="Consent", max_length=600, description="Who agreed to lend the face, and when.")
+    people: Literal["all", "largest"] | tuple[int, ...] = Field("all", title="People")
+
+
+class Correction(Request):
+    """What is done otherwise in some frames of a swap.
+
+    start, stop: frames, stop excluded; people: whom it is about, empty for everyone
+    """
+
+    start: int = Field(title="From", ge=0)
+    stop: int = Field(title="To", gt=0)
+    people: tuple[int, ...] = Field((), title="People")
+    how: Literal["skip", "builtin", "inswapper", "over everything"] = Field(
+        "skip",
+        title="Instead",
+        description="skip: the original face; an engine's name: that one; over everything: nothing is kept in front.",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Correction:
+        if self.stop <= self.start:
+            raise ValueError("a correction ends after it begins")
+        return self
+
+
 class FaceSwapRequest(Delivered):
-    """A face onto the people in a clip."""
+    """Faces onto the people in a clip: one performer's (faces, people), or a cast."""
 
     clip: ClipKey = Field(title="Clip", description="From the library.")
-    faces: tuple[ClipKey, ...] = Field(title="Face", min_length=1, description="Photos of the performer.")
+    faces: tuple[ClipKey, ...] = Field((), title="Face", description="Photos of the performer.")
     consent: str = Field("", title="Consent", max_length=500, description="Who agreed to lend the face, and when.")
+    cast: tuple[Playing, ...] = Field((), title="Cast", max_length=16, description="Who plays whom.")
+    corrections: tuple[Correction, ...] = Field(
+        (), title="Corrections", max_length=100, description="Frames that are done otherwise; only these run again."
+    )
     engine: Literal["auto", "builtin", "inswapper"] = Field(
         "auto", title="Engine", description="auto: inswapper when its file is installed, else the built-in preview."
     )
@@ -281,6 +319,36 @@ class FaceSwapRequest(Delivered):
     strength: float = Field(
         1.0, title="Strength", ge=0.1, le=1, description="1 replaces the face wholly.", json_schema_extra=more("Look")
     )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> FaceSwapRequest:
+        if not self.faces and not self.cast:
+            raise ValueError("a photo of the performer, or a cast, is needed")
+        return self
+
+    @property
+    def playing(self) -> tuple[Playing, ...]:
+        """The cast, also where only photos were given."""
+        alone = Playing(faces=self.faces, consent=self.consent, people=self.people) if self.faces else None
+        return (*self.cast, *([alone] if alone else []))
+
+
+class FindPeopleRequest(Request):
+    """The people in a clip, before anything is done to them."""
+
+    clip: ClipKey = Field(title="Clip", description="From the library.")
+
+
+class ReviewSwapRequest(Request):
+    """How well a finished swap came out, frame by frame."""
+
+    clip: ClipKey = Field(title="Clip", description="A swapped clip of the library.")
+
+
+class InspectPhotoRequest(Request):
+    """What face a photo shows, and how well."""
+
+    photo: ClipKey = Field(title="Photo", description="A still picture of the library.")
 
 
 class UpscaleRequest(Delivered):

@@ -57,6 +57,10 @@ class Settings(BaseModel):
         return self.data_dir / "jobs"
 
     @property
+    def cast_dir(self) -> Path:
+        return self.data_dir / "cast"
+
+    @property
     def presets_dir(self) -> Path:
         return ROOT / "presets"
 

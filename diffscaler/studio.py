@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from diffscaler import engine, plan, predict
 from diffscaler.beginning import Beginning, BeginningParams, Finished, finished
+from diffscaler.cast import CastLibrary
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.client import WorkerKeeper, follow
 from diffscaler.jobs.job import Job
@@ -39,6 +40,7 @@ class Studio:
         self.catalogue = Catalogue(settings)
         self.shelf = Shelf(settings, self.catalogue)
         self.recipes = Recipes(self.library, self.catalogue)
+        self.cast = CastLibrary(settings.cast_dir)
         self.keeper = WorkerKeeper(settings, "device")
         self.fetcher = WorkerKeeper(settings, "downloads")
 

@@ -135,7 +135,7 @@ class Acts:
         self.studio.queue.retry(key)
         job = self.studio.queue.get(key)
         self.studio.keeper_of(job).ensure()
-        return {} if job.kind == "model" else self.do_open(key, states)
+        return {} if job.kind == "model" or job.looks_up else self.do_open(key, states)
 
     def do_keep(self, key: str, states: dict[str, Any]) -> Updates:
         job = self.studio.keep_finished(key)

@@ -136,6 +136,8 @@ def checked(kind: type[Request], given: dict[str, Any], settings: Any) -> Reques
     request = kind.model_validate(settings | given)
     if getattr(request, "faces", ()):
         permitted(getattr(request, "consent", ""))
+    for role in getattr(request, "cast", ()):
+        permitted(role.consent)
     return request
 
 

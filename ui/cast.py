@@ -1,16 +1,27 @@
-"""Whose face: photos of the performer, and the agreement without which no face is used."""
+"""Whose face: photos of the performer, and the agreement without which no face is used; and the cast they can join."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.cast import CONSENT_MISSING, Member
+from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.remarks import Grade, PhotoFacts, read_facts, remarks_on
+from diffscaler.requests import InspectPhotoRequest
 from diffscaler.studio import Studio
+from ui import pieces
+from ui.pane import QUIET, pane
+from ui.people import picture_url
+from ui.pictures import poster_url
 from ui.shelf import Shelf
+from ui.watch import Updates, remembered, said
 
 MEANING = "I have this person's permission to use their face in this film."
+LOOK_S = 0.7
 
 
 class Cast:
@@ -42,11 +53,165 @@ class Cast:
         return {"faces": self.shelf.picked, "agreed": self.agreed, "consent": self.note}
 
 
+class CastShelf:
+    """The cast as cards; `picked` holds the member chosen, kept by this browser. Photos on `cast` can join it."""
+
+    def __init__(self, studio: Studio, cast: Cast) -> None:
+        self.studio, self.cast, self.name = studio, cast, cast.name
+        self.picked = remembered(f"{self.name}.member", "")
+        self.timer = gr.Timer(LOOK_S, active=False)
+
+    def place(self) -> None:
+        """Place the cards here."""
+        self.pane = pane(elem_id=f"{self.name}-cast", elem_classes=["shelf"])
+
+    def place_joining(self) -> None:
+        """Place what is told about the photos, and the name and the button with which their owner joins the cast."""
+        self.remarks = pane(elem_id=f"{self.name}-remarks", elem_classes=["remarks"])
+        with gr.Row(elem_classes=["joining"]):
+            self.new_name = gr.Textbox(
+                "", show_label=False, placeholder="Name", max_length=80, scale=2, elem_id=f"{self.name}-member-name"
+            )
+            self.join = gr.Button("Add to the cast", scale=1, size="sm", elem_id=f"{self.name}-join")
+        self.said = pane(elem_classes=["said"], elem_id=f"{self.name}-cast-said")
+
+    def wire(self) -> None:
+        photos = self.cast.shelf.picked
+        photos.change(self.on_photos, photos, [self.remarks, self.timer], **QUIET)
+        self.timer.tick(self.look, photos, [self.remarks, self.timer], trigger_mode="once", **QUIET)
+        self.join.click(
+            self.on_join,
+            inputs_kwargs={**self.cast.inputs, "name": self.new_name},
+            outputs=[self.picked, self.pane, self.new_name, photos, self.cast.agreed, self.cast.note, self.said],
+            **QUIET,
+        )
+        self.pane.click(self.on_click, self.picked, [self.picked, self.pane, self.said], **QUIET)
+
+    # -- photos -------------------------------------------------------------------------------------------------------
+
+    def on_photos(self, picked: list[str]) -> Updates:
+        """Have the photos just picked looked at by the worker."""
+        for key in picked:
+            if self._facts(key) is None:
+                try:
+                    self.studio.submit(InspectPhotoRequest(photo=key))
+                except DiffScalerError:
+                    continue  # said when the photo is used
+        return self.look(picked)
+
+    def look(self, picked: list[str]) -> Updates:
+        known = [(key, self._facts(key)) for key in picked]
+        waiting = [key for key, facts in known if facts is None and self._asked(key)]
+        lines = "".join(self._remark(key, facts) for key, facts in known)
+        return {self.remarks: lines, self.timer: gr.Timer(active=bool(waiting))}
+
+    def _remark(self, key: str, facts: PhotoFacts | None) -> str:
+        title = escape(self.studio.library.clip(key).title)
+        if facts is None:
+            return f'<p class="quiet">{title}: looking at it.</p>' if self._asked(key) else ""
+        grade, texts = remarks_on(facts)
+        return f'<p class="{grade}"><b>{title}</b> {escape(" ".join(texts) or "A good likeness.")}</p>'
+
+    def _asked(self, key: str) -> bool:
+        """Whether a job that looks at this photo waits or runs."""
+        return any((job.request or {}).get("photo") == key for job in self.studio.queue.list(ended=False))
+
+    def _facts(self, key: str) -> PhotoFacts | None:
+        return facts_of(self.studio, key)
+
+    # -- members ------------------------------------------------------------------------------------------------------
+
+    def on_join(self, faces: list[str], agreed: bool, consent: str | None, name: str | None) -> Updates:
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            for key in faces:
+                facts = self._facts(key)
+                if facts is not None and facts.count == 0:
+                    raise InvalidRequest(
+                        f"{self.studio.library.clip(key).title} shows no face.", "Take it off the shelf first."
+                    )
+            member = self.studio.cast.add(name or "", tuple(faces), consent or "", bool(agreed))
+            updates |= {
+                self.picked: member.id,
+                self.pane: self.render(member.id),
+                self.new_name: "",
+                self.cast.shelf.picked: [],
+                self.cast.agreed: False,
+                self.cast.note: "",
+            }
+        return updates
+
+    def on_click(self, picked: str, event: gr.EventData) -> Updates:
+        verb, key = str(event.do), str(event.key)
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            if verb == "dismiss":
+                self.studio.cast.remove(key)
+                picked = "" if picked == key else picked
+            else:
+                picked = "" if picked == key else key
+            updates |= {self.picked: picked, self.pane: self.render(picked)}
+        return updates
+
+    def render(self, picked: str) -> str:
+        """The cast as HTML."""
+        cards = [self._card(member, member.id == picked) for member in self.studio.cast.list()]
+        return f'<h3 class="label">Cast</h3><div class="cards cast">{"".join(cards)}</div>' if cards else ""
+
+    def _card(self, member: Member, pressed: bool) -> str:
+        grade = grade_of(self.studio, member)
+        photos = f"{len(member.photos)} photo{'s' if len(member.photos) > 1 else ''}"
+        about = escape(f"{member.name}, {photos}. {member.consent}")
+        return (
+            f'<div class="card" draggable="true" data-member="{member.id}" aria-pressed="{str(pressed).lower()}">'
+            f'<button type="button" data-do="pick" data-key="{member.id}" title="{about}"'
+            f' aria-pressed="{str(pressed).lower()}">{portrait(self.studio, member)}'
+            f'<span class="name {grade}">{escape(member.name)}</span></button>'
+            + pieces.do("dismiss", "×", cls="dismiss", key=member.id, title=f"Take {member.name} out of the cast",
+                        confirm=f"Take {member.name} out of the cast? Photos and clips stay.")
+            + "</div>"
+        )  # fmt: skip
+
+
+def facts_of(studio: Studio, key: str) -> PhotoFacts | None:
+    """What is known of a photo, None before a worker has looked at it."""
+    try:
+        found = studio.recipes.inspect_photo(InspectPhotoRequest(photo=key)).root
+        return _facts(studio, found.key) if studio.library.complete(found.key) else None
+    except (DiffScalerError, OSError, StopIteration):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _facts(studio: Studio, key: str) -> PhotoFacts:
+    chunk: Any = next(iter(studio.library.read(key)))
+    return read_facts(chunk.tensors)
+
+
+def grade_of(studio: Studio, member: Member) -> Grade | str:
+    """How good a member's best photo is, "" when none was looked at yet."""
+    grades = [remarks_on(facts)[0] for key in member.photos if (facts := facts_of(studio, key)) is not None]
+    return next((grade for grade in ("good", "weak", "bad") if grade in grades), "")
+
+
+def portrait(studio: Studio, member: Member) -> str:
+    """A member's face as a picture."""
+    for key in member.photos:
+        facts = facts_of(studio, key)
+        if facts is not None and facts.count:
+            return f'<img src="{picture_url(facts.face.tobytes(), *facts.face.shape[:2])}" alt="">'
+    try:
+        poster = poster_url(studio, studio.library.clip(member.photos[0]))
+    except DiffScalerError:
+        poster = None
+    return f'<img src="{poster}" alt="">' if poster else '<span class="blank"></span>'
+
+
 def check_consent(faces: list[str], agreed: bool | None, consent: str) -> None:
     """Raises InvalidRequest when faces are used and nobody said who agreed."""
     if not faces:
         return
     if not agreed:
-        raise InvalidRequest("A face is used only with its owner's permission.", "Tick the box under the photos.")
+        raise InvalidRequest(CONSENT_MISSING, "Tick the box under the photos.")
     if not consent.strip():
         raise InvalidRequest("Nobody is named as having agreed.", "Write who gave the permission, and when.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -12,11 +13,12 @@ from diffscaler.library.clips import Clip
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.studio import Studio
 from ui import monitor
-from ui.cast import Cast, check_consent
+from ui.cast import Cast, CastShelf, check_consent
 from ui.controls import control, filled, more
 from ui.estimate import costing
 from ui.pane import QUIET
-from ui.people import people_strip
+from ui.people import PeopleStrip, played_by
+from ui.review import ReviewPane
 from ui.shelf import Shelf
 from ui.source import source_of
 from ui.watch import Updates, Watch
@@ -25,33 +27,49 @@ KIND = "faceswap"
 
 
 class FaceSwapTab:
-    """A performer's face onto the people in a clip."""
+    """Performers' faces onto the people in a clip."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.watch = Watch(studio, KIND, "Swap", "Pick a clip and a photo of the performer.", self.show)
         self.cast = Cast(studio, KIND)
+        self.members = CastShelf(studio, self.cast)
         self.clips = Shelf(studio, f"{KIND}-clip", "The clip to change")
+        self.people = PeopleStrip(studio, KIND)
+        self.review = ReviewPane(studio, self.watch)
 
     def place(self) -> None:
         """Place the tab here."""
         with gr.Tab("Face swap", id=KIND) as self.tab, gr.Row(elem_classes=["desk"]):
             with gr.Column(elem_classes=["side"]):
                 self.clips.place()
+                self.members.place()
                 self.cast.place()
+                self.members.place_joining()
                 engine = control(FaceSwapRequest, "engine", info=self.engine_line())
                 people = control(FaceSwapRequest, "people", info=None)
                 rest = more(FaceSwapRequest)
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
+                self.people.place()
+                self.review.place()
         self.fields = {"engine": engine, "people": people, **rest}
-        self.inputs: dict[str, Any] = {"clip": self.clips.picked, **self.fields, **self.cast.inputs}
+        self.inputs: dict[str, Any] = {
+            "clip": self.clips.picked,
+            **self.fields,
+            **self.cast.inputs,
+            "member": self.members.picked,
+            "plays": self.people.state,
+        }
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
         self.cast.wire()
+        self.members.wire()
         self.clips.wire()
+        self.people.wire(self.clips.picked, self.members.picked)
+        self.review.wire()
         self.clips.picked.change(
             self.watch.source,
             [self.watch.state, self.clips.picked],
@@ -59,50 +77,66 @@ class FaceSwapTab:
             trigger_mode="always_last",
             **QUIET,
         )
+        # Who joins or leaves the cast can play people, or can no longer.
+        self.members.picked.change(self.people.look, self.people.state, self.people.outputs, **QUIET)
         self.watch.go.click(self.on_swap, inputs_kwargs=self.inputs, outputs=self.watch.outputs, **QUIET)
-        costs: dict[str, Any] = {"clip": self.clips.picked, "faces": self.cast.shelf.picked, **self.fields}
+        names = ("clip", "faces", "member", "plays", *self.fields)
+        costs: dict[str, Any] = {name: self.inputs[name] for name in names}
         gr.on([at.change for at in costs.values()], self.on_change, inputs_kwargs=costs, outputs=self.watch.go,
               trigger_mode="always_last", **QUIET)  # fmt: skip
         page.load(
             self.restore,
-            [self.watch.state, self.clips.picked, self.cast.shelf.picked],
-            [*self.watch.outputs, self.clips.pane, self.cast.shelf.pane],
+            [self.watch.state, self.clips.picked, self.cast.shelf.picked, self.members.picked, self.people.state],
+            [
+                *self.watch.outputs, self.clips.pane, self.cast.shelf.pane, self.members.pane, *self.people.outputs,
+                self.review.pane, self.review.timer,
+            ],
             **QUIET,
-        )
+        )  # fmt: skip
 
-    def on_swap(self, clip: list[str], faces: list[str], agreed: bool, consent: str | None, **values: Any) -> Updates:
+    def request(
+        self, clip: list[str], faces: list[str], consent: str, member: str, plays: dict[str, Any], **values: Any
+    ) -> FaceSwapRequest:
+        """Who plays whom: as it stands on the people's cards; else the photos; else the member who is picked."""
+        key = "".join(clip[:1])
+        cast = self.people.playing(key, plays)
+        if not cast and not faces and member:
+            cast = (played_by(self.studio.cast.get(member), values.get("people") or "all"),)
+        given = {"faces": tuple(faces), "consent": consent} if not cast else {"cast": cast}
+        return FaceSwapRequest(clip=key, **given, **filled(values))
+
+    def on_swap(self, agreed: bool, faces: list[str], consent: str | None, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
-            request = FaceSwapRequest(
-                clip="".join(clip[:1]), faces=tuple(faces), consent=consent or "", **filled(values)
-            )
-            check_consent(faces, agreed, consent or "")
+            request = self.request(faces=faces, consent=consent or "", **values)
+            if not request.cast:
+                check_consent(faces, agreed, consent or "")
             updates |= self.watch.submit(request)
         return updates
 
-    def on_change(self, clip: list[str], faces: list[str], **values: Any) -> Updates:
+    def on_change(self, **values: Any) -> Updates:
         label = "Swap"
-        try:
-            request = FaceSwapRequest(clip="".join(clip[:1]), faces=tuple(faces), **filled(values))
-            label = costing(self.studio, "Swap", request)
-        except (DiffScalerError, ValidationError):
-            pass  # said when the button is pressed
+        with suppress(DiffScalerError, ValidationError):  # said when the button is pressed
+            label = costing(self.studio, "Swap", self.request(consent="", **values))
         return {self.watch.go: gr.Button(label)}
 
     def fill(self, request: FaceSwapRequest) -> Updates:
         picked = {self.clips.picked: [request.clip], self.cast.shelf.picked: list(request.faces)}
         return picked | {at: getattr(request, name) for name, at in self.fields.items()}
 
-    def restore(self, state: dict[str, Any], clip: list[str], faces: list[str]) -> Updates:
+    def restore(
+        self, state: dict[str, Any], clip: list[str], faces: list[str], member: str, plays: dict[str, Any]
+    ) -> Updates:
         shelves = {self.clips.pane: self.clips.render(clip), self.cast.shelf.pane: self.cast.shelf.render(faces)}
-        return self.watch.restore(state) | shelves
+        shelves[self.members.pane] = self.members.render(member)
+        return self.watch.restore(state) | shelves | self.people.look(plays) | self.review.look(state)
 
     def show(self, clip: Clip) -> str:
-        """The swapped clip beside what it was made from, with the people who were found."""
+        """The swapped clip beside what it was made from."""
         source = source_of(self.studio, clip)
         if source is None:
             return monitor.of_clip(self.studio, clip)
-        return monitor.of_pair(self.studio, source, clip, wipe=False, extra=people_strip(self.studio, clip))
+        return monitor.of_pair(self.studio, source, clip, wipe=False)
 
     def engine_line(self) -> str:
         names = {spec.name for spec in self.studio.catalogue.specs()}

@@ -1,68 +1,273 @@
-"""The people a swap found in a clip: each one's best frame, when they are seen, and how sure the detector was."""
+"""The people in a clip, before and after a swap: each one's best frame, when they are seen, and who plays them."""
 
 from __future__ import annotations
 
 import base64
 import io
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
+
+from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError
-from diffscaler.library.clips import Clip
-from diffscaler.plan import Node, nodes
+from diffscaler.jobs.job import Job
+from diffscaler.plan import Node
+from diffscaler.requests import FindPeopleRequest, Playing
 from diffscaler.studio import Studio
+from ui import pieces
+from ui.pane import QUIET, pane
+from ui.watch import Updates, remembered, said
 
 if TYPE_CHECKING:
     from diffscaler.faceswap.detections import Person
 
 log = logging.getLogger("diffscaler.page")
 
-FACE_PX = 96
+FACE_PX = 112
 MARGIN = 0.35
-MOST = 8
+MOST = 24
+LOOK_S = 0.7
+
+NOBODY: dict[str, Any] = {"clip": "", "plays": {}, "gone": [], "same": [], "joining": -1}
 
 
-def people_strip(studio: Studio, clip: Clip) -> str:
-    """Cards of the people in a swapped clip, "" when its detections are no longer kept."""
-    found = next((node for node in nodes(clip.node) if node.stage == "detect_faces"), None)
-    if found is None or not studio.library.complete(found.key):
-        return ""
-    try:
-        cards = cards_of(studio, found)
-    except (DiffScalerError, OSError, StopIteration, IndexError):
-        log.warning("the people of %s cannot be shown", clip.key, exc_info=True)
-        return ""
-    inside = "".join(cards) if cards else '<p class="quiet">No face was found in this clip.</p>'
-    return f'<div class="people" aria-label="People found">{inside}</div>'
+@dataclass(frozen=True)
+class Group:
+    """One person: everything that is known to be the same face. number: the first of tracks"""
+
+    tracks: tuple[int, ...]
+    people: tuple[Person, ...]
+
+    @property
+    def number(self) -> int:
+        return self.tracks[0]
 
 
-_cache: dict[str, list[str]] = {}
+class PeopleStrip:
+    """A card for everyone in the picked clip. `state` says who plays them, kept by this browser."""
+
+    def __init__(self, studio: Studio, name: str) -> None:
+        self.studio, self.name = studio, name
+        self.state = remembered(f"{name}.people", NOBODY)
+        self.timer = gr.Timer(LOOK_S, active=False)
+
+    def place(self) -> None:
+        """Place the strip here."""
+        self.pane = pane(elem_id=f"{self.name}-people", elem_classes=["strip"])
+        self.said = pane(elem_classes=["said"], elem_id=f"{self.name}-people-said")
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.state, self.timer, self.pane]
+
+    def wire(self, picked: gr.BrowserState, member: gr.BrowserState) -> None:
+        """picked: the clip's key in a list; member: who is chosen in the cast, "" for nobody"""
+        self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", **QUIET)
+        self.pane.click(self.on_click, [self.state, member], [*self.outputs, self.said], **QUIET)
+        picked.change(self.on_clip, [picked, self.state], [*self.outputs, self.said], **QUIET)
+
+    def on_clip(self, picked: list[str], state: dict[str, Any]) -> Updates:
+        """Look for people in the clip just picked; what was said about another one is forgotten."""
+        key = "".join(picked[:1])
+        state = state if key and key == state.get("clip") else {**NOBODY, "clip": key}
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            if key and self._found(key) is None and self._job(key) is None:
+                self.studio.submit(FindPeopleRequest(clip=key))
+        return updates | self.look(state)
+
+    def look(self, state: dict[str, Any]) -> Updates:
+        key = state.get("clip") or ""
+        job = self._job(key) if key and self._found(key) is None else None
+        return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: self.render(state, job)}
+
+    def on_click(self, state: dict[str, Any], member: str, event: gr.EventData) -> Updates:
+        verb, number = str(event.do), int(getattr(event, "person", -1))
+        plays, gone, same = dict(state["plays"]), list(state["gone"]), [list(group) for group in state["same"]]
+        joining = int(state.get("joining", -1))
+        if verb == "play":
+            who = str(getattr(event, "member", "") or member)
+            if plays.get(str(number)) == who or not who:
+                plays.pop(str(number), None)
+            else:
+                plays[str(number)] = who
+        elif verb == "gone":
+            gone = [*gone, number]
+            plays.pop(str(number), None)
+        elif verb == "same":
+            if joining in (-1, number):
+                joining = -1 if joining == number else number
+            else:
+                first, second = sorted((joining, number))
+                same, joining = [*same, [first, second]], -1
+                if str(second) in plays:
+                    plays.setdefault(str(first), plays.pop(str(second)))
+        elif verb == "anew":
+            plays, gone, same, joining = {}, [], [], -1
+        state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
+        return self.look(state) | {self.said: ""}
+
+    def playing(self, clip: str, state: dict[str, Any]) -> tuple[Playing, ...]:
+        """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.
+
+        Raises InvalidRequest when a member has left the cast.
+        """
+        groups = self.groups(state) if clip and clip == state.get("clip") else []
+        tracks: dict[str, list[int]] = {}
+        for group in groups:
+            if who := state["plays"].get(str(group.number)):
+                tracks.setdefault(who, []).extend(group.tracks)
+        return tuple(played_by(self.studio.cast.get(who), tuple(sorted(numbers))) for who, numbers in tracks.items())
+
+    def groups(self, state: dict[str, Any]) -> list[Group]:
+        """The people of the state's clip, most present first, without those that are no faces."""
+        found = self._found(state.get("clip") or "")
+        if found is None:
+            return []
+        return grouped(people_of(self.studio, found), state["same"], state["gone"])
+
+    def render(self, state: dict[str, Any], job: Job | None) -> str:
+        """The strip as HTML."""
+        if not state.get("clip"):
+            return ""
+        if job is not None:
+            line = escape(str(job.progress.get("text") or "Looking for people in the clip."))
+            return f'<h3 class="label">People</h3><p class="quiet" role="status">{line}</p>'
+        found = self._found(state["clip"])
+        if found is None:
+            return ""
+        try:
+            groups = self.groups(state)
+            cards = [self._card(found, group, state) for group in groups[:MOST]]
+        except (DiffScalerError, OSError, StopIteration, IndexError):
+            log.warning("the people of %s cannot be shown", state["clip"], exc_info=True)
+            return ""
+        if not cards:
+            inside = '<p class="quiet">No face was found in this clip.</p>'
+        else:
+            inside = f'<div class="people" aria-label="People found">{"".join(cards)}</div>'
+        anew = pieces.do("anew", "start over", cls="link") if state["gone"] or state["same"] or state["plays"] else ""
+        more = (
+            f'<p class="quiet">{len(groups) - MOST} more are seen for moments only.</p>' if len(groups) > MOST else ""
+        )
+        return f'<h3 class="label">People {anew}</h3>{inside}{more}'
+
+    def _card(self, found: Node, group: Group, state: dict[str, Any]) -> str:
+        from ui.cast import portrait
+
+        cast = self.studio.cast.list()
+        who = state["plays"].get(str(group.number))
+        chips = "".join(
+            pieces.do("play", f"{portrait(self.studio, member)}<span>{escape(member.name)}</span>", cls="who",
+                      person=str(group.number), member=member.id, pressed=member.id == who)
+            for member in cast
+        )  # fmt: skip
+        if not cast:
+            chips = '<span class="quiet">Add a performer to the cast to have them play this person.</span>'
+        joining = int(state.get("joining", -1))
+        same = "same as …" if joining == group.number else "this is the same" if joining >= 0 else "same person"
+        tools = pieces.do("same", same, cls="link", person=str(group.number), pressed=joining == group.number)
+        tools += pieces.do("gone", "not a face", cls="link", person=str(group.number))
+        fps = float(self.studio.library.clip(found.key).meta.fps)
+        return (
+            f'<figure data-person="{group.number}" class="{"cast" if who else ""}">{self._picture(found, group)}'
+            f"<figcaption>{escape(when(group, fps))}<br>{escape(size_and_certainty(group))}"
+            f'<span class="chips-row">{chips}</span><span class="tools">{tools}</span></figcaption></figure>'
+        )
+
+    def _picture(self, found: Node, group: Group) -> str:
+        return f'<img src="{best_picture(self.studio, found, max(group.people, key=clarity))}" alt="">'
+
+    def _found(self, clip: str) -> Node | None:
+        """The node of a clip's people, None before they were looked for."""
+        if not clip:
+            return None
+        try:
+            root = self.studio.recipes.of(FindPeopleRequest(clip=clip)).root
+        except DiffScalerError:
+            return None
+        return root if self.studio.library.complete(root.key) else None
+
+    def _job(self, clip: str) -> Job | None:
+        for job in self.studio.queue.list(ended=False):
+            request = job.request or {}
+            if request.get("type") == "FindPeopleRequest" and request.get("clip") == clip:
+                return job
+        return None
 
 
-def cards_of(studio: Studio, detections: Node) -> list[str]:
+def played_by(member: Member, people: Any) -> Playing:
+    """A member in a role. people: see Playing"""
+    return Playing(name=member.name, faces=member.photos, consent=member.statement, people=people)
+
+
+def grouped(people: list[Person], same: Iterable[Iterable[int]], gone: Iterable[int]) -> list[Group]:
+    """People as groups of tracks, in the order given: those that are one person by identity or by the user's word.
+
+    same: pairs of group numbers; gone: numbers of groups that are no faces
+    """
+    root = {person.track: person.track for person in people}
+
+    def top(track: int) -> int:
+        while root[track] != track:
+            track = root[track]
+        return track
+
+    known = [(person.track, getattr(person, "person", person.track)) for person in people]
+    pairs = [(a, b) for a, first in known for b, second in known if first == second and a < b]
+    for one, other in [*pairs, *(tuple(pair) for pair in same)]:
+        if one in root and other in root:
+            low, high = sorted((top(one), top(other)))
+            root[high] = low
+    members: dict[int, list[Person]] = {}
+    for person in people:
+        members.setdefault(top(person.track), []).append(person)
+    out = set(gone)
+    groups = [Group(tuple(sorted(p.track for p in of)), tuple(of)) for of in members.values()]
+    return [group for group in groups if group.number not in out]
+
+
+def when(group: Group, fps: float) -> str:
+    """ "00:03.0 to 00:07.2", and how many more stretches there are."""
+    spans = sorted((person.start, person.stop) for person in group.people)
+    text = f"{timecode(spans[0][0] / fps)} to {timecode(spans[0][1] / fps)}"
+    return text if len(spans) == 1 else f"{text} and {len(spans) - 1} more"
+
+
+def size_and_certainty(group: Group) -> str:
+    best = max(group.people, key=clarity)
+    return f"{round(best.best_box[3] - best.best_box[1])} px high, {round(100 * best.confidence)} % sure"
+
+
+def clarity(person: Person) -> float:
+    return person.confidence * (person.best_box[3] - person.best_box[1])
+
+
+@lru_cache(maxsize=32)
+def people_of(studio: Studio, found: Node) -> list[Person]:
+    """Everyone in a clip, by the node of its finished detections."""
     from diffscaler.faceswap.detections import people
 
-    if detections.key not in _cache:
-        chunks: Any = studio.library.read(detections.key)
-        found = people(chunks, studio.library.clip(detections.key).meta)
-        _cache[detections.key] = [card(studio, detections.inputs[0], person) for person in found[:MOST]]
-    return _cache[detections.key]
+    chunks: Any = studio.library.read(found.key)
+    return people(chunks, studio.library.clip(found.key).meta)
 
 
-def card(studio: Studio, frames: Node, person: Person) -> str:
-    clip = studio.library.clip(frames.key)
-    fps = float(clip.meta.fps)
-    chunk: Any = next(iter(studio.library.read(frames.key, person.best_frame)))
-    frame = chunk.frames[0]
-    left, top, right, bottom = crop_of(person.best_box, frame.shape[1], frame.shape[0])
-    when = f"{timecode(person.start / fps)} to {timecode(person.stop / fps)}"
-    sure = f"{round(100 * person.confidence)} % sure"
-    return (
-        f'<figure><img src="{picture_url(frame[top:bottom, left:right].tobytes(), bottom - top, right - left)}" alt="">'
-        f"<figcaption>{escape(when)}<br>{escape(sure)}</figcaption></figure>"
-    )
+@lru_cache(maxsize=256)
+def _best_picture(studio: Studio, frames: str, frame: int, box: tuple[float, ...]) -> str:
+    chunk: Any = next(iter(studio.library.read(frames, frame)))
+    picture = chunk.frames[0]
+    left, top, right, bottom = crop_of(box, picture.shape[1], picture.shape[0])
+    return picture_url(picture[top:bottom, left:right].tobytes(), bottom - top, right - left)
+
+
+def best_picture(studio: Studio, found: Node, person: Person) -> str:
+    """The frame that shows somebody best, as a picture inside the page."""
+    return _best_picture(studio, found.inputs[0].key, person.best_frame, person.best_box)
 
 
 def crop_of(box: Any, width: int, height: int) -> tuple[int, int, int, int]:
@@ -74,7 +279,7 @@ def crop_of(box: Any, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, max(left + 1, right), max(top + 1, bottom)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def picture_url(pixels: bytes, height: int, width: int) -> str:
     """uint8 RGB pixels as a small picture inside the page."""
     from PIL import Image

@@ -15,11 +15,21 @@ VIDEO_SUFFIXES = ("mp4", "webm", "m4v", "mov")
 PICTURE_SUFFIXES = ("png", "jpg", "jpeg", "webp", "gif", "avif", "bmp")
 
 
-def do(verb: str, label: str, *, cls: str = "", title: str = "", disabled: bool = False, **data: str) -> str:
-    """A button that sends `verb` and `data` to the pane's click handler."""
+def do(
+    verb: str,
+    label: str,
+    *,
+    cls: str = "",
+    title: str = "",
+    disabled: bool = False,
+    pressed: bool | None = None,
+    **data: str,
+) -> str:
+    """A button that sends `verb` and `data` to the pane's click handler. label: HTML; pressed: whether it is down"""
     extra = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
     hint = f' title="{escape(title)}"' if title else ""
     off = " disabled" if disabled else ""
+    off += "" if pressed is None else f' aria-pressed="{str(pressed).lower()}"'
     return f'<button type="button" class="{cls}" data-do="{verb}"{extra}{hint}{off}>{label}</button>'
 
 

@@ -48,7 +48,8 @@ class QueuePanel:
     def look(self) -> Updates:
         """Everything that this panel shows and tells, as it is now."""
         jobs = self.studio.queue.list(ended=False)
-        ended = self.studio.queue.list(ended=True, limit=ENDED_SHOWN)
+        ended = self.studio.queue.list(ended=True, limit=10 * ENDED_SHOWN)
+        ended = [job for job in ended if job.state != "done" or not job.looks_up][:ENDED_SHOWN]
         makers = [f"{job.id}:{job.ended}" for job in (*jobs, *ended) if job.kind != "plan"]
         return {
             self.pane: self.strip(jobs, ended),
@@ -87,7 +88,7 @@ class QueuePanel:
 
         if job.state == "running":
             # A download has no picture to show.
-            show = "" if job.kind == "model" else button("open", "Show", "Show it in its tab")
+            show = "" if job.kind == "model" or job.looks_up else button("open", "Show", "Show it in its tab")
             return show + button("stop", "Stop", "Stop; what is finished is kept")
         if job.state == "queued":
             up = button("up", "↑", "Move up") if job.id != waiting[0] else ""

@@ -56,6 +56,33 @@
     all.forEach(v => pause ? v.pause() : v.play());
   });
 
+  // a place in time: every clip on the monitor goes there and rests
+  document.addEventListener('click', event => {
+    const at = event.target.closest && event.target.closest('[data-seek]');
+    if (at) videos().forEach(v => { v.pause(); v.currentTime = parseFloat(at.dataset.seek); });
+  });
+
+  // a performer dropped on a person plays them, as a press on their name there does
+  let dragged = '';
+  document.addEventListener('dragstart', event => {
+    const member = event.target.closest && event.target.closest('[data-member][draggable]');
+    dragged = member ? member.dataset.member : '';
+  });
+  const over = event => dragged && event.target.closest && event.target.closest('[data-person].cast, figure[data-person]');
+  document.addEventListener('dragover', event => {
+    const person = over(event);
+    document.querySelectorAll('figure.over').forEach(el => el !== person && el.classList.remove('over'));
+    if (person) { event.preventDefault(); person.classList.add('over'); }
+  });
+  document.addEventListener('drop', event => {
+    const person = over(event);
+    if (!person) return;
+    event.preventDefault();
+    person.classList.remove('over');
+    const name = person.querySelector(`[data-do=play][data-member="${dragged}"]`);
+    if (name && name.getAttribute('aria-pressed') !== 'true') name.click();
+  });
+
   // before and after keep step: the first leads
   setInterval(() => {
     for (const group of document.querySelectorAll('.synced')) {

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from diffscaler.faceswap.appearance import SkinTone, seen, skin_tone
+from diffscaler.faceswap.appearance import SIZE, SkinTone, seen, skin_tone
 from diffscaler.faceswap.builtin import Reference, draw_face
 from diffscaler.faceswap.detections import ClipFaces
 from diffscaler.faceswap.head import Pose, fit_poses
@@ -63,14 +63,18 @@ class PreviewSwapper:
         fps: float,
         strength: float,
         tick: Callable[[], None] = lambda: None,
+        free: bool = False,
     ) -> None:
         """references: track id -> photos of the performer it gets; fps: frames per second
-        tick: called several times a second of work"""
+        tick: called several times a second of work; free: nothing is kept in front of the faces"""
         self.strength = strength
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
         self.tones = {track.id: track_tones(track, self.poses[track.id], faces, fps, tick) for track in tracks}
         self.allowed = {
-            track.id: drawable(track, self.poses[track.id], faces, self.tones[track.id], tick) for track in tracks
+            track.id: np.ones((len(track.rows), SIZE, SIZE), np.float32)
+            if free
+            else drawable(track, self.poses[track.id], faces, self.tones[track.id], tick)
+            for track in tracks
         }
         self.references = {track.id: _nearest(references[track.id], self.poses[track.id]) for track in tracks}
 

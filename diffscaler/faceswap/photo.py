@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from diffscaler.errors import NoFaceFound
 from diffscaler.faceswap.align import align_face
 from diffscaler.faceswap.detect import Detector
+from diffscaler.faceswap.head import fit_pose
 from diffscaler.faceswap.libs import cv2
 
 Frame = npt.NDArray[np.uint8]
@@ -73,3 +75,25 @@ def read_photo(path: Path) -> Frame:
         size = max(1, round(photo.shape[1] * shrink)), max(1, round(photo.shape[0] * shrink))
         photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(photo)
+
+
+def facts_of(faces: list[PhotoFace]) -> dict[str, npt.NDArray[Any]]:
+    """What `remarks.read_facts` reads, of a photo's faces, largest first."""
+    if not faces:
+        return {"numbers": np.zeros(5, np.float32), "face": np.zeros((112, 112, 3), np.uint8)}
+    first = faces[0]
+    pose = fit_pose(first.landmarks)
+    eyes = float(np.linalg.norm(first.landmarks[1] - first.landmarks[0])) / max(0.3, np.cos(pose.yaw))
+    pitch = np.arcsin(np.clip(-pose.rotation[2, 1], -1, 1))
+    numbers = [len(faces), eyes, sharpness(first.crop(224)), np.degrees(pose.yaw), np.degrees(pitch)]
+    return {"numbers": np.array(numbers, np.float32), "face": first.crop(112)}
+
+
+def sharpness(crop: Frame) -> float:
+    """Share of a face's contrast that is detail finer than about a fortieth of its width, 0..1.
+
+    crop: uint8 RGB (224, 224, 3), aligned. A photo too small for the crop was enlarged, and lacks that detail too.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)[48:208, 48:176]
+    fine = grey - cv2.GaussianBlur(grey, (0, 0), 2.0)
+    return float(np.abs(fine).mean() / max(1.0, np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 24.0)).mean()))

@@ -9,6 +9,9 @@ from typing import Any, Literal
 Kind = Literal["plan", "train", "model"]
 State = Literal["queued", "running", "done", "failed", "stopped"]
 
+#: Requests whose result is read by the page and shown nowhere else.
+LOOKUPS = frozenset({"FindPeopleRequest", "InspectPhotoRequest", "ReviewSwapRequest"})
+
 ENDED: tuple[State, ...] = ("done", "failed", "stopped")
 
 
@@ -41,6 +44,11 @@ class Job:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether it only finds something out for the page; what comes of it is no clip."""
+        return (self.request or {}).get("type") in LOOKUPS
 
     def event(self) -> dict[str, Any]:
         """The job as one line of `--json` output."""

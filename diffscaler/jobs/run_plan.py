@@ -78,7 +78,8 @@ class PlanRunner:
         engine = self.engine()
         self.queue.moved_on(job.id, self._stored(root))
         engine.run(root, JobWatcher(self.queue, job.id, stopped))
-        self.library.keep(root.key, job.title, job.request)
+        if self.library.clip(root.key).meta.kind != "tensors":  # what was only looked up is no clip for the shelf
+            self.library.keep(root.key, job.title, job.request)
         trim(self.library, int(self.settings.library_budget_gb * GIB), spare=plan.nodes(root))
         return root.key
 

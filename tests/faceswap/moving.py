@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, Role, SwapFace, SwapFaceParams
+from diffscaler.faceswap.casting import CastParams, Role
+from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, StageContext
 
@@ -127,7 +128,7 @@ class Surroundings:
     def swap(self, frames, found, size=8, start=0, models=(DETECTOR,), tracks="all", cast=None, **params):
         """cast: ((photos), tracks) of each role; one role with the photo "face" when it is not given"""
         roles = tuple(Role(photos=photos, tracks=of) for photos, of in cast or [(("face",), tracks)])
-        stage = SwapFace(SwapFaceParams(cast=roles, **params), models)
+        stage = SwapFace(CastParams(cast=roles, **params), models)
         detections = Stream(meta_of(frames).change(kind="tensors"), iter(found))
         source = Stream(meta_of(frames), chunked(frames, size, start))
         return list(stage.run((source, detections), self.context(start)))

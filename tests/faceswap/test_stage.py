@@ -5,8 +5,9 @@ from PIL import Image
 
 from diffscaler.errors import NoFaceFound
 from diffscaler.faceswap.align import align_face
+from diffscaler.faceswap.casting import CastParams, Role
 from diffscaler.faceswap.detections import gather
-from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, Role, SwapFace, SwapFaceParams
+from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
 from diffscaler.stages import stage_class
 from tests.faceswap.moving import (
     DETECTOR,
@@ -48,7 +49,7 @@ def test_descriptions_keep_what_holds(walk):
     meta = meta_of(walk).change(sound="abc", vfr=True)
     found = DetectFaces(DetectFacesParams(), (DETECTOR,)).describe((meta,))
     assert (found.kind, found.num_frames, found.fps, found.width) == ("tensors", len(walk), FPS, 0)
-    assert SwapFace(SwapFaceParams(cast=(Role(photos=("a",)),)), (DETECTOR,)).describe((meta, found)) == meta
+    assert SwapFace(CastParams(cast=(Role(photos=("a",)),)), (DETECTOR,)).describe((meta, found)) == meta
 
 
 @pytest.mark.parametrize("size", [1, 3])

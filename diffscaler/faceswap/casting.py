@@ -1,0 +1,125 @@
+"""Which performer every track gets, and the engines that draw them: built once for a whole clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.detect import Detector
+    from diffscaler.faceswap.detections import ClipFaces
+    from diffscaler.faceswap.engines import Swapper
+    from diffscaler.faceswap.photo import PhotoFace
+    from diffscaler.faceswap.track import Track
+
+EngineName = Literal["builtin", "inswapper"]
+
+
+class Role(Params):
+    """Whom one performer plays.
+
+    photos: SHA-256 of imported photos of the performer; tracks: whose faces are replaced, ids as in `Person`; "all" and
+    "largest" mean those that no other role names
+    """
+
+    photos: tuple[str, ...] = Field(min_length=1)
+    tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
+
+
+class CastParams(Params):
+    """cast: the performers; a track that two of them name goes to the first.
+
+    strength: 1 replaces the face wholly
+    """
+
+    cast: tuple[Role, ...] = Field(min_length=1)
+    engine: EngineName = "builtin"
+    strength: float = Field(1.0, ge=0, le=1)
+
+
+class Casting:
+    """The tracks of a clip that a cast replaces, and swappers for them.
+
+    models: of the stage that runs, the detector first; leases: closed when that stage ends
+    """
+
+    def __init__(
+        self,
+        params: CastParams,
+        models: tuple[ModelRef, ...],
+        faces: ClipFaces,
+        fps: float,
+        ctx: StageContext,
+        leases: ExitStack,
+    ) -> None:
+        from diffscaler.faceswap.track import assigned
+
+        self.params, self.faces, self.fps, self.ctx, self.leases = params, faces, fps, ctx, leases
+        self.detector, self.models = models[0], {ref.name: ref for ref in models}
+        found = faces.tracks(fps)
+        #: track id -> index into params.cast
+        self.plays = assigned(found, [role.tracks for role in params.cast])
+        self.tracks: list[Track] = [track for track in found if track.id in self.plays]
+        self._photos: list[list[PhotoFace]] | None = None
+
+    def swapper(self, engine: EngineName, free: bool = False) -> Swapper:
+        """An engine that draws every track's performer. free: nothing is kept in front of the faces.
+
+        Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing.
+        """
+        if engine == "builtin":
+            return self._builtin(free)
+        self.ctx.note("Face swap: inswapper, for non-commercial research only (insightface).")
+        return self._inswapper()
+
+    def _builtin(self, free: bool) -> Swapper:
+        from diffscaler.faceswap.builtin import prepare_reference
+        from diffscaler.faceswap.engines import PreviewSwapper
+
+        self.ctx.note("Face swap: built-in preview engine.")
+        looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in self.photos()]
+        given = {track: looks[role] for track, role in self.plays.items()}
+        return PreviewSwapper(
+            given, self.faces, self.tracks, self.fps, self.params.strength, self._tick("Following faces"), free
+        )
+
+    def _inswapper(self) -> Swapper:
+        from diffscaler.faceswap.inswapper import IdentitySwapper
+
+        photos = self.photos()
+        network = self._lent("inswapper")
+        with self.ctx.acquire(self.models["arcface"]) as recognizer:
+            vectors = [[recognizer.embed(face.photo, face.landmarks) for face in of] for of in photos]
+        identities = {track: vectors[role] for track, role in self.plays.items()}
+        return IdentitySwapper(network, identities, self.params.strength)
+
+    def photos(self) -> list[list[PhotoFace]]:
+        """The performers' faces, one list for each of the cast."""
+        if self._photos is None:
+            with self.ctx.acquire(self.detector) as detector:
+                self._photos = [self._of_role(role, detector) for role in self.params.cast]
+        return self._photos
+
+    def _of_role(self, role: Role, detector: Detector) -> list[PhotoFace]:
+        from diffscaler.faceswap.photo import main_face
+
+        photos: list[PhotoFace] = []
+        for sha in role.photos:
+            name = self.ctx.media_name(sha)
+            face = main_face(self.ctx.media_path(sha), detector, name)
+            if face.others:
+                self.ctx.note(f"The photo {name} shows {face.others + 1} faces; the largest was used.")
+            photos.append(face)
+        return photos
+
+    def _lent(self, name: str) -> Any:
+        return self.leases.enter_context(self.ctx.acquire(self.models[name]))
+
+    def _tick(self, what: str) -> Callable[[], None]:
+        done, total = self.ctx.start, len(self.faces.cut)
+        return lambda: self.ctx.step(done, total, what)

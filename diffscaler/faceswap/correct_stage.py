@@ -1,0 +1,130 @@
+"""The stage that does some frames of a swap otherwise, and hands on all others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from diffscaler.faceswap.casting import Casting, CastParams
+from diffscaler.media import ClipMeta, FrameChunk, Stream
+from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.engines import Place, Swapper
+
+How = Literal["skip", "builtin", "inswapper", "over everything"]
+
+
+class CorrectionParams(Params):
+    """Frames [start, stop) are done in another way.
+
+    tracks: whose faces, empty for all; how: "skip" leaves the original face, an engine's name takes that engine,
+    "over everything" keeps nothing in front of the face
+    """
+
+    start: int = Field(ge=0)
+    stop: int = Field(gt=0)
+    tracks: tuple[int, ...] = ()
+    how: How
+
+    def about(self, frame: int, track: int) -> bool:
+        return self.start <= frame < self.stop and (not self.tracks or track in self.tracks)
+
+
+class CorrectSwapParams(CastParams):
+    """The swap that is corrected, and how; of several corrections of the same face the last one holds."""
+
+    corrections: tuple[CorrectionParams, ...] = Field(min_length=1)
+
+
+class CorrectSwap:
+    """Frames, their detections, and the same frames swapped -> the swapped frames, the corrected ones made anew."""
+
+    name: ClassVar[str] = "correct_swap"
+    version: ClassVar[int] = 1
+    lookback: ClassVar[int | None] = 0
+    joins: ClassVar[bool] = True
+    Params = CorrectSwapParams
+
+    def __init__(self, params: CorrectSwapParams, models: tuple[ModelRef, ...]) -> None:
+        self.params, self.models = params, models
+
+    def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
+        return inputs[2]
+
+    def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
+        """Raises what SwapFace raises."""
+        from diffscaler.faceswap.detections import gather
+        from diffscaler.faceswap.engines import places_in
+
+        clip, faces = inputs[0], gather(inputs[1])
+        total = clip.meta.num_frames
+        ctx.step(ctx.start, total, "frame")
+        with ExitStack() as leases:
+            casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases)
+            engines = _Engines(casting, self.params)
+            for part, swapped in together(clip, inputs[2], ctx.start):
+                ctx.step(part.start, total, "frame")
+                frames = swapped
+                for index in self._corrected(part.start, part.stop):
+                    at = index - part.start
+                    if frames is swapped:
+                        frames = swapped.copy()
+                    places = places_in(casting.tracks, index, index + 1)
+                    frames[at] = engines.drawn(part.frames[at], places, index, lambda: ctx.step(index, total, "frame"))  # noqa: B023
+                if frames is not swapped:
+                    ctx.preview(frames)
+                yield FrameChunk(frames, part.start, part.times)
+
+    def _corrected(self, start: int, stop: int) -> list[int]:
+        spans = [range(max(start, c.start), min(stop, c.stop)) for c in self.params.corrections]
+        return sorted({index for span in spans for index in span})
+
+
+class _Engines:
+    """Draws a frame's faces, each by the engine that its last correction asks for."""
+
+    def __init__(self, casting: Casting, params: CorrectSwapParams) -> None:
+        self.casting, self.params = casting, params
+        self.made: dict[tuple[str, bool], Swapper] = {}
+
+    def drawn(
+        self, frame: npt.NDArray[np.uint8], places: list[Place], index: int, tick: Callable[[], None]
+    ) -> npt.NDArray[np.uint8]:
+        result = frame[None]
+        for place in places:
+            swapper = self._for(index, place.track.id)
+            if swapper is not None:
+                result = swapper.swap(result, [place], lambda _: tick())
+        return result[0]
+
+    def _for(self, index: int, track: int) -> Swapper | None:
+        asked = [c.how for c in self.params.corrections if c.about(index, track)]
+        how = asked[-1] if asked else self.params.engine
+        if how == "skip":
+            return None
+        free = how == "over everything"
+        engine = self.params.engine if free else how
+        if (engine, free) not in self.made:
+            self.made[engine, free] = self.casting.swapper(engine, free)  # type: ignore[arg-type]
+        return self.made[engine, free]
+
+
+def together(clip: Stream, other: Stream, start: int) -> Iterator[tuple[FrameChunk, npt.NDArray[np.uint8]]]:
+    """Two clips of equal length in step, from frame `start` on: chunks of the first, and those frames of the other."""
+    rest = iter(other)
+    waiting: list[FrameChunk] = []
+    for chunk in clip:
+        if chunk.stop <= start:
+            continue
+        part = chunk.since(start)
+        while not waiting or waiting[-1].stop < part.stop:
+            waiting.append(next(rest))
+        frames = np.concatenate([c.frames[max(0, part.start - c.start) : max(0, part.stop - c.start)] for c in waiting])
+        waiting = [c for c in waiting if c.stop > part.stop]
+        yield part, frames

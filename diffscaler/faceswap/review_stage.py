@@ -1,0 +1,62 @@
+"""The stage that looks at a finished swap as a careful viewer would: face by face, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import ClassVar
+
+from diffscaler.faceswap.casting import Casting, CastParams
+from diffscaler.faceswap.correct_stage import together
+from diffscaler.media import ClipMeta, Stream, TensorChunk
+from diffscaler.stage import ModelRef, StageContext
+
+
+class ReviewSwap:
+    """Frames, their detections and the swapped frames -> per chunk one row for each replaced face; see `review.Row`.
+
+    models: the detector, and a recogniser when one is installed
+    """
+
+    name: ClassVar[str] = "review_swap"
+    version: ClassVar[int] = 1
+    lookback: ClassVar[int | None] = 1  # what changes between frames is measured against the one before
+    joins: ClassVar[bool] = True
+    Params = CastParams
+
+    def __init__(self, params: CastParams, models: tuple[ModelRef, ...]) -> None:
+        self.params, self.models = params, models
+
+    def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
+        clip = inputs[0]
+        return ClipMeta(
+            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
+        )
+
+    def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
+        from diffscaler.faceswap.detections import gather
+        from diffscaler.faceswap.engines import places_in
+        from diffscaler.faceswap.reviewing import Reviewer, rows_of
+
+        clip, faces = inputs[0], gather(inputs[1])
+        total, first = clip.meta.num_frames, max(0, ctx.start - 1)
+        ctx.step(ctx.start, total, "frame")
+        with ExitStack() as leases:
+            casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases)
+            detector = leases.enter_context(ctx.acquire(self.models[0]))
+            recognizer = (
+                leases.enter_context(ctx.acquire(casting.models["arcface"])) if "arcface" in casting.models else None
+            )
+            reviewer = Reviewer(casting, detector, recognizer)
+            for part, swapped in together(clip, inputs[2], first):
+                rows = []
+                for at, frame in enumerate(part.frames):
+                    index = part.start + at
+                    ctx.step(index, total, "frame")
+                    places = places_in(casting.tracks, index, index + 1)
+                    seen = [reviewer.look(frame, swapped[at], place) for place in places]
+                    if index >= ctx.start:
+                        rows += seen
+                begun = max(part.start, ctx.start)
+                if part.stop > begun:
+                    yield TensorChunk(rows_of(rows), begun, part.stop - begun)

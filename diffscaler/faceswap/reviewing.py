@@ -1,0 +1,143 @@
+"""Measures how a replaced face came out, beside the face that was there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diffscaler.faceswap.align import align_face, bounds
+from diffscaler.faceswap.appearance import seen
+from diffscaler.faceswap.builtin import project
+from diffscaler.faceswap.casting import Casting
+from diffscaler.faceswap.detect import Detector
+from diffscaler.faceswap.engines import Place, track_tones
+from diffscaler.faceswap.head import Pose, fit_poses
+from diffscaler.faceswap.libs import cv2
+from diffscaler.faceswap.occlusion import drawable
+from diffscaler.faceswap.review import COLUMNS
+
+Floats = npt.NDArray[np.float32]
+Frame = npt.NDArray[np.uint8]
+
+#: A face is looked for again in a square this many times its box, shrunk or enlarged to so many pixels.
+AROUND, LOOK_PX = 2.2, 192
+#: The middle of an aligned 112 pixel face: eyes to mouth, cheek to cheek.
+CORE = (slice(36, 104), slice(28, 84))
+#: Where a mask has its border.
+RING = (0.05, 0.95)
+
+
+class Reviewer:
+    """Looks at one face after the other; frames of a track must come in order."""
+
+    def __init__(self, casting: Casting, detector: Detector, recognizer: Any = None) -> None:
+        """recognizer: an `inswapper.Recognizer`, when one is installed"""
+        self.casting, self.detector, self.recognizer = casting, detector, recognizer
+        self.poses = {track.id: fit_poses(track.landmarks) for track in casting.tracks}
+        self.hidden: dict[int, Floats] = {}
+        for track in casting.tracks:
+            poses = self.poses[track.id]
+            tones = track_tones(track, poses, casting.faces, casting.fps)
+            self.hidden[track.id] = 1 - drawable(track, poses, casting.faces, tones)
+        self.before: dict[int, tuple[int, Floats, Floats]] = {}
+        self.wanted = self._identities()
+
+    def look(self, frame: Frame, swapped: Frame, place: Place) -> list[float]:
+        """One row of review.COLUMNS. frame, swapped: uint8 RGB (H, W, 3), the face as it was and as it is now"""
+        track, index = place.track, place.index
+        pose, landmarks = self.poses[track.id][index], track.landmarks[index]
+        eyes = max(1.0, float(np.linalg.norm(landmarks[1] - landmarks[0])) / max(0.3, float(np.cos(pose.yaw))))
+        was, now = (
+            self._found(frame, track.boxes[index], landmarks),
+            self._found(swapped, track.boxes[index], landmarks),
+        )
+        old, new = (align_face(picture, landmarks, 112)[0].astype(np.float32) for picture in (frame, swapped))
+        error = float(np.linalg.norm(now - landmarks, axis=1).mean()) / eyes if now is not None else np.nan
+        cover = self.hidden[track.id][index] * (seen(pose) > 0.5)
+        row: dict[str, float] = {
+            "frame": track.start + index,
+            "track": track.id,
+            "score": float(track.scores[index]),
+            "yaw": float(np.degrees(pose.yaw)),
+            "hidden": float(cover.sum() / max(1.0, (seen(pose) > 0.5).sum())),
+            "eyes_px": eyes,
+            "error": error,
+            "changed": float(np.abs(new - old)[CORE].mean()),
+            "seam": _seam(frame, swapped, pose),
+            "likeness": self._likeness(swapped, landmarks, track.id),
+        }
+        row["flicker_was"], row["flicker"] = self._flicker(track.id, index, old, new)
+        for name, points in (("was", was), ("now", now)):
+            centre = points.mean(0) if points is not None else (np.nan, np.nan)
+            row[f"{name}_x"], row[f"{name}_y"] = float(centre[0]), float(centre[1])
+        return [row[name] for name in COLUMNS]
+
+    def _found(self, frame: Frame, box: Floats, landmarks: Floats) -> Floats | None:
+        """The landmarks (5, 2) that the detector sees in this face alone, frame pixels."""
+        centre, half = (box[:2] + box[2:]) / 2, float(max(box[2] - box[0], box[3] - box[1])) * AROUND / 2
+        area = bounds(np.array([centre - half, centre + half]), frame.shape)
+        if area is None:
+            return None
+        x, y, right, below = area
+        part = frame[y:below, x:right]
+        scale = LOOK_PX / max(part.shape[:2])
+        small = cv2.resize(
+            part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        )
+        faces = self.detector.detect(np.ascontiguousarray(small), 0.3, small_faces=False)
+        if len(faces) == 0:
+            return None
+        factors = np.array(part.shape[1::-1]) / small.shape[1::-1]
+        points = faces.landmarks * factors + (x, y)
+        return points[int(np.argmin(np.linalg.norm(points.mean(1) - landmarks.mean(0), axis=1)))].astype(np.float32)
+
+    def _flicker(self, track: int, index: int, old: Floats, new: Floats) -> tuple[float, float]:
+        """How much the aligned face changed since the frame before, as it was and as it is now; 8-bit levels."""
+        last = self.before.get(track)
+        self.before[track] = (index, old, new)
+        if last is None or last[0] != index - 1:
+            return np.nan, np.nan
+        return tuple(float(np.abs(a - b)[CORE].mean()) for a, b in ((old, last[1]), (new, last[2])))  # type: ignore[return-value]
+
+    def _identities(self) -> dict[int, Floats]:
+        if self.recognizer is None:
+            return {}
+        from diffscaler.faceswap.inswapper import mean_identity
+
+        cast = [
+            mean_identity([self.recognizer.embed(face.photo, face.landmarks) for face in photos])
+            for photos in self.casting.photos()
+        ]
+        return {track: cast[role] for track, role in self.casting.plays.items()}
+
+    def _likeness(self, swapped: Frame, landmarks: Floats, track: int) -> float:
+        if self.recognizer is None:
+            return float("nan")
+        return float(self.recognizer.embed(swapped, landmarks) @ self.wanted[track])
+
+
+def _seam(frame: Frame, swapped: Frame, pose: Pose) -> float:
+    """How much rougher the picture has become along the border of the face: 1 is as rough as it was."""
+    reach = 130 * pose.scale
+    area = bounds(np.array([pose.shift - reach, pose.shift + reach]), frame.shape)
+    if area is None:
+        return 1.0
+    x, y, right, below = area
+    _, mask = project(pose, area)
+    mask = cv2.resize(mask, (right - x, below - y), interpolation=cv2.INTER_LINEAR)
+    ring = (mask > RING[0]) & (mask < RING[1])
+    if ring.sum() < 20:
+        return 1.0
+    rough = []
+    for picture in (frame, swapped):
+        grey = cv2.cvtColor(picture[y:below, x:right], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+        rough.append(float(np.hypot(across, down)[ring].mean()))
+    return rough[1] / max(1.0, rough[0])
+
+
+def rows_of(rows: list[list[float]]) -> dict[str, npt.NDArray[Any]]:
+    """Rows as tensors."""
+    return {"rows": np.array(rows, np.float32).reshape(len(rows), len(COLUMNS))}

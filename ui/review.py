@@ -1,0 +1,216 @@
+"""The review of a finished swap: a line of time that is red where somebody should look, what to do about it, and how it
+came out in figures."""
+
+from __future__ import annotations
+
+import logging
+import math
+from functools import lru_cache
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from diffscaler.errors import DiffScalerError
+from diffscaler.jobs.job import Job
+from diffscaler.library.clips import Clip
+from diffscaler.recipes import request_from
+from diffscaler.requests import Correction, FaceSwapRequest, ReviewSwapRequest
+from diffscaler.studio import Studio
+from ui import pieces
+from ui.pane import QUIET, pane
+from ui.watch import Updates, Watch, said
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.review import Concern, Review
+
+log = logging.getLogger("diffscaler.page")
+
+LOOK_S = 0.8
+CELLS = 120
+MOST = 12
+
+#: What can be done about a stretch of frames, beside the words for it.
+REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
+
+
+class ReviewPane:
+    """Under the monitor: how the swapped clip it shows came out."""
+
+    def __init__(self, studio: Studio, watch: Watch) -> None:
+        self.studio, self.watch = studio, watch
+        self.timer = gr.Timer(LOOK_S, active=False)
+
+    def place(self) -> None:
+        """Place the review here."""
+        self.pane = pane(elem_id=f"{self.watch.name}-review", elem_classes=["review"])
+
+    def wire(self) -> None:
+        outputs = [self.pane, self.timer]
+        self.watch.state.change(self.on_state, self.watch.state, outputs, trigger_mode="always_last", **QUIET)
+        self.timer.tick(self.look, self.watch.state, outputs, trigger_mode="once", **QUIET)
+        self.pane.click(self.on_click, self.watch.state, [*self.watch.outputs, *outputs], **QUIET)
+
+    def on_state(self, state: dict[str, Any] | None) -> Updates:
+        """A swap that was just finished, or is shown again, is looked at without being asked."""
+        clip = self._clip(state)
+        if clip is not None and self._root(clip) is None and self._job(clip.key) is None:
+            try:
+                self.studio.submit(ReviewSwapRequest(clip=clip.key))
+            except DiffScalerError:  # its source is gone, or no room: the clip can still be watched
+                log.info("no review of %s", clip.key, exc_info=True)
+        return self.look(state)
+
+    def look(self, state: dict[str, Any] | None) -> Updates:
+        clip = self._clip(state)
+        job = self._job(clip.key) if clip is not None and self._root(clip) is None else None
+        return {self.pane: self.render(clip, job) if clip else "", self.timer: gr.Timer(active=job is not None)}
+
+    def on_click(self, state: dict[str, Any], event: gr.EventData) -> Updates:
+        """Do some frames otherwise: the same request with a correction more, or without any."""
+        updates: Updates = {self.watch.said: ""}
+        with said(updates, self.watch.said):
+            clip = self._clip(state)
+            if clip is None:
+                return updates
+            request = request_from(clip.request or {})
+            assert isinstance(request, FaceSwapRequest)
+            corrections: tuple[Correction, ...] = ()
+            if str(event.do) == "correct":
+                people = (int(event.person),) if str(getattr(event, "person", "")) else ()
+                made = Correction(start=int(event.start), stop=int(event.stop), people=people, how=str(event.how))  # type: ignore[arg-type]
+                corrections = (*request.corrections, made)
+            updates |= self.watch.submit(request.model_copy(update={"corrections": corrections}))
+        return updates
+
+    def render(self, clip: Clip, job: Job | None) -> str:
+        """The review as HTML."""
+        if job is not None:
+            line = escape(str(job.progress.get("text") or "Looking at the result."))
+            return f'<h3 class="label">Review</h3><p class="quiet" role="status">{line}</p>'
+        root = self._root(clip)
+        if root is None:
+            return ""
+        try:
+            review = review_of(self.studio, root)
+        except (DiffScalerError, OSError, StopIteration):
+            log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
+            return ""
+        fps = float(clip.meta.fps)
+        concerns = review.concerns()
+        rows = "".join(self._row(concern, fps) for concern in concerns[:MOST])
+        more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
+        listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
+        return f'<h3 class="label">Review {self._undo(clip)}</h3>{heat_line(review, fps)}{listed}{card(review)}'
+
+    def _undo(self, clip: Clip) -> str:
+        made = (clip.request or {}).get("corrections") or []
+        many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
+        return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
+
+    def _row(self, concern: Concern, fps: float) -> str:
+        start, stop = concern.start, concern.stop
+        place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
+        buttons = "".join(
+            pieces.do("correct", text, cls="link", how=how, **place) for how, text in self._remedies(concern)
+        )
+        return (
+            f'<li><button type="button" class="link at" data-seek="{(start + 0.5) / fps:.4f}">{span(start, stop, fps)}'
+            f"</button> {escape(concern.what)} {buttons}</li>"
+        )
+
+    def _remedies(self, concern: Concern) -> list[tuple[str, str]]:
+        known = dict(REMEDIES)
+        if concern.what != "something in front":
+            del known["over everything"]
+        return list(known.items())
+
+    def _clip(self, state: dict[str, Any] | None) -> Clip | None:
+        """The swapped clip on the monitor."""
+        key = (state or {}).get("clip")
+        try:
+            clip = self.studio.library.clip(key) if key else None
+        except DiffScalerError:
+            return None
+        return clip if clip is not None and (clip.request or {}).get("type") == "FaceSwapRequest" else None
+
+    def _root(self, clip: Clip) -> str | None:
+        """The key of a clip's finished review."""
+        try:
+            key = self.studio.recipes.of(ReviewSwapRequest(clip=clip.key)).root.key
+        except DiffScalerError:
+            return None
+        return key if self.studio.library.complete(key) else None
+
+    def _job(self, clip: str) -> Job | None:
+        for job in self.studio.queue.list(ended=False):
+            request = job.request or {}
+            if request.get("type") == "ReviewSwapRequest" and request.get("clip") == clip:
+                return job
+        return None
+
+
+@lru_cache(maxsize=16)
+def review_of(studio: Studio, key: str) -> Review:
+    """A finished review, by its key."""
+    from diffscaler.faceswap.review import Review
+
+    chunks: Any = studio.library.read(key)
+    return Review.read(chunks, studio.library.clip(key).meta.num_frames)
+
+
+def heat_line(review: Review, fps: float) -> str:
+    """The clip's time from left to right, redder the more there is to look at; a click goes there."""
+    heat, total = review.heat(), max(1, review.num_frames)
+    cells = min(CELLS, total)
+    bars = []
+    for cell in range(cells):
+        first, last = cell * total // cells, max(cell * total // cells + 1, (cell + 1) * total // cells)
+        worst = float(heat[first:last].max(initial=0))
+        at = first + int(heat[first:last].argmax()) if worst else first
+        level = min(3, math.ceil(worst))
+        bars.append(
+            f'<button type="button" class="h{level}" data-seek="{(at + 0.5) / fps:.4f}" tabindex="-1"'
+            f' title="{clock(at / fps)}" aria-label="{clock(at / fps)}"></button>'
+        )
+    return f'<div class="heat" role="group" aria-label="Where to look">{"".join(bars)}</div>'
+
+
+def card(review: Review) -> str:
+    """The quality card: what can be measured, in words and figures."""
+    figures = review.card()
+    entries = [
+        ("frames with a new face", f"{figures['frames']:.0f} of {review.num_frames}"),
+        ("features off by", percent(figures["error"], " of the eye distance")),
+        ("unsteadiness", versus(figures["jitter"], figures["jitter_was"])),
+        ("flicker", times(figures["flicker"])),
+        ("border", times(figures["seam"])),
+        ("likeness", "no recogniser installed" if math.isnan(figures["likeness"]) else f"{figures['likeness']:.2f}"),
+    ]
+    rows = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in entries)
+    return f'<dl class="quality">{rows}</dl>'
+
+
+def percent(value: float, what: str) -> str:
+    return "not measured" if math.isnan(value) else f"{100 * value:.1f} %{what}"
+
+
+def versus(now: float, was: float) -> str:
+    """ "1.2 %, before 1.4 %" of the eye distance."""
+    if math.isnan(now) or math.isnan(was):
+        return "not measured"
+    return f"{100 * now:.1f} %, before {100 * was:.1f} %"
+
+
+def times(value: float) -> str:
+    return "not measured" if math.isnan(value) else f"{value:.2f} times the original's"
+
+
+def span(start: int, stop: int, fps: float) -> str:
+    first, last = clock(start / fps), clock((stop - 1) / fps)
+    return first if first == last else f"{first} to {last}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes, seconds and hundredths: frames of 24 a second are told apart."""
+    return f"{int(seconds // 60)}:{seconds % 60:05.2f}"
