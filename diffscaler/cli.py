@@ -14,12 +14,13 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from diffscaler import models_command
+from diffscaler import faceswap_command, models_command
 from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, place_for
 from diffscaler.errors import DiffScalerError
+from diffscaler.faceswap_command import clip_of
 from diffscaler.library.clips import Clip
 from diffscaler.recipes import takes
-from diffscaler.requests import AspectName, ControlKind, FaceSwapRequest, SamplerName, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import AspectName, ControlKind, SamplerName, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED
@@ -28,7 +29,7 @@ from diffscaler.wording import worded
 
 
 def add_commands(commands: Any) -> None:
-    """Add generate, swap, upscale, library and models to an argparse subparsers object; each sets `run`."""
+    """Add every command but serve, test and their like to an argparse subparsers object; each sets `run`."""
     at = commands.add_parser("generate", help="a clip from words, with a face and larger if asked")
     at.add_argument("prompt")
     add_output(at)
@@ -70,15 +71,7 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--upscaler")
     at.set_defaults(run=generate)
 
-    at = commands.add_parser("swap", help="a face onto the people in a clip")
-    at.add_argument("clip", help="a file, or a key from the library")
-    at.add_argument("--face", action="append", type=Path, required=True)
-    at.add_argument("--consent", help="who agreed to lend the face, and when")
-    at.add_argument("--engine", choices=("auto", "builtin", "inswapper"))
-    at.add_argument("--people", choices=("all", "largest"))
-    at.add_argument("--strength", type=float)
-    add_output(at)
-    at.set_defaults(run=swap)
+    faceswap_command.add_commands(commands, add_output)
 
     at = commands.add_parser("upscale", help="a larger clip or picture")
     at.add_argument("clip", help="a file, or a key from the library")
@@ -158,13 +151,6 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def swap(args: argparse.Namespace, settings: Settings) -> int:
-    studio = Studio(settings)
-    values = given(args, "consent", "engine", "people", "strength") | delivery(args)
-    request = FaceSwapRequest(clip=clip_of(studio, args.clip).key, faces=photos(studio, args.face), **values)
-    return deliver(studio, request, args)
-
-
 def upscale(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     values = given(args, "scale", "upscaler", "tile") | delivery(args)
@@ -173,14 +159,6 @@ def upscale(args: argparse.Namespace, settings: Settings) -> int:
 
 def photos(studio: Studio, paths: list[Path]) -> tuple[str, ...]:
     return tuple(studio.add_file(path).key for path in paths)
-
-
-def clip_of(studio: Studio, text: str) -> Clip:
-    """A file on disk, or else a library key."""
-    path = Path(text)
-    if path.exists() or path.suffix or not text.isalnum():
-        return studio.add_file(path)
-    return studio.library.clip(text)
 
 
 def library(args: argparse.Namespace, settings: Settings) -> int:

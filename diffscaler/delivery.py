@@ -70,6 +70,7 @@ def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
             f"The result will be a {suffix} file, not {output.suffix or 'one without an ending'}.",
             f"Use -o {output.stem}{suffix}, or another --encoding.",
         )
+    # Whoever is in the cast has agreed.
     if getattr(request, "faces", ()) and not getattr(request, "consent", ""):
         sys.stderr.write("No --consent was given: the file will say that it was not recorded.\n")
     say = JsonLines() if args.json else Lines()

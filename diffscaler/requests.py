@@ -14,6 +14,7 @@ MAX_FRAMES = 257
 AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
 SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
 ControlKind = Literal["canny", "depth", "pose", "none"]
+EngineChoice = Literal["auto", "builtin", "inswapper"]
 EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
 
 
@@ -312,7 +313,7 @@ class FaceSwapRequest(Delivered):
     corrections: tuple[Correction, ...] = Field(
         (), title="Corrections", max_length=100, description="Frames that are done otherwise; only these run again."
     )
-    engine: Literal["auto", "builtin", "inswapper"] = Field(
+    engine: EngineChoice = Field(
         "auto", title="Engine", description="auto: inswapper when its file is installed, else the built-in preview."
     )
     people: Literal["all", "largest"] = Field("all", title="People", description="Everyone, or the one seen longest.")

@@ -95,15 +95,14 @@ class Review:
         """
         shown = self.column("changed") >= UNCHANGED
         was, now = self._jitter("was"), self._jitter("now")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            flicker = _mean(self.column("flicker")[shown]) / _mean(self.column("flicker_was")[shown])
+        before = _mean(self.column("flicker_was")[shown])
         return {
             "replaced": float(shown.sum()),
             "frames": float(len(np.unique(self.column("frame")[shown]))),
             "error": _mean(self.column("error")[shown]),
             "jitter_was": was,
             "jitter": now,
-            "flicker": flicker,
+            "flicker": _mean(self.column("flicker")[shown]) / before if before else float("nan"),
             "seam": _mean(self.column("seam")[shown]),
             "likeness": _mean(self.column("likeness")[shown]),
         }

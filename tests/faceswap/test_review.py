@@ -1,0 +1,97 @@
+"""The review of a swap: what it measures on swaps whose faults are known, and what it says about them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from diffscaler.faceswap.casting import CastParams, Role
+from diffscaler.faceswap.review import COLUMNS, Review
+from diffscaler.faceswap.review_stage import ReviewSwap
+from diffscaler.media import Stream
+from tests.faceswap.moving import DETECTOR, around, chunked, frames_of, meta_of, moved, somebody_else, still
+
+N = 8
+
+
+def reviewed(around_stage: Any, frames: Any, found: Any, swapped: Any, size: int = 8, start: int = 0) -> Any:
+    params = CastParams(cast=(Role(photos=("face",)),))
+    first = max(0, start - 1)
+    streams = (
+        Stream(meta_of(frames), chunked(frames, size, first)),
+        Stream(meta_of(frames).change(kind="tensors"), iter(found)),
+        Stream(meta_of(frames), chunked(swapped, 5, first)),
+    )
+    return list(ReviewSwap(params, (DETECTOR,)).run(streams, around_stage.context(start)))
+
+
+@pytest.fixture(scope="module")
+def frames() -> Any:
+    steps = [around((250, 150), (120 + 2 * i, 100), 0.75, 0.5 * i) for i in range(N)]
+    return moved(somebody_else(), (100, 0, 400, 320), steps, (240, 200))
+
+
+def test_a_good_swap_has_good_figures(around_stage: Any, frames: Any) -> None:
+    found = around_stage.detect(frames)
+    swapped = frames_of(around_stage.swap(frames, found))
+    review = Review.read(reviewed(around_stage, frames, found, swapped), N)
+    card = review.card()
+    assert review.tracks == [0] and card["replaced"] == card["frames"] == N
+    assert card["error"] < 0.12 and card["seam"] < 1.4 and card["flicker"] < 2
+    assert card["jitter"] < card["jitter_was"] + 0.02
+    assert math.isnan(card["likeness"])  # no recogniser
+    assert not review.doubts()["not replaced"].any()
+
+
+def test_what_is_wrong_is_found_where_it_is(around_stage: Any, frames: Any) -> None:
+    found = around_stage.detect(frames)
+    swapped = frames_of(around_stage.swap(frames, found))
+    swapped[3] = frames[3]  # left out
+    face = slice(70, 150), slice(90, 170)
+    swapped[5][face] = cv2.GaussianBlur(swapped[5][face], (0, 0), 14)  # no features left
+    review = Review.read(reviewed(around_stage, frames, found, swapped), N)
+    said = {(c.start, c.stop, c.what) for c in review.concerns()}
+    assert (3, 4, "not replaced") in said
+    assert any(start <= 5 < stop and what == "features off" for start, stop, what in said)
+    heat = review.heat()
+    assert heat[3] > 0 and heat[5] > 0 and heat[0] == 0
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_chunks_and_resuming_leave_no_trace(around_stage: Any, frames: Any, size: int) -> None:
+    found = around_stage.detect(frames)
+    swapped = frames_of(around_stage.swap(frames, found))
+    whole = reviewed(around_stage, frames, found, swapped)
+    others = [reviewed(around_stage, frames, found, swapped, size, start) for start in (0, 4)]
+    rows = [np.concatenate([chunk.tensors["rows"] for chunk in part]) for part in (whole, *others)]
+    assert np.array_equal(rows[0], rows[1], equal_nan=True)
+    assert np.array_equal(rows[0][rows[0][:, 0] >= 4], rows[2], equal_nan=True)
+
+
+def test_a_clip_without_faces_has_an_empty_review(around_stage: Any) -> None:
+    frames = still(np.full((80, 100, 3), 90, np.uint8), 3)
+    found = around_stage.detect(frames)
+    review = Review.read(reviewed(around_stage, frames, found, frames), 3)
+    assert review.tracks == [] and review.concerns() == [] and not review.heat().any()
+    assert review.card()["replaced"] == 0 and math.isnan(review.card()["error"])
+
+
+def row(**values: float) -> list[float]:
+    usual = {"score": 0.9, "eyes_px": 40, "error": 0.05, "changed": 9, "seam": 1, "likeness": np.nan}
+    return [float({**dict.fromkeys(COLUMNS, 0.0), **usual, **values}[name]) for name in COLUMNS]
+
+
+def test_neighbouring_frames_are_one_concern() -> None:
+    rows = [row(frame=i, yaw=60 if i in (2, 3, 5, 9) else 0) for i in range(12)]
+    review = Review(np.array(rows, np.float32), 12)
+    assert [(c.start, c.stop, c.what) for c in review.concerns()] == [(2, 6, "turned away"), (9, 10, "turned away")]
+
+
+def test_jitter_is_what_no_smooth_movement_has() -> None:
+    smooth = [row(frame=i, was_x=3.0 * i, was_y=0, now_x=3.0 * i + (4 if i % 2 else 0)) for i in range(10)]
+    card = Review(np.array(smooth, np.float32), 10).card()
+    assert card["jitter_was"] == pytest.approx(0, abs=1e-6) and card["jitter"] == pytest.approx(8 / 40)

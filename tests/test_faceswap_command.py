@@ -1,0 +1,130 @@
+"""Casting from the command line, end to end with a real worker."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.faceswap_command import correction
+from diffscaler.media import ClipMeta, FrameChunk
+from diffscaler.requests import Correction
+from diffscaler.video.encodings import Encoding
+from diffscaler.video.probe import probe
+from diffscaler.video.reader import read_frames
+from diffscaler.video.writer import write_clip
+from tests.faceswap.moving import astronaut, scene
+from ui.commands import run
+
+N = 6
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo, and a clip of two people, the left one larger."""
+    root = tmp_path_factory.mktemp("cast")
+    Image.fromarray(astronaut()).save(root / "eileen.png")
+    Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(root / "wall.png")
+    frames = np.repeat(scene()[None, :, :420], N, axis=0)
+    meta = ClipMeta(kind="frames", width=420, height=270, num_frames=N, fps=Fraction(12), duration_s=N / 12)
+    chunk = FrameChunk(frames, 0, np.arange(N) / 12)
+    write_clip(
+        root / "two.mp4", meta, [chunk], Encoding(name="h264", quality=10), sound=None, manifest={},
+        on_frames=lambda done: None,
+    )  # fmt: skip
+    return root
+
+
+@pytest.fixture(autouse=True)
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFSCALER_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("DIFFSCALER_WORKER_IDLE_S", "10")
+    monkeypatch.setenv("DIFFSCALER_THREADS", "1")
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def pictures(path: Path) -> Any:
+    return np.concatenate([chunk.frames for chunk in read_frames(path)]).astype(int)
+
+
+def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cast", "add", "Eileen", "--photo", str(home / "eileen.png"), "--consent", "by mail"]) == 0
+    assert "In the cast: Eileen: by mail (recorded " in capsys.readouterr().out
+    clip = str(home / "two.mp4")
+    assert run(["people", clip, "--json"]) == 0
+    everyone = rows(capsys)[-1]["people"]
+    assert [person["track"] for person in everyone] == [0, 1] and all(p["confidence"] > 0.6 for p in everyone)
+
+    words = ["swap", clip, "--cast", "eileen:1", "--quality", "6", "--json"]
+    assert run([*words, "-o", str(home / "one.mp4")]) == 0
+    rows(capsys)
+    was, now = pictures(Path(clip)), pictures(home / "one.mp4")
+    apart = np.abs(now - was).max(axis=3)
+    face = (slice(None), slice(100, 150), slice(310, 360))
+    assert apart[face].max() > 25 and apart[:, :, :230].max() < 20  # on the left only compression
+    info = probe(home / "one.mp4")
+    assert info.manifest is not None and info.manifest["cast"] == "Eileen"
+    assert info.manifest["consent"].startswith("Eileen: by mail (recorded 20")
+
+    # Frames 2 and 3 keep the original face; nothing but the correction runs.
+    assert run([*words, "--correct", "2-3", "-o", str(home / "two.mp4.mp4")]) == 0
+    events = rows(capsys)
+    assert events[0]["state"] == "planned" and events[0]["steps"] - events[0]["ready"] == 2
+    assert {row["progress"]["stage"] for row in events if "progress" in row} <= {"correct_swap", "encode"}
+    corrected = pictures(home / "two.mp4.mp4")
+    apart = np.abs(corrected - was).max(axis=3)
+    assert apart[2:4][face].max() < 20 and apart[4:][face].max() > 25
+
+    assert run(["library", "list", "--json"]) == 0
+    key = next(row["key"] for row in rows(capsys) if row["title"].startswith("Face swap"))
+    assert run(["review", key, "--json"]) == 0
+    result = rows(capsys)[-1]
+    assert result["card"]["replaced"] == N - 2 and result["card"]["likeness"] is None
+    assert any(c["what"] == "not replaced" and (c["start"], c["stop"]) == (2, 4) for c in result["concerns"])
+    assert run(["library", "list", "--json"]) == 0  # looking things up leaves no clips on the shelf
+    assert {row["stage"] for row in rows(capsys)} == {"import", "encode"}
+
+    assert run(["cast", "rm", "EILEEN"]) == 0
+    assert run(["swap", clip, "--cast", "Eileen", "-o", str(home / "no.mp4")]) == 1
+    assert "Nobody in the cast is called 'Eileen'." in capsys.readouterr().err
+
+
+def test_who_shows_no_face_does_not_join(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cast", "add", "Wall", "--photo", str(home / "wall.png"), "--consent", "x"]) == 1
+    assert "wall.png: No face was found." in capsys.readouterr().err
+    assert run(["cast", "list", "--json"]) == 0
+    assert all(member["name"] != "Wall" for member in rows(capsys)[-1]["cast"])
+
+
+def test_a_swap_of_nobody_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["swap", str(home / "two.mp4"), "-o", str(home / "no.mp4")]) == 1
+    assert "Nobody is to be swapped in." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("40-52", Correction(start=40, stop=53)),
+        ("17", Correction(start=17, stop=18)),
+        ("40-52:1,3", Correction(start=40, stop=53, people=(1, 3))),
+        ("0-1:2=over everything", Correction(start=0, stop=2, people=(2,), how="over everything")),
+        ("5=builtin", Correction(start=5, stop=6, how="builtin")),
+    ],
+)
+def test_corrections_are_read_as_written(text: str, expected: Correction) -> None:
+    assert correction(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a-b", "3-", "-3", "3:x", "3-9:", "1.5-2"])
+def test_what_names_no_frames_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        correction(text)

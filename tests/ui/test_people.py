@@ -1,0 +1,101 @@
+"""The cards of people in a clip: who is one person, who is left out, and who plays them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from diffscaler.cast import Member
+from diffscaler.errors import InvalidRequest
+from diffscaler.requests import FaceSwapRequest
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
+from ui.cast import CastShelf
+from ui.faceswap_tab import FaceSwapTab
+from ui.people import NOBODY, Group, grouped, played_by
+
+
+@dataclass
+class Seen:
+    track: int
+    person: int = -1
+
+    def __post_init__(self) -> None:
+        self.person = self.track if self.person < 0 else self.person
+
+
+def tracks(groups: list[Group]) -> list[tuple[int, ...]]:
+    return [group.tracks for group in groups]
+
+
+def test_people_are_one_by_identity_or_by_word_and_no_face_is_left_out() -> None:
+    everyone: list[Any] = [Seen(0), Seen(1), Seen(2, person=0), Seen(3), Seen(4)]
+    assert tracks(grouped(everyone, [], [])) == [(0, 2), (1,), (3,), (4,)]
+    assert tracks(grouped(everyone, [[1, 3]], [])) == [(0, 2), (1, 3), (4,)]
+    assert tracks(grouped(everyone, [[1, 3], [0, 1]], [4])) == [(0, 1, 2, 3)]
+    assert tracks(grouped(everyone, [[7, 9]], [0])) == [(1,), (3,), (4,)]
+
+
+@pytest.fixture
+def tab(settings: Settings) -> FaceSwapTab:
+    return FaceSwapTab(Studio(settings))
+
+
+@pytest.fixture
+def anna(tab: FaceSwapTab, tmp_path: Path) -> Member:
+    path = tmp_path / "anna.png"
+    Image.new("RGB", (60, 60), "red").save(path)
+    return tab.studio.cast.add("Anna", (tab.studio.add_file(path).key,), "by mail", True)
+
+
+CLIP = "c" * 40
+FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
+
+
+def cast_cards(tab: FaceSwapTab, monkeypatch: pytest.MonkeyPatch, *groups: tuple[int, ...]) -> None:
+    monkeypatch.setattr(tab.people, "groups", lambda state: [Group(numbers, ()) for numbers in groups])
+
+
+def test_cards_decide_who_plays_whom(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    cast_cards(tab, monkeypatch, (0, 3), (1,))
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}
+    request = tab.request([CLIP], [], "", "", state, **FIELDS)
+    assert request.cast == (played_by(anna, (0, 3)),) and request.cast[0].consent == anna.statement
+    assert request.playing == request.cast
+
+
+def test_photos_alone_and_a_picked_member_alone_work_too(tab: FaceSwapTab, anna: Member) -> None:
+    photo = anna.photos[0]
+    assert tab.request([CLIP], [photo], "by mail", anna.id, NOBODY, **FIELDS).faces == (photo,)
+    request = tab.request([CLIP], [], "", anna.id, NOBODY, **FIELDS)
+    assert request.cast == (played_by(anna, "largest"),)
+
+
+def test_cards_of_another_clip_count_for_nothing(tab: FaceSwapTab, anna: Member) -> None:
+    state = {**NOBODY, "clip": "d" * 40, "plays": {"0": anna.id}}
+    with pytest.raises(ValueError, match="a photo of the performer, or a cast"):
+        tab.request([CLIP], [], "", "", state, **FIELDS)
+
+
+def test_who_left_the_cast_is_missed_in_a_sentence(
+    tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cast_cards(tab, monkeypatch, (0,))
+    tab.studio.cast.remove(anna.id)
+    with pytest.raises(InvalidRequest, match="no longer in the cast"):
+        tab.request([CLIP], [], "", "", {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}, **FIELDS)
+
+
+def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member) -> None:
+    tab.studio.cast.add("<img src=x onerror=alert(1)>", anna.photos, "<script>alert(2)</script>", True)
+    html = CastShelf(tab.studio, tab.cast).render("")
+    assert "<script" not in html and "<img src=x" not in html and "Anna" in html
+
+
+def test_settings_of_a_cast_swap_come_back(tab: FaceSwapTab, anna: Member) -> None:
+    request = FaceSwapRequest(clip=CLIP, cast=(played_by(anna, (2,)),))
+    assert FaceSwapRequest.model_validate(request.model_dump(mode="json")) == request
