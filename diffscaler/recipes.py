@@ -316,6 +316,10 @@ def with_native(request: Text2VideoRequest, spec: ModelSpec) -> Text2VideoReques
         raise InvalidRequest(f"{spec.title} cannot use results of its steps twice.", "Set Reuse steps to off.")
     if request.guidance_rescale and not traits.rescales:
         raise InvalidRequest(f"{spec.title} cannot rescale its guidance.", "Set Tame contrast to 0.")
+    if traits.guided and request.guidance_scale not in (None, 1):
+        raise InvalidRequest(f"{spec.title} holds to the prompt by itself.", "Leave Hold to the prompt empty.")
+    if traits.guided and request.negative_prompt:
+        raise InvalidRequest(f"{spec.title} cannot be told what to keep out.", "Leave Keep out empty.")
     if request.shared_noise is not None and not traits.shares_noise:
         raise InvalidRequest(f"{spec.title} draws its noise itself.", "Leave Shared noise open.")
     if request.free_init and not traits.refines:

@@ -85,12 +85,15 @@ def test_pictures_and_samplers_a_model_cannot_take_are_refused() -> None:
         (spec({}), ask(shared_noise=0.5)),
         (spec({}, min_steps=2), ask(num_inference_steps=1)),
         (spec({"num_inference_steps": 1}, min_steps=2), ask()),
+        (spec({"guidance_scale": 1.0}, guided=True), ask(guidance_scale=4)),
+        (spec({"guidance_scale": 1.0}, guided=True), ask(negative_prompt="rain")),
     ):
         with pytest.raises(InvalidRequest) as caught:
             with_native(request, model)
         assert caught.value.hint
     complete = with_native(ask(picture=still, scheduler="euler"), spec({}, image="optional", samplers=("euler",)))
     assert complete.seed is not None and complete.width == complete.height == 512
+    assert with_native(ask(), spec({"guidance_scale": 1.0}, guided=True)).guidance_scale == 1
     # What is complete stays what it is: asking again gives the same clip.
     assert with_native(complete, spec({}, image="optional", samplers=("euler",))) == complete
 

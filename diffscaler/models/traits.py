@@ -39,6 +39,7 @@ class Traits(BaseModel):
     rescales: whether guidance can be rescaled; shares_noise: whether a request may say what frames share of their noise
     smooths: whether it can take the background of all frames from the first; sounds: whether its clips come with sound
     min_steps: the fewest sampler steps it can be drawn in
+    guided: whether its hold to the prompt was built in by distillation: it takes no other, and nothing to keep out
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +63,7 @@ class Traits(BaseModel):
     smooths: bool = False
     sounds: bool = False
     min_steps: int = 1
+    guided: bool = False
 
     def legal_frames(self, num_frames: int) -> int:
         """The nearest length this family can draw, never less than its shortest."""

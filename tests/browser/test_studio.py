@@ -114,6 +114,50 @@ def test_a_face_without_permission_is_refused_and_with_it_is_swapped(studio: Pag
     assert "preview engine" in studio.page.locator("#faceswap-monitor .facts").inner_text()
 
 
+def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frames_only(
+    studio: Page, tmp_path: Path
+) -> None:
+    page, photo, clip = studio.page, astronaut(tmp_path), clip_of_two(tmp_path)
+    studio.tab("Face swap")
+    page.set_input_files("#faceswap-clip-drop input[type=file]", clip)
+    page.wait_for_selector("#faceswap-people figure:nth-of-type(2)", timeout=LONG_MS)
+    page.set_input_files("#faceswap-face-drop input[type=file]", photo)
+    page.wait_for_selector("#faceswap-remarks p.good", timeout=LONG_MS)
+    assert "A good likeness." in page.locator("#faceswap-remarks").inner_text()
+    page.locator("#faceswap-member-name :is(input, textarea)").fill("Eileen")
+    if page.locator("#faceswap-agreed input").is_checked():
+        page.locator("#faceswap-agreed input").uncheck()
+    page.locator("#faceswap-join").click()
+    page.wait_for_selector("#faceswap-cast-said .say")
+    assert "permission" in page.locator("#faceswap-cast-said .say").inner_text()
+    page.locator("#faceswap-agreed input").check()
+    page.locator("#faceswap-consent :is(input, textarea)").first.fill("Eileen Collins, NASA, 1993")
+    page.locator("#faceswap-join").click()
+    page.wait_for_selector("#faceswap-cast .card[aria-pressed=true]")
+    # Both people can be cast; the second one is.
+    page.locator("#faceswap-people figure").nth(1).locator(".who").click()
+    page.wait_for_selector("#faceswap-people figure.cast .who[aria-pressed=true]")
+    assert page.locator("#faceswap-people figure.cast").count() == 1
+    page.locator("#faceswap-go").click()
+    page.wait_for_selector("#faceswap-stop", timeout=15_000)
+    studio.wait_for_clip("faceswap", count=2)
+    page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
+    assert "frames with a new face" in page.locator("#faceswap-review").inner_text()
+    # One frame has something before the face: the line of time leads there, and the original face is put back.
+    concern = page.locator("#faceswap-review .concerns li", has_text="something in front").first
+    concern.wait_for(timeout=10_000)
+    concern.locator(".at").click()
+    page.wait_for_function("document.querySelector('#faceswap-monitor video').paused")
+    concern.locator("button", has_text="Leave the original").click()
+    page.wait_for_selector("#faceswap-review button:has-text('take back 1 correction')", timeout=LONG_MS)
+    studio.wait_for_clip("faceswap", count=2)
+    studio.open()
+    studio.tab("Face swap")  # all of it is there after a reload
+    page.wait_for_selector("#faceswap-people figure.cast", timeout=20_000)
+    page.wait_for_selector("#faceswap-cast .card", timeout=20_000)
+    page.wait_for_selector("#faceswap-review .quality", timeout=20_000)
+
+
 def test_a_swapped_clip_is_upscaled_from_the_verbs_under_it(studio: Page) -> None:
     studio.page.locator("#faceswap-monitor .verbs button", has_text="Upscale").click()
     studio.page.wait_for_selector("#upscale-clip-shelf .card[aria-pressed=true]", timeout=20_000)
@@ -216,5 +260,28 @@ def clip_with_a_face(folder: Path) -> Path:
     chunk = FrameChunk(frames, 0, np.arange(8) / 8)
     write_clip(
         path, meta, [chunk], Encoding(name="h264", quality=14), sound=None, manifest={}, on_frames=lambda done: None
+    )
+    return path
+
+
+def clip_of_two(folder: Path) -> Path:
+    """A short clip of two people, the right one smaller, with something before their face in the middle."""
+    from fractions import Fraction
+
+    import cv2
+
+    from diffscaler.media import ClipMeta, FrameChunk
+    from diffscaler.video.encodings import Encoding
+    from diffscaler.video.writer import write_clip
+    from tests.faceswap.moving import scene
+
+    frames = np.repeat(scene()[None, :, :420], 15, axis=0)
+    for index in (6, 7, 8):
+        cv2.circle(frames[index], (333, 152), 9, (40, 160, 60), -1)
+    meta = ClipMeta(kind="frames", width=420, height=270, num_frames=15, fps=Fraction(12), duration_s=15 / 12)
+    path = folder / "two.mp4"
+    chunk = FrameChunk(frames, 0, np.arange(15) / 12)
+    write_clip(
+        path, meta, [chunk], Encoding(name="h264", quality=10), sound=None, manifest={}, on_frames=lambda done: None
     )
     return path

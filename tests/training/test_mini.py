@@ -171,8 +171,10 @@ def test_only_a_distilled_model_is_said_to_need_few_steps(config):
 
     stopped = config("early")
     assert run(stopped, StopAfter(3)) is None
-    early = text2video_folder(Path(stopped.output_dir) / "model").native
-    done = text2video_folder(run(config("done"), NEVER)).native
+    first = text2video_folder(Path(stopped.output_dir) / "model")
+    last = text2video_folder(run(config("done"), NEVER))
+    assert last.traits.guided and not first.traits.guided
+    early, done = first.native, last.native
     assert (early["num_inference_steps"], early["guidance_scale"]) == (16, 4.0)
     assert (done["num_inference_steps"], done["guidance_scale"]) == (4, 1.0)
 

@@ -45,6 +45,7 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]], 
         "",
         "[native]",
         *(f"{key} = {value}" for key, value in native.items()),
+        *(["", "[traits]", "guided = true"] if distilled else []),
     ]
     (model / "model.toml").write_text("\n".join(rows) + "\n", encoding="utf-8")
     words = _words(config, captions)
