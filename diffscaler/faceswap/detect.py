@@ -66,14 +66,17 @@ class Detector:
         frame: uint8 RGB (H, W, 3), any size; threshold: lowest score to report, 0..1
         small_faces: look again at twice the size when the first look saw only hints of faces (costs four times more)
         """
-        short = min(frame.shape[:2])
-        scale = min(1.0, DETECTION_PX / short)
+        short, scale = min(frame.shape[:2]), self.scale_of(frame.shape)
         weak = self._look(frame, scale, min(threshold, HINT_SCORE))
         found = _pick(weak, weak.scores >= threshold)
         hints = np.any((weak.boxes[:, 2] - weak.boxes[:, 0]) * scale < SMALL_BOX_PX)
         if len(found) == 0 and small_faces and scale < 1 and hints:
             found = self._look(frame, min(1.0, SMALL_FACE_PX / short), threshold)
         return found
+
+    def scale_of(self, shape: tuple[int, ...]) -> float:
+        """How much a first look shrinks a frame of this shape (H, W, 3), 0..1."""
+        return min(1.0, DETECTION_PX / min(shape[:2]))
 
     def detect_turned(self, picture: Frame, threshold: float = 0.5) -> tuple[FaceDetections, int]:
         """Faces in a single photo that may lie on its side, and the quarter turns (as np.rot90) that made it upright.
