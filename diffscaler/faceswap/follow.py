@@ -26,7 +26,7 @@ from diffscaler.faceswap.region import (
 
 TURNED_PX = 256  # short side of a frame searched for faces that lie on their side: they are seldom small
 TURNED_SCORE = 0.6  # what they must score: three more looks are three more chances to be mistaken
-UPRIGHT_DEGREES = 60.0  # a face turned further is often seen better with the frame turned
+UPRIGHT_DEGREES = 30.0  # a face that seems turned further may be one lying on its side, half seen
 STILL = np.zeros(2, np.float32)
 
 
@@ -59,24 +59,34 @@ class Follower:
         pictures: of the group; cuts: one flag per picture, True where a shot begins, and one for the frame after
         first: what `search` found in pictures[0]; after: in the frame after the group, None at the end of the clip
         """
-        found = [first]
+        found, missed = [first], list[Seen]()
         for picture, cut in zip(pictures[1:], cuts[1 : len(pictures)], strict=True):
-            found.append(self.search(picture) if cut else self._next(picture, found[-1]))
+            if cut:
+                faces, missed = self.search(picture), []
+            else:
+                faces, missed = self._next(picture, found[-1], missed)
+            found.append(faces)
         later = after or []
-        for index in range(len(pictures) - 1, 0, -1):
+        for index in reversed(range(len(pictures))):
             if not cuts[index + 1]:
                 found[index] = self._before(pictures[index], found[index], later)
             later = found[index]
         return found
 
-    def _next(self, picture: Picture, before: list[Seen]) -> list[Seen]:
-        """The faces of the frame before, in this one; a lost one is searched for everywhere."""
+    def _next(self, picture: Picture, before: list[Seen], missed: list[Seen]) -> tuple[list[Seen], list[Seen]]:
+        """The faces of the frame before, in this one, and which are missed now.
+
+        One just lost is searched for everywhere; those missed for longer are awaited where they were.
+        """
         here = [find_near(self.detector, picture, face, self.weak) for face in before]
-        faces = distinct([face for face in here if face])
+        back = [find_near(self.detector, picture, face, self.weak) for face in missed]
+        faces = distinct([face for face in (*here, *back) if face])
         lost = [face for face, now in zip(before, here, strict=True) if now is None and face.score >= self.sure]
         if lost:
             faces += [face for face in self.search(picture) if not _among(face, faces)]
-        return sorted(faces, key=lambda face: -face.score)
+        missed = [face for face in (*missed, *lost) if not _among(face, faces)]
+        resting = [Seen(face.box, face.score, face.landmarks, STILL) for face in missed]
+        return sorted(faces, key=lambda face: -face.score), resting
 
     def _before(self, picture: Picture, here: list[Seen], later: list[Seen]) -> list[Seen]:
         """What is known of a frame, and those new in the frame after it that were there already."""

@@ -54,7 +54,9 @@ class DetectFaces:
         """Raises ModelNotFound when the detector's file is missing."""
         from diffscaler.faceswap.finding import find_faces, since
 
-        total, sure = inputs[0].meta.num_frames, self.params.threshold
+        meta, sure = inputs[0].meta, self.params.threshold
+        total = meta.num_frames
+        facts = {"sure": np.array([sure], np.float32), "size": np.array([meta.width, meta.height], np.int32)}
         with ctx.acquire(self.models[0]) as detector:
             groups = find_faces(
                 detector,
@@ -67,7 +69,7 @@ class DetectFaces:
             for group in groups:
                 if group.stop > ctx.start:
                     part = since(group, ctx.start)
-                    yield TensorChunk(part.tensors | {"sure": np.array([sure], np.float32)}, part.start, part.count)
+                    yield TensorChunk(part.tensors | facts, part.start, part.count)
 
 
 class Role(Params):
