@@ -44,7 +44,8 @@ def eventful():
     frames[19:] = [
         cv2.warpAffine(somebody_else(), matrix, (321, 243), borderMode=cv2.BORDER_REPLICATE) for matrix in there
     ]
-    frames[26:28] = cv2.GaussianBlur(frames[26], (0, 0), 30)
+    for frame in frames[26:28]:
+        cv2.rectangle(frame, (105, 40), (235, 215), (90, 80, 70), -1)
     frames[31:] = ground(3)
     return frames
 
