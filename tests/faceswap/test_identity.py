@@ -16,10 +16,10 @@ def shot(photo, centre, count, scale=0.8, light=1.0, shift=(0, 0)):
 
 @pytest.fixture(scope="module")
 def conversation():
-    """Two people shown in turn, four shots of ten frames; the second time from further away and in less light."""
+    """Two people shown in turn, four shots of ten frames; the second time a little further away, in other light."""
     one, other = (astronaut(), (225, 115)), (somebody_else(), (287, 126))
     return np.concatenate(
-        [shot(*one, 10), shot(*other, 10), shot(*one, 10, 0.65, 0.75, (20, 9)), shot(*other, 10, 0.7, 1.3, (-14, 5))]
+        [shot(*one, 10), shot(*other, 10), shot(*one, 10, 0.72, 0.75, (-3, 2)), shot(*other, 10, 0.7, 1.3, (-14, 5))]
     )
 
 
