@@ -66,8 +66,7 @@ class Detector:
         frame: uint8 RGB (H, W, 3), any size; threshold: lowest score to report, 0..1
         small_faces: look again at twice the size when the first look saw only hints of faces (costs four times more)
         """
-        short = min(frame.shape[:2])
-        scale = min(1.0, DETECTION_PX / short)
+        short, scale = min(frame.shape[:2]), self.scale_of(frame.shape)
         weak = self._look(frame, scale, min(threshold, HINT_SCORE))
         found = _pick(weak, weak.scores >= threshold)
         hints = np.any((weak.boxes[:, 2] - weak.boxes[:, 0]) * scale < SMALL_BOX_PX)
@@ -75,19 +74,13 @@ class Detector:
             found = self._look(frame, min(1.0, SMALL_FACE_PX / short), threshold)
         return found
 
-    def detect_turned(self, picture: Frame, threshold: float = 0.5) -> tuple[FaceDetections, int]:
-        """Faces in a single photo that may lie on its side, and the quarter turns (as np.rot90) that made it upright.
+    def scale_of(self, shape: tuple[int, ...]) -> float:
+        """How much a first look shrinks a frame of this shape (H, W, 3), 0..1."""
+        return min(1.0, DETECTION_PX / min(shape[:2]))
 
-        A photo without its EXIF tag shows faces lying on their side, which CenterFace misses or half sees.
-        """
-        best, turns = self.detect(picture, threshold), 0
-        if len(best) and abs(roll_degrees(best.landmarks[0])) < 45:
-            return best, 0
-        for quarter in (1, 3, 2):
-            found = self.detect(np.ascontiguousarray(np.rot90(picture, quarter)), threshold)
-            if len(found) and (len(best) == 0 or found.scores[0] > best.scores[0]):
-                best, turns = found, quarter
-        return best, turns
+    def detect_turned(self, picture: Frame, threshold: float = 0.5) -> tuple[FaceDetections, int]:
+        """See `detect_turned`."""
+        return detect_turned(self, picture, threshold)
 
     def _look(self, frame: Frame, scale: float, threshold: float) -> FaceDetections:
         import cv2
@@ -113,6 +106,21 @@ def load_detector(spec: Any = None, device: Any = "cpu", threads: int = CPU_THRE
     """
     path = getattr(spec, "path", None) or _bundled_file()
     return Detector(open_session(_any_size(Path(path)), device, threads))
+
+
+def detect_turned(detector: Any, picture: Frame, threshold: float = 0.5) -> tuple[FaceDetections, int]:
+    """Faces in a single photo that may lie on its side, and the quarter turns (as np.rot90) that made it upright.
+
+    A photo without its EXIF tag shows faces lying on their side, which detectors miss or half see.
+    """
+    best, turns = detector.detect(picture, threshold), 0
+    if len(best) and abs(roll_degrees(best.landmarks[0])) < 45:
+        return best, 0
+    for quarter in (1, 3, 2):
+        found = detector.detect(np.ascontiguousarray(np.rot90(picture, quarter)), threshold)
+        if len(found) and (len(best) == 0 or found.scores[0] > best.scores[0]):
+            best, turns = found, quarter
+    return best, turns
 
 
 def roll_degrees(landmarks: Floats) -> float:

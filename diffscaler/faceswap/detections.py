@@ -19,7 +19,7 @@ class ClipFaces:
 
     frame: int32 (M,), ascending; box: float32 (M, 4); score: float32 (M,); landmarks: float32 (M, 5, 2), pixels
     look: uint8 RGB (M, 32, 32, 3), each face unrolled (`appearance.unroll`); cut: uint8 (N,), 1 where a shot begins
-    sure: score from which a face counts
+    sure: score from which a face counts; size: width and height of the frames, pixels, if known
     """
 
     frame: npt.NDArray[np.int32]
@@ -29,10 +29,11 @@ class ClipFaces:
     look: npt.NDArray[np.uint8]
     cut: npt.NDArray[np.uint8]
     sure: float
+    size: tuple[int, int] | None = None
 
     def tracks(self, fps: float) -> list[Track]:
         """The people in the clip. fps: frames per second."""
-        return find_tracks(self.frame, self.box, self.score, self.landmarks, self.cut, fps, self.sure)
+        return find_tracks(self.frame, self.box, self.score, self.landmarks, self.cut, fps, self.sure, self.size)
 
 
 def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
@@ -42,6 +43,7 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
     def whole(name: str, empty: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return np.concatenate([empty, *(part.tensors[name] for part in parts)])
 
+    sizes = [part.tensors["size"].tolist() for part in parts if "size" in part.tensors]
     return ClipFaces(
         frame=whole("frame", np.zeros(0, np.int32)),
         box=whole("box", np.zeros((0, 4), np.float32)),
@@ -50,6 +52,7 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
         look=whole("look", np.zeros((0, 32, 32, 3), np.uint8)),
         cut=whole("cut", np.zeros(0, np.uint8)),
         sure=float(parts[0].tensors["sure"][0]) if parts else 0.5,
+        size=(sizes[0][0], sizes[0][1]) if sizes else None,
     )
 
 
@@ -57,11 +60,13 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
 class Person:
     """Somebody the page can offer: `track` is what Role.tracks takes.
 
+    person: number of who it is, the same for all tracks of one person (`identity.people_of`), counting from 0
     frames [start, stop); best_frame shows them most clearly, inside best_box (x1, y1, x2, y2, pixels)
     confidence: mean detection score, 0..1
     """
 
     track: int
+    person: int
     start: int
     stop: int
     best_frame: int
@@ -71,17 +76,23 @@ class Person:
 
 def people(chunks: Iterable[TensorChunk], meta: ClipMeta) -> list[Person]:
     """Everyone in a clip, most present first. chunks: of its DetectFaces clip; meta: of either clip (fps is used)."""
-    tracks = sorted(gather(chunks).tracks(float(meta.fps)), key=lambda track: -track.size)
+    from diffscaler.faceswap.identity import people_of
+
+    faces = gather(chunks)
+    tracks = faces.tracks(float(meta.fps))
+    groups = people_of(tracks, faces)
+    person = {track: number for number, group in enumerate(groups) for track in group}
     return [
         Person(
             track=track.id,
+            person=person[track.id],
             start=track.start,
             stop=track.stop,
             best_frame=track.best,
             best_box=_corners(track.boxes[track.best - track.start]),
             confidence=track.score,
         )
-        for track in tracks
+        for track in sorted(tracks, key=lambda track: -track.size)
     ]
 
 

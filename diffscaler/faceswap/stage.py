@@ -13,6 +13,7 @@ from diffscaler.faceswap.casting import Casting, CastParams
 from diffscaler.media import ClipMeta, FrameChunk, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 
+SEARCH_EVERY = 8  # frames; in between faces are followed, which is several times faster than searching
 WEAK = 0.6  # times the threshold: faces this certain still continue somebody already followed
 
 
@@ -23,11 +24,14 @@ class DetectFacesParams(Params):
 
 
 class DetectFaces:
-    """Frames -> per chunk the faces in them: see `detections.ClipFaces` for the tensors."""
+    """Frames -> group by group the faces in them: see `detections.ClipFaces` for the tensors.
+
+    Groups of SEARCH_EVERY frames begin at frames divisible by it, wherever chunks begin: resuming starts a group anew.
+    """
 
     name: ClassVar[str] = "detect_faces"
-    version: ClassVar[int] = 1
-    lookback: ClassVar[int | None] = 1  # a cut is seen against the frame before
+    version: ClassVar[int] = 2
+    lookback: ClassVar[int | None] = SEARCH_EVERY - 1
     joins: ClassVar[bool] = False
     Params = DetectFacesParams
 
@@ -42,27 +46,24 @@ class DetectFaces:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         """Raises ModelNotFound when the detector's file is missing."""
-        from diffscaler.faceswap.cuts import is_cut, thumbnail
-        from diffscaler.faceswap.finding import faces_of, joined
+        from diffscaler.faceswap.finding import find_faces, since
 
-        total, before = inputs[0].meta.num_frames, None
+        meta, sure = inputs[0].meta, self.params.threshold
+        total = meta.num_frames
+        facts = {"sure": np.array([sure], np.float32), "size": np.array([meta.width, meta.height], np.int32)}
         with ctx.acquire(self.models[0]) as detector:
-            for chunk in inputs[0]:
-                found, cuts = [], []
-                for offset, frame in enumerate(chunk.frames):
-                    index = chunk.start + offset
-                    now = thumbnail(frame)
-                    if index >= ctx.start:
-                        ctx.step(index, total, "frame")
-                        found.append(faces_of(detector, frame, index, self.params.threshold * WEAK))
-                        cuts.append(is_cut(before, now))
-                    before = now
-                if found:
-                    tensors = joined(found) | {
-                        "cut": np.array(cuts, np.uint8),
-                        "sure": np.array([self.params.threshold], np.float32),
-                    }
-                    yield TensorChunk(tensors, max(chunk.start, ctx.start), len(cuts))
+            groups = find_faces(
+                detector,
+                iter(inputs[0]),
+                SEARCH_EVERY,
+                sure * WEAK,
+                sure,
+                lambda index: ctx.step(index, total, "frame"),
+            )
+            for group in groups:
+                if group.stop > ctx.start:
+                    part = since(group, ctx.start)
+                    yield TensorChunk(part.tensors | facts, part.start, part.count)
 
 
 class SwapFace:

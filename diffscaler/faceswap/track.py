@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.fades import fade_weights
 from diffscaler.faceswap.smooth import smooth_track
 
 Floats = npt.NDArray[np.float32]
@@ -24,6 +25,7 @@ class Track:
 
     landmarks: float32 (K, 5, 2), smoothed, pixels; boxes: float32 (K, 4); scores: float32 (K,), 0 where filled in
     rows: int32 (K,), row of each frame in the detections, -1 where the face was missed and its place filled in
+    weights: float32 (K,), 0..1, how strongly the face should be replaced: see `fades.fade_weights`
     """
 
     id: int
@@ -32,6 +34,7 @@ class Track:
     boxes: Floats
     scores: Floats
     rows: Ints
+    weights: Floats
 
     @property
     def stop(self) -> int:
@@ -69,12 +72,14 @@ def find_tracks(
     cut: npt.NDArray[np.uint8],
     fps: float,
     sure: float = 0.5,
+    size: tuple[int, int] | None = None,
 ) -> list[Track]:
     """Follow every face through the clip.
 
     frame: int32 (M,), frame of each detection, ascending; box: float32 (M, 4); score: float32 (M,)
     landmarks: float32 (M, 5, 2); cut: uint8 (N,), 1 where a new shot begins (faces are not followed across)
     sure: a track needs one detection at least this certain; weaker ones only continue tracks (Zhang et al. 2022)
+    size: width and height of the frame, pixels; None: not known, and nobody fades at its border
     Returns tracks in order of first frame, larger face first; ids count from 0.
     """
     longest_gap = max(1, round(GAP_S * fps))
@@ -94,7 +99,9 @@ def find_tracks(
     sides = box[:, 2] - box[:, 0]
     found = [t for t in closed + active if _real(t, score, sure, len(cut))]
     found.sort(key=lambda t: (t.frames[0], -float(sides[t.rows[0]]), t.rows[0]))
-    return [_filled(i, t, box, score, landmarks, fps) for i, t in enumerate(found)]
+    shots = np.append(cut, 1) > 0
+    shots[0] = True
+    return [_filled(i, t, box, score, landmarks, fps, size, shots) for i, t in enumerate(found)]
 
 
 def assigned(tracks: list[Track], wishes: Sequence[str | Iterable[int]]) -> dict[int, int]:
@@ -166,8 +173,20 @@ def _box_distance(one: Floats, other: Floats) -> float:
     return float(np.hypot(*middle) / size + growth)
 
 
-def _filled(number: int, track: _Open, box: Floats, score: Floats, landmarks: Floats, fps: float) -> Track:
-    """A track with a row for every frame: short gaps are filled in on a straight line, then all of it is smoothed."""
+def _filled(
+    number: int,
+    track: _Open,
+    box: Floats,
+    score: Floats,
+    landmarks: Floats,
+    fps: float,
+    size: tuple[int, int] | None,
+    shots: npt.NDArray[np.bool_],
+) -> Track:
+    """A track with a row for every frame: short gaps are filled in on a straight line, then all of it is smoothed.
+
+    shots: bool (N + 1,), True where a shot begins and at the end of the clip
+    """
     start, frames, rows = track.frames[0], np.array(track.frames), np.array(track.rows)
     every = np.arange(start, frames[-1] + 1)
     seen = frames - start
@@ -178,5 +197,14 @@ def _filled(number: int, track: _Open, box: Floats, score: Floats, landmarks: Fl
     places = np.concatenate([landmarks[rows].reshape(len(rows), 10), box[rows]], axis=1)
     places = np.stack([np.interp(every, frames, column) for column in places.T], axis=1)
     points = smooth_track(places[:, :10].reshape(-1, 5, 2), fps)
-    result = Track(number, start, points, places[:, 10:].astype(np.float32), scores, full_rows)
-    return replace(result, boxes=smooth_track(result.boxes, fps))
+    boxes = smooth_track(places[:, 10:].astype(np.float32), fps)
+    begins, ends = not shots[start], not shots[every[-1] + 1]
+    weights = fade_weights(yaws_of(points), boxes, fps, size, begins, ends)
+    return Track(number, start, points, boxes, scores, full_rows, weights)
+
+
+def yaws_of(landmarks: Floats) -> npt.NDArray[np.float64]:
+    """How far faces (landmarks (K, 5, 2)) look to the side, degrees: positive to the picture's right."""
+    from diffscaler.faceswap.head import fit_poses
+
+    return np.degrees([pose.yaw for pose in fit_poses(landmarks)])

