@@ -2,7 +2,8 @@
 
 No network is involved. The photo is projected onto the generic head of `head.py`, seen again in the pose of the target
 face, bent so that eyes, nose and mouth fall on the target's, given the target's skin tone and lighting, and blended in.
-It does not speak or blink: the expression is the photo's.
+Jaw, cheeks and brows move as the target's do, and a mouth that speaks and eyes that close are the target's own
+(`expression.py`); at rest the expression is the photo's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from diffscaler.faceswap.align import bounds
 from diffscaler.faceswap.appearance import SkinTone, bare, cells_at, from_lab, seen, skin_tone, to_lab, unroll
 from diffscaler.faceswap.blend import blend_bands, blur, local_mean
+from diffscaler.faceswap.expression import Expression, acting
 from diffscaler.faceswap.head import Pose, cast, fit_pose, look_up, place, surface
 from diffscaler.faceswap.libs import cv2
 
@@ -53,13 +55,19 @@ def prepare_reference(photo: Frame, landmarks: Floats) -> Reference:
 
 
 def draw_face(
-    frame: Frame, pose: Pose, tone: SkinTone, allowed: Floats, reference: Reference, strength: float = 1.0
+    frame: Frame,
+    pose: Pose,
+    tone: SkinTone,
+    allowed: Floats,
+    reference: Reference,
+    strength: float = 1.0,
+    expression: Expression | None = None,
 ) -> Frame:
     """The frame with the reference face drawn over the face that `pose` describes.
 
     frame: uint8 RGB (H, W, 3); pose: of the target face, in frame pixels; tone: the target's skin, steady over time
     allowed: float32 (32, 32), 0..1, where the unrolled target may be drawn over (not its hair, not a hand before it)
-    strength: 0 (frame unchanged) .. 1. Returns a new frame; pixels far from the face keep their value.
+    strength: 0 (frame unchanged) .. 1; expression: what the target's face does; None keeps the photo's. Returns a new frame; pixels far from the face keep their value.
     """
     area = _area(pose, frame.shape)
     if area is None or strength <= 0:
@@ -67,14 +75,16 @@ def draw_face(
     x, y, right, below = area
     width, height = right - x, below - y
     where, mask = project(pose, area)
-    drawn = _sample(reference, where, pose.scale, (width, height))
-    cells = cells_at(where)
-    for table in (reference.bare, allowed):
-        mask = mask * cv2.remap(table, *cells, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    usual, kept = (where, None) if expression is None else acting(expression, where)
+    drawn = _sample(reference, usual, pose.scale, (width, height))
+    for table, places in ((reference.bare, usual), (allowed, where)):
+        mask = mask * cv2.remap(table, *cells_at(places), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     part = frame[y:below, x:right]
     mask = _enlarge(_trim(mask, where, part, pose, tone), (width, height)) * np.float32(strength)
     target = to_lab(part)
     matched = _soften(_match(to_lab(drawn), target, mask, pose, tone, reference.tone), target, mask)
+    if kept is not None:  # after matching, so that tone and light are still judged on all of the face
+        mask = mask * (1 - _enlarge(kept, (width, height)))
     levels = int(np.clip(np.log2(max(1.0, pose.scale * 8)), 1, 5))
     mixed = blend_bands(part.astype(np.float32), from_lab(matched), mask, levels)
     result = frame.copy()

@@ -12,11 +12,13 @@ import numpy.typing as npt
 from diffscaler.faceswap.appearance import SkinTone, seen, skin_tone
 from diffscaler.faceswap.builtin import Reference, draw_face
 from diffscaler.faceswap.detections import ClipFaces
+from diffscaler.faceswap.expression import Expression, track_expressions
 from diffscaler.faceswap.head import Pose, fit_poses
 from diffscaler.faceswap.occlusion import drawable
 from diffscaler.faceswap.track import Track
 
 Frames = npt.NDArray[np.uint8]
+EXPRESSION = 1.0
 TONE_S = 0.6  # a face's measured skin tone is averaged over about this many seconds on either side
 
 
@@ -63,8 +65,10 @@ class PreviewSwapper:
         fps: float,
         strength: float,
         tick: Callable[[], None] = lambda: None,
+        expression: float = EXPRESSION,
     ) -> None:
         """references: track id -> photos of the performer it gets; fps: frames per second
+        expression: how much of the target's own play shows, 0 (the photo's expression throughout) .. 1
         tick: called several times a second of work"""
         self.strength = strength
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
@@ -72,6 +76,11 @@ class PreviewSwapper:
         self.allowed = {
             track.id: drawable(track, self.poses[track.id], faces, self.tones[track.id], tick) for track in tracks
         }
+        self.expressions: dict[int, list[Expression]] = {}
+        if expression > 0:
+            for track in tracks:
+                played = track_expressions(track, self.poses[track.id], faces, self.allowed[track.id], fps, tick)
+                self.expressions[track.id] = [each.times(expression) for each in played]
         self.references = {track.id: _nearest(references[track.id], self.poses[track.id]) for track in tracks}
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
@@ -83,8 +92,16 @@ class PreviewSwapper:
         return result
 
     def _swapped(self, frame: Frames, track: Track, index: int) -> Frames:
-        pose, tone = self.poses[track.id][index], self.tones[track.id][index]
-        return draw_face(frame, pose, tone, self.allowed[track.id][index], self.references[track.id], self.strength)
+        weights = getattr(track, "weights", None)
+        return draw_face(
+            frame,
+            self.poses[track.id][index],
+            self.tones[track.id][index],
+            self.allowed[track.id][index],
+            self.references[track.id],
+            self.strength if weights is None else self.strength * float(weights[index]),
+            self.expressions[track.id][index] if track.id in self.expressions else None,
+        )
 
 
 def track_tones(
