@@ -9,17 +9,20 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from diffscaler.faceswap.appearance import SkinTone, seen, skin_tone
+from diffscaler.faceswap.appearance import SIZE, SkinTone, grid_mm, seen, skin_tone, to_lab
 from diffscaler.faceswap.builtin import Reference, draw_face
 from diffscaler.faceswap.detections import ClipFaces
 from diffscaler.faceswap.expression import Expression, track_expressions
-from diffscaler.faceswap.head import Pose, fit_poses
+from diffscaler.faceswap.head import Pose, fit_poses, look_up, surface
 from diffscaler.faceswap.occlusion import drawable
+from diffscaler.faceswap.smooth import smooth_track
 from diffscaler.faceswap.track import Track
 
+Floats = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.uint8]
-EXPRESSION = 1.0
-TONE_S = 0.6  # a face's measured skin tone is averaged over about this many seconds on either side
+EXPRESSION = 1.0  # the target's play in full
+TONE_S = 0.6  # a face's skin tone is averaged over about this many seconds on either side; its light is followed
+LEAST_CELLS = 40  # of the unrolled face, to judge its light by
 
 
 @dataclass(frozen=True)
@@ -110,19 +113,39 @@ def track_tones(
     """The skin tone in every frame of a track, steady: measured per frame, averaged over time."""
     measured = np.zeros((len(poses), 5))
     weights = np.zeros(len(poses))
+    shown = np.stack([seen(pose) for pose in poses])
+    light = _light(track, shown, faces)
     for index, row in enumerate(track.rows):
         tick()
         if row >= 0:
-            visible = seen(poses[index])
-            tone = skin_tone(faces.look[row], visible)
-            measured[index] = (*tone.mean, tone.dark, tone.light)
-            weights[index] = faces.score[row] * visible.mean()
+            tone = skin_tone(faces.look[row], shown[index])
+            measured[index] = (*(tone.mean - light[index]), tone.dark, tone.light)
+            weights[index] = faces.score[row] * shown[index].mean()
     reach = max(1, round(3 * TONE_S * fps))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (TONE_S * fps)) ** 2)
     middle = slice(reach, reach + len(poses))
     total = np.convolve(weights, kernel)[middle]
     smooth = np.stack([np.convolve(column * weights, kernel)[middle] for column in measured.T], axis=1) / total[:, None]
+    smooth[:, :3] += smooth_track(light, fps)
     return [SkinTone(row[:3].astype(np.float32), float(row[3]), float(row[4])) for row in smooth]
+
+
+def _light(track: Track, shown: Floats, faces: ClipFaces) -> Floats:
+    """How much lighter and more coloured the whole face is in each frame than usually: float32 (K, 3), Lab.
+
+    The median over its skin of the difference from its usual look, so that a hand or an open mouth counts for nothing.
+    """
+    known = np.flatnonzero(track.rows >= 0)
+    looks = to_lab(faces.look[track.rows[known]].reshape(-1, SIZE, 3)).reshape(len(known), -1, 3)
+    weights = shown[known].reshape(len(known), -1) * look_up(surface().skin, grid_mm()).ravel()
+    usual = (looks * weights[..., None]).sum(0) / (weights.sum(0)[:, None] + 1e-6)
+    apart = np.zeros((len(known), 3), np.float32)
+    for index, (look, weight) in enumerate(zip(looks, weights, strict=True)):
+        cells = weight > 0.3
+        if cells.sum() >= LEAST_CELLS:
+            apart[index] = np.median((look - usual)[cells], axis=0)
+    every = np.arange(len(track.rows))
+    return np.stack([np.interp(every, known, column) for column in apart.T], axis=1).astype(np.float32)
 
 
 def _nearest(references: list[Reference], poses: list[Pose]) -> Reference:

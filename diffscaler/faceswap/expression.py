@@ -29,11 +29,11 @@ MOST_MM = 22.0  # a jaw falls no further
 MOST_FRAMES = 160  # looked at to find the usual look
 CELL = np.array([2 * HALF_WIDTH_MM / SIZE, (BELOW_MM - TOP_MM) / SIZE], np.float32)  # mm
 FLOW_S = 0.04  # seconds over which movement is averaged: about a frame
-EYES_S = 0.05
+EYES_S = 0.03
 MOUTH_HOLD_S = 0.3  # a mouth that speaks closes between words: it stays the target's for that long
 MOUTH_S = 0.08
-ACTS_FROM, ACTS_OVER = np.array([0.3, 0.24]), np.array([0.12, 0.12])  # unlikeness of mouth and eyes that is play
-TURN_LOOKS = 0.5  # unlikeness per radian of yaw: the generic head is not the target's
+ACTS_FROM, ACTS_OVER = np.array([0.24, 0.26]), np.array([0.12, 0.12])  # unlikeness of mouth and eyes that is play
+TURN_LOOKS = 0.7  # unlikeness per radian of yaw: the generic head is not the target's
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,18 @@ def acting(expression: Expression, places: Floats) -> tuple[Floats, Floats]:
 def mouth_mask(places: Floats) -> Floats:
     """The lips and what lies between them, soft, at face-plane places (..., 2), mm."""
     x, y = places[..., 0], places[..., 1]
-    return _inside((x / 35) ** 2 + ((y - 75) / 17) ** 2)
+    return _inside((x / 38) ** 2 + ((y - 75) / 17) ** 2)
 
 
 def eyes_mask(places: Floats) -> Floats:
     """Both eyes with their lids, soft, without the brows, at face-plane places (..., 2), mm."""
     x, y = places[..., 0], places[..., 1]
     return _inside(((np.abs(x) - 31.5) / 20) ** 2 + ((y - 0.5) / 11) ** 2)
+
+
+def _apertures(places: Floats) -> Floats:
+    x, y = places[..., 0], places[..., 1]
+    return _inside(((np.abs(x) - 31.5) / 15) ** 2 + ((y - 0.5) / 7) ** 2)
 
 
 def _inside(away: Floats) -> Floats:
@@ -107,9 +112,11 @@ def track_expressions(
         moved = flow.calc(_picture(detail), large, None) / ENLARGE
         moved = cv2.resize(moved, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         steady = _unmoved(moved, shown)
-        turned = max(0.0, abs(poses[known[index]].yaw - yaw) - 0.1)
+        turned = max(0.0, abs(poses[known[index]].yaw - yaw) - 0.05)
         acts[index] = np.array(_acts(detail, usual, steady, shown)) - TURN_LOOKS * turned
-        shifts[index] = _smooth_shift(moved - steady, shown * allowed[known[index]]) * np.exp(-((turned / 0.3) ** 2))
+        shifts[index] = _smooth_shift(moved - steady, shown * np.clip(2 * allowed[known[index]] - 1, 0, 1)) * np.exp(
+            -((turned / 0.3) ** 2)
+        )
     every = np.arange(len(track.rows))
     shifts = _filled(every, known, shifts.reshape(len(known), -1))
     acts = _filled(every, known, acts)
@@ -184,7 +191,7 @@ def _acts(detail: Floats, usual: Floats, steady: Floats, visible: Floats) -> tup
     )
     apart = np.abs(detail - there)
     values = []
-    for mask in (mouth_mask(places), eyes_mask(places)):
+    for mask in (mouth_mask(places), _apertures(places)):
         weights = mask * visible
         enough = min(1.0, float(weights.sum() / (0.5 * mask.sum())))
         values.append(float((apart * weights).sum() / (weights.sum() + 1e-6)) * enough)
@@ -195,8 +202,8 @@ def _smooth_shift(moved: Floats, visible: Floats) -> Floats:
     """Movement in cells (SIZE, SIZE, 2) as smooth millimetres (COARSE, COARSE, 2); none where the face is not seen."""
     weights = look_up(surface().face, grid_mm()) * visible
     weights = weights * (1 - 0.7 * _rigid())
-    total = blur(weights, 1.5)[..., None]
-    smooth = blur(moved * weights[..., None], 1.5) / (total + 0.15) * CELL
+    total = blur(weights, 1.2)[..., None]
+    smooth = blur(moved * weights[..., None], 1.2) / (total + 0.08) * CELL
     length = np.linalg.norm(smooth, axis=2, keepdims=True)
     smooth = smooth * np.minimum(1, MOST_MM / np.maximum(length, 1e-6))
     return cv2.resize(smooth, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
