@@ -141,11 +141,16 @@ def project(pose: Pose, area: tuple[int, int, int, int]) -> tuple[Floats, Floats
     down = (np.arange(rows) + 0.5) * ((below - y) / rows) + y - 0.5
     where, hit = cast(pose, np.stack(np.meshgrid(across, down), axis=2))
     facing = look_up(surface().normals, where) @ pose.rotation[2].astype(np.float32)
-    edge = np.clip((facing - 0.02) / 0.16, 0, 1)
+    profile = _profile(pose)  # where the generic head's outline is a guess, it fades earlier
+    edge = np.clip((facing - 0.02 - 0.1 * profile) / (0.16 + 0.3 * profile), 0, 1)
     mask = look_up(surface().face, where) * edge * edge * (3 - 2 * edge) * hit
     weights = hit.astype(np.float32)
     around = local_mean(np.dstack([where, weights]), weights, 2.0)[..., :2]
     return np.where(hit[..., None], where, around).astype(np.float32), mask.astype(np.float32)
+
+
+def _profile(pose: Pose) -> float:
+    return float(np.clip((abs(pose.yaw) - 0.45) / 0.3, 0, 1))
 
 
 def _trim(mask: Floats, where: Floats, part: Frame, pose: Pose, tone: SkinTone) -> Floats:
@@ -153,10 +158,9 @@ def _trim(mask: Floats, where: Floats, part: Frame, pose: Pose, tone: SkinTone) 
 
     Looks at the far cheek only, in profile at the whole outline, by colour: what is not skin is background or hair.
     """
-    profile = np.clip((abs(pose.yaw) - 0.45) / 0.3, 0, 1)
     facing = look_up(surface().normals, where) @ pose.rotation[2].astype(np.float32)
     margin = np.clip((0.75 - facing) / 0.25, 0, 1) * np.clip((np.abs(where[..., 0]) - 40) / 8, 0, 1)
-    margin = np.maximum(margin, profile * np.clip((0.6 - facing) / 0.25, 0, 1))
+    margin = np.maximum(margin, _profile(pose) * np.clip((0.6 - facing) / 0.25, 0, 1))
     apart = to_lab(cv2.resize(part, mask.shape[::-1], interpolation=cv2.INTER_AREA)) - tone.mean
     unlike = ((apart / (max(12.0, 0.8 * tone.dark), 5, 6)) ** 2).sum(2)
     return (mask * (1 - margin * np.clip((unlike - 0.8) / 1.2, 0, 1))).astype(np.float32)

@@ -33,7 +33,8 @@ EYES_S = 0.03
 MOUTH_HOLD_S = 0.3  # a mouth that speaks closes between words: it stays the target's for that long
 MOUTH_S = 0.08
 ACTS_FROM, ACTS_OVER = np.array([0.24, 0.26]), np.array([0.12, 0.12])  # unlikeness of mouth and eyes that is play
-TURN_LOOKS = 0.7  # unlikeness per radian of yaw: the generic head is not the target's
+PROFILE_FROM, PROFILE_OVER = 0.65, 0.2  # radians of yaw
+TURN_LOOKS = np.array([0.7, 1.0])  # unlikeness per radian of yaw: the generic head is not the target's
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ def track_expressions(
     acts = np.clip((acts - ACTS_FROM) / ACTS_OVER, 0, 1)
     mouth = _over_time(_held(acts[:, :1], round(MOUTH_HOLD_S * fps)), MOUTH_S * fps)[:, 0]
     eyes = _over_time(acts[:, 1:], EYES_S * fps)[:, 0]
+    # In profile the lips are part of the outline, and the generic head's are not the target's.
+    profile = np.clip((np.abs([pose.yaw for pose in poses]) - PROFILE_FROM) / PROFILE_OVER, 0, 1)
+    mouth = np.maximum(mouth, profile)
     return [
         Expression(shift.astype(np.float32), float(a), float(b))
         for shift, a, b in zip(shifts, mouth, eyes, strict=True)
