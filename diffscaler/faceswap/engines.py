@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from diffscaler.faceswap.appearance import SIZE, SkinTone, grid_mm, seen, skin_tone, to_lab
+from diffscaler.faceswap.appearance import SkinTone, grid_mm, seen, skin_tone, to_lab
 from diffscaler.faceswap.builtin import Reference, draw_face
 from diffscaler.faceswap.detections import ClipFaces
 from diffscaler.faceswap.expression import Expression, track_expressions
@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.uint8]
 EXPRESSION = 1.0  # the target's play in full
 TONE_S = 0.6  # a face's skin tone is averaged over about this many seconds on either side; its light is followed
+MOST_FRAMES = 160  # looked at to find a track's usual light
 LEAST_CELLS = 40  # of the unrolled face, to judge its light by
 
 
@@ -114,7 +115,7 @@ def track_tones(
     measured = np.zeros((len(poses), 5))
     weights = np.zeros(len(poses))
     shown = np.stack([seen(pose) for pose in poses])
-    light = _light(track, shown, faces)
+    light = _light(track, shown, faces, tick)
     for index, row in enumerate(track.rows):
         tick()
         if row >= 0:
@@ -130,20 +131,23 @@ def track_tones(
     return [SkinTone(row[:3].astype(np.float32), float(row[3]), float(row[4])) for row in smooth]
 
 
-def _light(track: Track, shown: Floats, faces: ClipFaces) -> Floats:
+def _light(track: Track, shown: Floats, faces: ClipFaces, tick: Callable[[], None]) -> Floats:
     """How much lighter and more coloured the whole face is in each frame than usually: float32 (K, 3), Lab.
 
     The median over its skin of the difference from its usual look, so that a hand or an open mouth counts for nothing.
     """
     known = np.flatnonzero(track.rows >= 0)
-    looks = to_lab(faces.look[track.rows[known]].reshape(-1, SIZE, 3)).reshape(len(known), -1, 3)
     weights = shown[known].reshape(len(known), -1) * look_up(surface().skin, grid_mm()).ravel()
-    usual = (looks * weights[..., None]).sum(0) / (weights.sum(0)[:, None] + 1e-6)
+    some = np.unique(np.linspace(0, len(known) - 1, MOST_FRAMES).round().astype(int))
+    looks = np.stack([to_lab(faces.look[row]).reshape(-1, 3) for row in track.rows[known[some]]])
+    usual = (looks * weights[some][..., None]).sum(0) / (weights[some].sum(0)[:, None] + 1e-6)
+    clear = weights[some].max(0) > 0.3
     apart = np.zeros((len(known), 3), np.float32)
-    for index, (look, weight) in enumerate(zip(looks, weights, strict=True)):
-        cells = weight > 0.3
+    for index, row in enumerate(track.rows[known]):
+        tick()
+        cells = (weights[index] > 0.3) & clear
         if cells.sum() >= LEAST_CELLS:
-            apart[index] = np.median((look - usual)[cells], axis=0)
+            apart[index] = np.median((to_lab(faces.look[row]).reshape(-1, 3) - usual)[cells], axis=0)
     every = np.arange(len(track.rows))
     return np.stack([np.interp(every, known, column) for column in apart.T], axis=1).astype(np.float32)
 
