@@ -85,7 +85,7 @@ class Casting:
         looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in self.photos()]
         given = {track: looks[role] for track, role in self.plays.items()}
         return PreviewSwapper(
-            given, self.faces, self.tracks, self.fps, self.params.strength, self._tick("Following faces"), free
+            given, self.faces, self.tracks, self.fps, self.params.strength, self._tick("Following faces"), free=free
         )
 
     def _inswapper(self) -> Swapper:

@@ -9,15 +9,21 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from diffscaler.faceswap.appearance import SIZE, SkinTone, seen, skin_tone
+from diffscaler.faceswap.appearance import SIZE, SkinTone, grid_mm, seen, skin_tone, to_lab
 from diffscaler.faceswap.builtin import Reference, draw_face
 from diffscaler.faceswap.detections import ClipFaces
-from diffscaler.faceswap.head import Pose, fit_poses
+from diffscaler.faceswap.expression import Expression, track_expressions
+from diffscaler.faceswap.head import Pose, fit_poses, look_up, surface
 from diffscaler.faceswap.occlusion import drawable
+from diffscaler.faceswap.smooth import smooth_track
 from diffscaler.faceswap.track import Track
 
+Floats = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.uint8]
-TONE_S = 0.6  # a face's measured skin tone is averaged over about this many seconds on either side
+EXPRESSION = 1.0  # the target's play in full
+TONE_S = 0.6  # a face's skin tone is averaged over about this many seconds on either side; its light is followed
+MOST_FRAMES = 160  # looked at to find a track's usual light
+LEAST_CELLS = 40  # of the unrolled face, to judge its light by
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,11 @@ class PreviewSwapper:
         fps: float,
         strength: float,
         tick: Callable[[], None] = lambda: None,
+        expression: float = EXPRESSION,
         free: bool = False,
     ) -> None:
         """references: track id -> photos of the performer it gets; fps: frames per second
+        expression: how much of the target's own play shows, 0 (the photo's expression throughout) .. 1
         tick: called several times a second of work; free: nothing is kept in front of the faces"""
         self.strength = strength
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
@@ -76,6 +84,11 @@ class PreviewSwapper:
             else drawable(track, self.poses[track.id], faces, self.tones[track.id], tick)
             for track in tracks
         }
+        self.expressions: dict[int, list[Expression]] = {}
+        if expression > 0:
+            for track in tracks:
+                played = track_expressions(track, self.poses[track.id], faces, self.allowed[track.id], fps, tick)
+                self.expressions[track.id] = [each.times(expression) for each in played]
         self.references = {track.id: _nearest(references[track.id], self.poses[track.id]) for track in tracks}
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
@@ -87,8 +100,16 @@ class PreviewSwapper:
         return result
 
     def _swapped(self, frame: Frames, track: Track, index: int) -> Frames:
-        pose, tone = self.poses[track.id][index], self.tones[track.id][index]
-        return draw_face(frame, pose, tone, self.allowed[track.id][index], self.references[track.id], self.strength)
+        weights = getattr(track, "weights", None)
+        return draw_face(
+            frame,
+            self.poses[track.id][index],
+            self.tones[track.id][index],
+            self.allowed[track.id][index],
+            self.references[track.id],
+            self.strength if weights is None else self.strength * float(weights[index]),
+            self.expressions[track.id][index] if track.id in self.expressions else None,
+        )
 
 
 def track_tones(
@@ -97,19 +118,42 @@ def track_tones(
     """The skin tone in every frame of a track, steady: measured per frame, averaged over time."""
     measured = np.zeros((len(poses), 5))
     weights = np.zeros(len(poses))
+    shown = np.stack([seen(pose) for pose in poses])
+    light = _light(track, shown, faces, tick)
     for index, row in enumerate(track.rows):
         tick()
         if row >= 0:
-            visible = seen(poses[index])
-            tone = skin_tone(faces.look[row], visible)
-            measured[index] = (*tone.mean, tone.dark, tone.light)
-            weights[index] = faces.score[row] * visible.mean()
+            tone = skin_tone(faces.look[row], shown[index])
+            measured[index] = (*(tone.mean - light[index]), tone.dark, tone.light)
+            weights[index] = faces.score[row] * shown[index].mean()
     reach = max(1, round(3 * TONE_S * fps))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (TONE_S * fps)) ** 2)
     middle = slice(reach, reach + len(poses))
     total = np.convolve(weights, kernel)[middle]
     smooth = np.stack([np.convolve(column * weights, kernel)[middle] for column in measured.T], axis=1) / total[:, None]
+    smooth[:, :3] += smooth_track(light, fps)
     return [SkinTone(row[:3].astype(np.float32), float(row[3]), float(row[4])) for row in smooth]
+
+
+def _light(track: Track, shown: Floats, faces: ClipFaces, tick: Callable[[], None]) -> Floats:
+    """How much lighter and more coloured the whole face is in each frame than usually: float32 (K, 3), Lab.
+
+    The median over its skin of the difference from its usual look, so that a hand or an open mouth counts for nothing.
+    """
+    known = np.flatnonzero(track.rows >= 0)
+    weights = shown[known].reshape(len(known), -1) * look_up(surface().skin, grid_mm()).ravel()
+    some = np.unique(np.linspace(0, len(known) - 1, MOST_FRAMES).round().astype(int))
+    looks = np.stack([to_lab(faces.look[row]).reshape(-1, 3) for row in track.rows[known[some]]])
+    usual = (looks * weights[some][..., None]).sum(0) / (weights[some].sum(0)[:, None] + 1e-6)
+    clear = weights[some].max(0) > 0.3
+    apart = np.zeros((len(known), 3), np.float32)
+    for index, row in enumerate(track.rows[known]):
+        tick()
+        cells = (weights[index] > 0.3) & clear
+        if cells.sum() >= LEAST_CELLS:
+            apart[index] = np.median((to_lab(faces.look[row]).reshape(-1, 3) - usual)[cells], axis=0)
+    every = np.arange(len(track.rows))
+    return np.stack([np.interp(every, known, column) for column in apart.T], axis=1).astype(np.float32)
 
 
 def _nearest(references: list[Reference], poses: list[Pose]) -> Reference:
