@@ -86,18 +86,24 @@ class SwapFaceParams(Params):
     """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
+    boost, colour: of the engines that run a network: side of the crop it draws, and how far the drawn face takes on the
+    colours that were there, 0..1
     """
 
     cast: tuple[Role, ...] = Field(min_length=1)
-    engine: Literal["builtin", "inswapper"] = "builtin"
+    engine: Literal["builtin", "inswapper", "ghost"] = "builtin"
     strength: float = Field(1.0, ge=0, le=1)
+    boost: Literal[128, 256, 512] = 128
+    colour: float = Field(0.5, ge=0, le=1)
+    later: ClassVar[frozenset[str]] = frozenset({"boost", "colour"})
 
 
 class SwapFace:
     """Frames and their detections -> the same frames with the performer's face. Frames without one pass bit-equal.
 
     A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
-    models: the detector (for the photos); for inswapper then the swapper and the recogniser
+    models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
+    the converter, which the swapper loads itself: it is named so that it is part of the key
     """
 
     name: ClassVar[str] = "swap_face"
@@ -159,7 +165,7 @@ class SwapFace:
         """plays: track id -> which of the cast it gets."""
         from diffscaler.faceswap.builtin import prepare_reference
         from diffscaler.faceswap.engines import PreviewSwapper
-        from diffscaler.faceswap.inswapper import IdentitySwapper
+        from diffscaler.faceswap.identity import LICENCES, IdentitySwapper
 
         with ctx.acquire(self.models[0]) as detector:
             cast = [self._photos(role, detector, ctx) for role in self.params.cast]
@@ -175,12 +181,19 @@ class SwapFace:
                 self.params.strength,
                 lambda: ctx.step(done, total, "Following faces"),
             )
-        ctx.note("Face swap: inswapper, for non-commercial research only (insightface).")
+        ctx.note(LICENCES[self.params.engine])
         network = leases.enter_context(ctx.acquire(self.models[1]))
+        if network.single:
+            ctx.note(f"Faces go through {self.params.engine} one by one: {network.single}.")
         with ctx.acquire(self.models[2]) as recognizer:
-            identities = [[recognizer.embed(face.photo, face.landmarks) for face in photos] for photos in cast]
+            features = [[recognizer.features(face.photo, face.landmarks) for face in photos] for photos in cast]
         return IdentitySwapper(
-            network, {track: identities[role] for track, role in plays.items()}, self.params.strength
+            network,
+            {track: features[role] for track, role in plays.items()},
+            tracks,
+            self.params.strength,
+            self.params.boost,
+            self.params.colour,
         )
 
     def _photos(self, role: Role, detector: Detector, ctx: StageContext) -> list[PhotoFace]:
