@@ -134,6 +134,9 @@ class Catalogue:
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(upscaler_file(path))
+        for path in sorted((root / "face_restorers").glob("*")):
+            if path.suffix.lower() in UPSCALER_SUFFIXES:
+                specs.append(restorer_file(path))
         return specs
 
 
@@ -310,6 +313,18 @@ def upscaler_file(path: Path) -> ModelSpec:
         loader="diffscaler.upscale.load:load_file",
         working_bytes=path.stat().st_size * 2 + 500 * 2**20,
         scale=0,  # known when loaded
+    )
+
+
+def restorer_file(path: Path) -> ModelSpec:
+    """A CodeFormer or GFPGAN file: face_restorers/<name>.pth or .safetensors; which it is, its keys say."""
+    return ModelSpec(
+        name=plain(path.stem),
+        title=path.stem,
+        kind="face_restorer",
+        path=path,
+        loader="diffscaler.faceswap.restore:load_restorer",
+        working_bytes=path.stat().st_size * 2 + 1500 * 2**20,
     )
 
 
