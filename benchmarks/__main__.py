@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import memory, mini, rerun, sampling, sdxl, startup, transcode, upscale
+from benchmarks import faceswap, memory, mini, rerun, sampling, sdxl, startup, transcode, upscale
 from benchmarks.result import Result
 from diffscaler.errors import DiffScalerError
 
@@ -22,6 +22,7 @@ CASES: dict[str, Callable[..., Iterable[Result]]] = {
     "memory": memory.run,
     "mini": mini.run,
     "sampling": sampling.run,
+    "faceswap": faceswap.run,
     "sdxl": sdxl.run,
 }
 

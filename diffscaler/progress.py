@@ -23,6 +23,7 @@ FIRST_GUESS = {
     "decode_sound": 0.02,
     "detect_faces": 0.25,
     "swap_face": 0.3,
+    "restore_faces": 10.0,
     "upscale": 0.8,
     "encode": 0.08,
 }
@@ -41,6 +42,7 @@ LABELS = {
     "decode_sound": "Developing the sound",
     "detect_faces": "Finding faces",
     "swap_face": "Swapping faces",
+    "restore_faces": "Restoring faces",
     "upscale": "Upscaling",
     "encode": "Writing the file",
 }

@@ -11,9 +11,10 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
-from diffscaler.faceswap.casting import CastParams
+from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
+from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
 from diffscaler.framing import frames_of, size_of, window_of
@@ -154,7 +155,7 @@ class Recipes:
         if spec.traits.sounds and params.num_frames > 1:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
-            frames = self._swapped(frames, (Playing(faces=request.faces),), "auto", 1.0)
+            frames = self._swapped(frames, (Playing(faces=request.faces),), self._engine("auto"))
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -162,9 +163,13 @@ class Recipes:
 
     def face_swap(self, request: FaceSwapRequest) -> Recipe:
         frames = self.frames_of(request.clip)
-        swapped = self._swapped(frames, request.playing, request.engine, request.strength)
+        self._check_licences(request)
+        engine = self._engine(request.engine, request.commercial_only)
+        swapped = self._swapped(frames, request.playing, engine, **{name: getattr(request, name) for name in DRAWN})
         if request.corrections:
             swapped = self._corrected(swapped, request.corrections)
+        if request.restore:
+            swapped = self._restored(swapped, request)
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
         about |= consent_row([about.get("consent", ""), *(role.consent or "not recorded" for role in request.playing)])
@@ -180,14 +185,14 @@ class Recipes:
     def review_swap(self, request: ReviewSwapRequest) -> Recipe:
         """A swapped clip -> how it came out. Raises InvalidRequest when the clip was made without a swap at its end."""
         clip = self.library.clip(request.clip)
-        swapped = self.frames_of(request.clip)
+        shown = self.frames_of(request.clip)
+        swapped = shown.inputs[0] if shown.stage == "restore_faces" else shown
         if swapped.stage not in ("swap_face", "correct_swap"):
             raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
-        params = CastParams.model_validate({name: swapped.params[name] for name in CastParams.model_fields})
+        given = {name: value for name, value in swapped.params.items() if name in CastParams.model_fields}
         models = [self._detector(), *self._recognizer()]
-        return Recipe(
-            node(ReviewSwap(params, tuple(models)), *swapped.inputs[:2], swapped), f"Review: {clip.title}", request
-        )
+        review = ReviewSwap(CastParams.model_validate(given), tuple(models))
+        return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
         frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
@@ -232,11 +237,33 @@ class Recipes:
     def _detections(self, frames: Node) -> Node:
         return node(DetectFaces(DetectFacesParams(), (self._detector(),)), frames)
 
-    def _swapped(self, frames: Node, playing: tuple[Playing, ...], engine: str, strength: float) -> Node:
-        if engine == "auto":
-            engine = "inswapper" if self._inswapper() else "builtin"
+    def _engine(self, wanted: str, commercial_only: bool = False) -> str:
+        """The engine meant: "auto" is inswapper where it is installed and may be used, else the built-in one."""
+        if wanted != "auto":
+            return wanted
+        there = {spec.name for spec in self.catalogue.specs()}
+        return "inswapper" if not commercial_only and set(NETWORKS["inswapper"]) <= there else "builtin"
+
+    def _check_licences(self, request: FaceSwapRequest) -> None:
+        """Raise InvalidRequest where only commercial-safe models are wanted and another one is asked for."""
+        names = {
+            name for how in (request.engine, *(c.how for c in request.corrections)) for name in NETWORKS.get(how, ())
+        }
+        names |= {request.restore} if request.restore else set()
+        for spec in self.catalogue.specs():
+            if request.commercial_only and spec.name in names and not spec.commercial:
+                raise InvalidRequest(
+                    f"{spec.title} may not be used commercially.", "Pick another engine, or allow every licence."
+                )
+
+    def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
+        params = RestoreFacesParams(fidelity=request.fidelity, blend=request.restore_blend)
+        restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
+        return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
+
+    def _swapped(self, frames: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
         cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]
-        params = CastParams.model_validate({"cast": cast, "engine": engine, "strength": strength})
+        params = CastParams.model_validate({"cast": cast, "engine": engine, **look})
         return node(SwapFace(params, (self._detector(), *self._networks(engine))), frames, self._detections(frames))
 
     def _corrected(self, swapped: Node, corrections: tuple[Correction, ...]) -> Node:
@@ -250,12 +277,7 @@ class Recipes:
 
     def _networks(self, engine: str) -> tuple[ModelRef, ...]:
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
-        if engine != "inswapper":
-            return ()
-        return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in ("inswapper", "arcface"))
-
-    def _inswapper(self) -> bool:
-        return {"inswapper", "arcface"} <= {spec.name for spec in self.catalogue.specs()}
+        return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in NETWORKS.get(engine, ()))
 
     def _recognizer(self) -> list[ModelRef]:
         return [self.catalogue.ref(spec) for spec in self.catalogue.specs() if spec.name == "arcface"]
@@ -361,6 +383,10 @@ SAMPLED = (
     "shared_noise",
     "reuse", "free_init", "free_init_filter", "smooth_background",
 )  # fmt: skip
+
+
+#: Fields of a face swap that its engine is given as they are.
+DRAWN = ("strength", "expression", "boost", "colour")
 
 
 def consent_row(consents: list[str]) -> dict[str, str]:

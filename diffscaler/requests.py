@@ -14,7 +14,7 @@ MAX_FRAMES = 257
 AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
 SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
 ControlKind = Literal["canny", "depth", "pose", "none"]
-EngineChoice = Literal["auto", "builtin", "inswapper"]
+EngineChoice = Literal["auto", "builtin", "inswapper", "ghost"]
 EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
 
 
@@ -290,7 +290,7 @@ class Correction(Request):
     start: int = Field(title="From", ge=0)
     stop: int = Field(title="To", gt=0)
     people: tuple[int, ...] = Field((), title="People")
-    how: Literal["skip", "builtin", "inswapper", "over everything"] = Field(
+    how: Literal["skip", "builtin", "inswapper", "ghost", "over everything"] = Field(
         "skip",
         title="Instead",
         description="skip: the original face; an engine's name: that one; over everything: nothing is kept in front.",
@@ -319,6 +319,53 @@ class FaceSwapRequest(Delivered):
     people: Literal["all", "largest"] = Field("all", title="People", description="Everyone, or the one seen longest.")
     strength: float = Field(
         1.0, title="Strength", ge=0.1, le=1, description="1 replaces the face wholly.", json_schema_extra=more("Look")
+    )
+    expression: float = Field(
+        1.0,
+        title="Expression",
+        ge=0,
+        le=1,
+        description="Of the built-in engine: 1 lets the original's play show, 0 keeps the photo's face still.",
+        json_schema_extra=more("Look"),
+    )
+    boost: Literal[128, 256, 512] = Field(
+        128,
+        title="Detail",
+        description="Side of the face that a network draws, in pixels; 256 takes four times as long. (pixel boost)",
+        json_schema_extra=more("Look"),
+    )
+    colour: float = Field(
+        0.5,
+        title="Colour match",
+        ge=0,
+        le=1,
+        description="How far a face drawn by a network takes on the colours that were there.",
+        json_schema_extra=more("Look"),
+    )
+    restore: str = Field(
+        "",
+        title="Sharpen faces",
+        max_length=100,
+        description="A restorer from the models folder, codeformer or gfpgan; empty: none.",
+        json_schema_extra=more("Sharpen"),
+    )
+    fidelity: float = Field(
+        0.7,
+        title="Fidelity",
+        ge=0,
+        le=1,
+        description="CodeFormer only: 0 the best picture, 1 the face that was there. (w)",
+        json_schema_extra=more("Sharpen"),
+    )
+    restore_blend: float = Field(
+        1.0, title="Amount", ge=0, le=1, description="1 takes the sharpened face wholly.",
+        json_schema_extra=more("Sharpen"),
+    )  # fmt: skip
+    commercial_only: bool = Field(
+        False,
+        title="Commercial-safe only",
+        description="Leaves out what may be used for research or privately only.",
+        json_schema_extra=more("Licences"),
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Similarity transforms between a face in a frame and an upright square crop of it, and putting the crop back."""
+"""Similarity transforms between a face in a frame and an upright square crop of it."""
 
 from __future__ import annotations
 
@@ -101,28 +101,3 @@ def bounds(
     x, y = max(0, int(low[0])), max(0, int(low[1]))
     right, below = min(width, int(high[0])), min(height, int(high[1]))
     return (x, y, right, below) if right > x and below > y else None
-
-
-def paste_face(frame: Frame, face: Frame, matrix: Matrix, mask: Floats) -> Frame:
-    """Put a swapped face crop back where it came from; only the pixels it covers are touched.
-
-    frame: uint8 RGB (H, W, 3); face: uint8 RGB (S, S, 3); mask: float32 (S, S), 0 keeps the frame, 1 the face
-    matrix: (2, 3) affine, frame pixels -> crop pixels, as `align_face` returns it. Returns a new frame.
-    Raises ValueError when `matrix` cannot be inverted (a face seen edge-on).
-    """
-    size = len(face)
-    area = bounds(apply(inverse(matrix), np.array([[0, 0], [size, 0], [0, size], [size, size]])), frame.shape, 1)
-    result = frame.copy()
-    if area is None:
-        return result
-    x, y, right, below = area
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ (x, y)
-    back = inverse(moved)
-    where = (right - x, below - y)
-    drawn = cv2.warpAffine(face, back, where, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    weight = cv2.warpAffine(mask.astype(np.float32), back, where, flags=cv2.INTER_LINEAR)[..., None]
-    part = frame[y:below, x:right].astype(np.float32)
-    mixed = part + (drawn.astype(np.float32) - part) * weight
-    result[y:below, x:right] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from diffscaler.faceswap.photo import PhotoFace
     from diffscaler.faceswap.track import Track
 
-EngineName = Literal["builtin", "inswapper"]
+EngineName = Literal["builtin", "inswapper", "ghost"]
+
+#: What each engine draws with, by name in the catalogue: the network first.
+NETWORKS: dict[str, tuple[str, ...]] = {
+    "builtin": (),
+    "inswapper": ("inswapper", "arcface"),
+    "ghost": ("ghost", "arcface", "crossface-ghost"),
+}
 
 
 class Role(Params):
@@ -35,11 +42,18 @@ class CastParams(Params):
     """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
+    expression: of the built-in engine: how much of the target's own play shows, 0 (the photo's expression) .. 1
+    boost, colour: of the engines that run a network: side of the crop it draws, and how far the drawn face takes on the
+    colours that were there, 0..1
     """
 
     cast: tuple[Role, ...] = Field(min_length=1)
     engine: EngineName = "builtin"
     strength: float = Field(1.0, ge=0, le=1)
+    expression: float = Field(1.0, ge=0, le=1)
+    boost: Literal[128, 256, 512] = 128
+    colour: float = Field(0.5, ge=0, le=1)
+    later: ClassVar[frozenset[str]] = frozenset({"expression", "boost", "colour"})
 
 
 class Casting:
@@ -74,8 +88,7 @@ class Casting:
         """
         if engine == "builtin":
             return self._builtin(free)
-        self.ctx.note("Face swap: inswapper, for non-commercial research only (insightface).")
-        return self._inswapper()
+        return self._network(engine)
 
     def _builtin(self, free: bool) -> Swapper:
         from diffscaler.faceswap.builtin import prepare_reference
@@ -84,19 +97,22 @@ class Casting:
         self.ctx.note("Face swap: built-in preview engine.")
         looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in self.photos()]
         given = {track: looks[role] for track, role in self.plays.items()}
-        return PreviewSwapper(
-            given, self.faces, self.tracks, self.fps, self.params.strength, self._tick("Following faces"), free=free
-        )
+        params, tick = self.params, self._tick("Following faces")
+        return PreviewSwapper(given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, free)
 
-    def _inswapper(self) -> Swapper:
-        from diffscaler.faceswap.inswapper import IdentitySwapper
+    def _network(self, engine: EngineName) -> Swapper:
+        from diffscaler.faceswap.network_swapper import LICENCES, IdentitySwapper
 
-        photos = self.photos()
-        network = self._lent("inswapper")
-        with self.ctx.acquire(self.models["arcface"]) as recognizer:
-            vectors = [[recognizer.embed(face.photo, face.landmarks) for face in of] for of in photos]
-        identities = {track: vectors[role] for track, role in self.plays.items()}
-        return IdentitySwapper(network, identities, self.params.strength)
+        self.ctx.note(LICENCES[engine])
+        photos, names = self.photos(), NETWORKS[engine]
+        network = self.leases.enter_context(self.ctx.acquire(self.models[names[0]]))
+        if network.single:
+            self.ctx.note(f"Faces go through {engine} one by one: {network.single}.")
+        with self.ctx.acquire(self.models[names[1]]) as recognizer:
+            features = [[recognizer.features(face.photo, face.landmarks) for face in of] for of in photos]
+        given = {track: features[role] for track, role in self.plays.items()}
+        params = self.params
+        return IdentitySwapper(network, given, self.tracks, params.strength, params.boost, params.colour)
 
     def photos(self) -> list[list[PhotoFace]]:
         """The performers' faces, one list for each of the cast."""
@@ -116,9 +132,6 @@ class Casting:
                 self.ctx.note(f"The photo {name} shows {face.others + 1} faces; the largest was used.")
             photos.append(face)
         return photos
-
-    def _lent(self, name: str) -> Any:
-        return self.leases.enter_context(self.ctx.acquire(self.models[name]))
 
     def _tick(self, what: str) -> Callable[[], None]:
         done, total = self.ctx.start, len(self.faces.cut)

@@ -17,7 +17,7 @@ from diffscaler.stage import ModelRef, Params, StageContext
 if TYPE_CHECKING:
     from diffscaler.faceswap.engines import Place, Swapper
 
-How = Literal["skip", "builtin", "inswapper", "over everything"]
+How = Literal["skip", "builtin", "inswapper", "ghost", "over everything"]
 
 
 class CorrectionParams(Params):

@@ -70,7 +70,8 @@ class SwapFace:
     """Frames and their detections -> the same frames with the performer's face. Frames without one pass bit-equal.
 
     A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
-    models: the detector (for the photos); for inswapper then the swapper and the recogniser
+    models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
+    the converter, which the swapper loads itself: it is named so that it is part of the key
     """
 
     name: ClassVar[str] = "swap_face"

@@ -133,10 +133,14 @@ class Catalogue:
         specs += [controlnet_folder(path.parent) for path in sorted((root / "controlnets").glob("*/config.json"))]
         specs += ip_adapters(root / "ip_adapters")
         specs += [spec for path in sorted(root.glob("*/config.json")) if (spec := annotator_folder(path.parent))]
+        specs += ghost_files(root)
         specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(upscaler_file(path))
+        for path in sorted((root / "face_restorers").glob("*")):
+            if path.suffix.lower() in UPSCALER_SUFFIXES:
+                specs.append(restorer_file(path))
         return specs
 
 
@@ -236,6 +240,25 @@ def controlnet_folder(path: Path) -> ModelSpec:
     )
 
 
+def ghost_files(root: Path) -> list[ModelSpec]:
+    """GHOST face swappers: ghost*.onnx, once crossface_ghost.onnx lies beside them."""
+    if not (root / "crossface_ghost.onnx").is_file():
+        return []
+    return [
+        ModelSpec(
+            name=plain(path.stem),
+            title=path.stem,
+            kind="face_swapper",
+            path=path,
+            loader="diffscaler.faceswap.ghost:load_ghost",
+            licence="Apache-2.0 (GHOST); the recogniser it needs is for non-commercial research only",
+            commercial=True,
+            working_bytes=path.stat().st_size * 2 + 300 * 2**20,
+        )
+        for path in sorted(root.glob("ghost*.onnx"))
+    ]
+
+
 def lora_file(path: Path) -> ModelSpec:
     """A LoRA: loras/<name>.safetensors."""
     return ModelSpec(
@@ -294,6 +317,18 @@ def upscaler_file(path: Path) -> ModelSpec:
         loader="diffscaler.upscale.load:load_file",
         working_bytes=path.stat().st_size * 2 + 500 * 2**20,
         scale=0,  # known when loaded
+    )
+
+
+def restorer_file(path: Path) -> ModelSpec:
+    """A CodeFormer or GFPGAN file: face_restorers/<name>.pth or .safetensors; which it is, its keys say."""
+    return ModelSpec(
+        name=plain(path.stem),
+        title=path.stem,
+        kind="face_restorer",
+        path=path,
+        loader="diffscaler.faceswap.restore:load_restorer",
+        working_bytes=path.stat().st_size * 2 + 1500 * 2**20,
     )
 
 

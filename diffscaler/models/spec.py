@@ -25,6 +25,8 @@ ModelKind = Literal[
     "face_detector",
     "face_swapper",
     "face_recognizer",
+    "identity_converter",
+    "face_restorer",
 ]
 
 

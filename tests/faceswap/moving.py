@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from diffscaler.faceswap.casting import CastParams, Role
+from diffscaler.faceswap.detections import gather
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, StageContext
@@ -132,6 +133,12 @@ class Surroundings:
         detections = Stream(meta_of(frames).change(kind="tensors"), iter(found))
         source = Stream(meta_of(frames), chunked(frames, size, start))
         return list(stage.run((source, detections), self.context(start)))
+
+
+def gather_tracks(detector, frames):
+    """The people in a few frames, as the stages see them."""
+    found = Surroundings({"centerface": detector}).detect(frames)
+    return gather(found).tracks(FPS)
 
 
 def frames_of(chunks):

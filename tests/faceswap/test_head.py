@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from diffscaler.faceswap.align import align_face, apply, inverse, paste_face, similarity, template
+from diffscaler.faceswap.align import align_face, apply, inverse, similarity, template
 from diffscaler.faceswap.appearance import seen, skin_tone, unroll
 from diffscaler.faceswap.blend import blend_bands
 from diffscaler.faceswap.head import LANDMARKS_MM, cast, fit_pose, place, turn
@@ -62,15 +62,6 @@ def test_aligned_crops_put_landmarks_on_the_template(size):
     _, matrix = align_face(astronaut(), landmarks, size)
     assert np.abs(apply(matrix, landmarks) - template(size)).max() < 1e-3
     assert np.allclose(apply(inverse(matrix), apply(matrix, landmarks)), landmarks)
-
-
-def test_pasting_back_changes_only_what_the_mask_says(detector):
-    frame = astronaut()
-    landmarks = detector.detect(frame).landmarks[0]
-    crop, matrix = align_face(frame, landmarks, 256)
-    assert np.abs(paste_face(frame, crop, matrix, np.ones((256, 256), np.float32)).astype(int) - frame).mean() < 0.5
-    assert np.array_equal(paste_face(frame, 255 - crop, matrix, np.zeros((256, 256), np.float32)), frame)
-    assert np.array_equal(paste_face(frame, crop, matrix - [[0, 0, 9000]], np.ones((256, 256), np.float32)), frame)
 
 
 def test_bands_blend_without_a_seam_and_keep_the_outside():

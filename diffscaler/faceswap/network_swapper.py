@@ -1,0 +1,68 @@
+"""Swapping by identity: a network draws the performer's face in the target's pose, expression and light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from diffscaler.faceswap.colour_match import match_colour
+from diffscaler.faceswap.crops import cut, mask_for, paste
+from diffscaler.faceswap.engines import Place
+from diffscaler.faceswap.head import fit_poses
+from diffscaler.faceswap.swap_network import SwapNetwork
+from diffscaler.faceswap.track import Track
+
+Floats = npt.NDArray[np.float32]
+Frames = npt.NDArray[np.uint8]
+
+#: What the page and the file must say, by the name of the engine.
+LICENCES = {
+    "inswapper": "Face swap: inswapper, for non-commercial research only (insightface).",
+    "ghost": "Face swap: GHOST (Apache-2.0), with insightface's recogniser, for non-commercial research only.",
+}
+COLOUR = 0.5  # networks keep the target's light themselves, not always its hue
+
+
+class IdentitySwapper:
+    """A swap network on tracks; see `engines.Swapper`."""
+
+    def __init__(
+        self,
+        network: SwapNetwork,
+        features: dict[int, list[Floats]],
+        tracks: list[Track],
+        strength: float = 1.0,
+        boost: int = 128,
+        colour: float = COLOUR,
+    ) -> None:
+        """features: track id -> one (512,) per photo of the performer it gets, as `Recognizer.features` gives them
+
+        boost: side of the crops, pixels; networks of a larger side keep theirs; others run several times for each face
+        colour: how far the drawn face takes on mean and spread of the target's colours, 0..1
+        """
+        self.network, self.strength, self.colour = network, strength, colour
+        self.side = max(network.size, boost // network.size * network.size)
+        self.latents = {track: network.latent(vectors) for track, vectors in features.items()}
+        self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
+
+    def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
+        """See `Swapper`. Faces are cut from the frames as they came, so that overlapping ones do not see each other."""
+        result, network = frames.copy(), self.network
+        for start in range(0, len(places), network.batch):
+            group = places[start : start + network.batch]
+            crops, matrices = zip(
+                *(
+                    cut(frames[place.offset], network.template, place.track.landmarks[place.index], self.side)
+                    for place in group
+                ),
+                strict=True,
+            )
+            latents = np.concatenate([self.latents[place.track.id] for place in group])
+            drawn = network.draw(np.stack(crops), latents, lambda at=group[0].offset: tick(at))
+            for place, face, crop, matrix in zip(group, drawn, crops, matrices, strict=True):
+                mask = mask_for(network.template, self.poses[place.track.id][place.index])
+                face = match_colour(face, crop, mask, self.colour)
+                paste(result[place.offset], face, matrix, mask * np.float32(self.strength))
+        return result
