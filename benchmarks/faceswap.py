@@ -4,6 +4,9 @@ The file has inswapper's signature and random weights, and is far cheaper than t
 so that a laptop core can run it: what a real network's cost does to the ratio follows from the share of time that is
 spent in networks. Insightface's detector is not a file this studio may ship: both loops detect with CenterFace on every
 frame, and both swap by the landmarks of our tracks. Its loop swaps with `INSwapper.get(paste_back=True)`.
+
+Both run the same networks the same number of times, so the ratio of the whole loops says little about a graphics card,
+where networks take a fraction of this; the row "swap around" compares what is ours to make quicker.
 """
 
 from __future__ import annotations
