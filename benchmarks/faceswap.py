@@ -112,9 +112,10 @@ class Loop:
     def swap(
         self, frames: Iterator[np.ndarray], count: int, found: list[Any], colour: float = 0.5
     ) -> Iterator[np.ndarray]:
-        from diffscaler.faceswap.stage import Role, SwapFace, SwapFaceParams
+        from diffscaler.faceswap.casting import CastParams, Role
+        from diffscaler.faceswap.stage import SwapFace
 
-        params = SwapFaceParams(cast=(Role(photos=("face",)),), engine="inswapper", colour=colour)
+        params = CastParams(cast=(Role(photos=("face",)),), engine="inswapper", colour=colour)
         source = stream(frames, count)
         detections = replace(stream(iter(()), count), chunks=iter(found))
         stage = SwapFace(params, refs("centerface", "inswapper", "arcface"))

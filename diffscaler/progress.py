@@ -24,6 +24,7 @@ FIRST_GUESS = {
     "detect_faces": 0.25,
     "swap_face": 0.3,
     "restore_faces": 10.0,
+    "review_swap": 0.3,
     "upscale": 0.8,
     "encode": 0.08,
 }
@@ -43,6 +44,9 @@ LABELS = {
     "detect_faces": "Finding faces",
     "swap_face": "Swapping faces",
     "restore_faces": "Restoring faces",
+    "correct_swap": "Correcting the swap",
+    "review_swap": "Looking at the result",
+    "inspect_photo": "Looking at a photo",
     "upscale": "Upscaling",
     "encode": "Writing the file",
 }

@@ -25,6 +25,8 @@ NAMES = {
     "decode_sound": "Sound developed",
     "detect_faces": "Faces found",
     "swap_face": "Faces swapped",
+    "correct_swap": "Frames corrected",
+    "restore_faces": "Faces sharpened",
     "upscale": "Upscaled",
     "encode": "Delivered",
 }

@@ -100,14 +100,13 @@ class PreviewSwapper:
         return result
 
     def _swapped(self, frame: Frames, track: Track, index: int) -> Frames:
-        weights = getattr(track, "weights", None)
         return draw_face(
             frame,
             self.poses[track.id][index],
             self.tones[track.id][index],
             self.allowed[track.id][index],
             self.references[track.id],
-            self.strength if weights is None else self.strength * float(weights[index]),
+            self.strength * float(track.weights[index]),
             self.expressions[track.id][index] if track.id in self.expressions else None,
         )
 

@@ -62,7 +62,10 @@ class IdentitySwapper:
             latents = np.concatenate([self.latents[place.track.id] for place in group])
             drawn = network.draw(np.stack(crops), latents, lambda at=group[0].offset: tick(at))
             for place, face, crop, matrix in zip(group, drawn, crops, matrices, strict=True):
+                weight = np.float32(self.strength * place.track.weights[place.index])
+                if weight == 0:
+                    continue
                 mask = mask_for(network.template, self.poses[place.track.id][place.index])
                 face = match_colour(face, crop, mask, self.colour)
-                paste(result[place.offset], face, matrix, mask * np.float32(self.strength))
+                paste(result[place.offset], face, matrix, mask * weight)
         return result

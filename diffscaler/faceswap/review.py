@@ -17,9 +17,10 @@ Floats = npt.NDArray[np.float32]
 #: covers, 0..1; eyes_px: between the eyes, seen from the front; error: of the landmarks found again, in eye distances,
 #: NaN where none were; changed, flicker, flicker_was: 8-bit levels; seam: roughness of the border, 1 as before;
 #: likeness: cosine of identities, NaN without a recogniser; was, now: centre of the landmarks found, pixels
+#: weight: how strongly it was to be replaced, 0..1
 COLUMNS = (
     "frame", "track", "score", "yaw", "hidden", "eyes_px", "error", "changed", "seam", "likeness", "flicker_was",
-    "flicker", "was_x", "was_y", "now_x", "now_y",
+    "flicker", "was_x", "was_y", "now_x", "now_y", "weight",
 )  # fmt: skip
 
 #: From here on a person should look.
@@ -60,7 +61,7 @@ class Review:
         with np.errstate(invalid="ignore"):
             off = self.column("error")
             return {
-                "not replaced": self.column("changed") < UNCHANGED,
+                "not replaced": (self.column("changed") < UNCHANGED) & (self.column("weight") > 0.5),
                 "face hard to see": self.column("score") < UNSURE_SCORE,
                 "turned away": np.abs(self.column("yaw")) > TURNED_DEG,
                 "something in front": self.column("hidden") > HIDDEN,

@@ -66,6 +66,7 @@ class Reviewer:
             "error": error,
             "changed": float(np.abs(new - old)[CORE].mean()),
             "seam": _seam(frame, swapped, pose),
+            "weight": float(track.weights[index]),
             "likeness": self._likeness(swapped, landmarks, track.id),
         }
         row["flicker_was"], row["flicker"] = self._flicker(track.id, index, old, new)

@@ -81,7 +81,7 @@ def test_a_clip_without_faces_has_an_empty_review(around_stage: Any) -> None:
 
 
 def row(**values: float) -> list[float]:
-    usual = {"score": 0.9, "eyes_px": 40, "error": 0.05, "changed": 9, "seam": 1, "likeness": np.nan}
+    usual = {"score": 0.9, "eyes_px": 40, "error": 0.05, "changed": 9, "seam": 1, "likeness": np.nan, "weight": 1}
     return [float({**dict.fromkeys(COLUMNS, 0.0), **usual, **values}[name]) for name in COLUMNS]
 
 
