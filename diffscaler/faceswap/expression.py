@@ -65,15 +65,19 @@ def acting(expression: Expression, places: Floats) -> tuple[Floats, Floats]:
 
 
 def mouth_mask(places: Floats) -> Floats:
-    """The lips and what lies between them, soft, at face-plane places (..., 2), mm."""
+    """The mouth, wide enough for a smile's corners, soft, at face-plane places (..., 2), mm."""
     x, y = places[..., 0], places[..., 1]
-    return _inside((x / 38) ** 2 + ((y - 75) / 17) ** 2)
+    return _inside((x / 44) ** 2 + ((y - 75) / 19) ** 2)
 
 
 def eyes_mask(places: Floats) -> Floats:
     """Both eyes with their lids, soft, without the brows, at face-plane places (..., 2), mm."""
     x, y = places[..., 0], places[..., 1]
     return _inside(((np.abs(x) - 31.5) / 20) ** 2 + ((y - 0.5) / 11) ** 2)
+
+
+def _lips(places: Floats) -> Floats:
+    return _inside((places[..., 0] / 38) ** 2 + ((places[..., 1] - 75) / 17) ** 2)
 
 
 def _apertures(places: Floats) -> Floats:
@@ -195,7 +199,7 @@ def _acts(detail: Floats, usual: Floats, steady: Floats, visible: Floats) -> tup
     )
     apart = np.abs(detail - there)
     values = []
-    for mask in (mouth_mask(places), _apertures(places)):
+    for mask in (_lips(places), _apertures(places)):
         weights = mask * visible
         enough = min(1.0, float(weights.sum() / (0.5 * mask.sum())))
         values.append(float((apart * weights).sum() / (weights.sum() + 1e-6)) * enough)
