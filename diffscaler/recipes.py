@@ -55,7 +55,7 @@ from diffscaler.text2video.vocabulary import read_prompt
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.stage import Encode, EncodeParams
 
-DETECTOR = "centerface"
+DETECTOR, BETTER_DETECTOR = "centerface", "scrfd"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Recipes:
             return self.upscale(request)
         if isinstance(request, FindPeopleRequest):
             title = f"People in {self.library.clip(request.clip).title}"
-            return Recipe(self._detections(self.frames_of(request.clip)), title, request)
+            return Recipe(self._detections(self.frames_of(request.clip), request.commercial_only), title, request)
         if isinstance(request, InspectPhotoRequest):
             return self.inspect_photo(request)
         if isinstance(request, ReviewSwapRequest):
@@ -155,7 +155,8 @@ class Recipes:
         if spec.traits.sounds and params.num_frames > 1:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
-            frames = self._swapped(frames, (Playing(faces=request.faces),), self._engine("auto"))
+            found = self._detections(frames)
+            frames = self._swapped(frames, found, (Playing(faces=request.faces),), self._engine("auto"))
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -165,7 +166,9 @@ class Recipes:
         frames = self.frames_of(request.clip)
         self._check_licences(request)
         engine = self._engine(request.engine, request.commercial_only)
-        swapped = self._swapped(frames, request.playing, engine, **{name: getattr(request, name) for name in DRAWN})
+        found = self._detections(frames, request.commercial_only)
+        look = {name: getattr(request, name) for name in DRAWN}
+        swapped = self._swapped(frames, found, request.playing, engine, **look)
         if request.corrections:
             swapped = self._corrected(swapped, request.corrections)
         if request.restore:
@@ -190,7 +193,7 @@ class Recipes:
         if swapped.stage not in ("swap_face", "correct_swap"):
             raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
         given = {name: value for name, value in swapped.params.items() if name in CastParams.model_fields}
-        models = [self._detector(), *self._recognizer()]
+        models = [*swapped.inputs[1].models, *self._recognizer()]
         review = ReviewSwap(CastParams.model_validate(given), tuple(models))
         return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
 
@@ -231,11 +234,16 @@ class Recipes:
             raise InvalidRequest("That library entry holds data, not pictures.", "Pick a clip.")
         return at
 
-    def _detector(self) -> ModelRef:
+    def _detector(self, commercial_only: bool = False) -> ModelRef:
+        """SCRFD where it is installed and may be used, else the built-in CenterFace."""
+        specs = {spec.name: spec for spec in self.catalogue.specs("face_detector")}
+        better = specs.get(BETTER_DETECTOR)
+        if better is not None and (better.commercial or not commercial_only):
+            return self.catalogue.ref(better)
         return self.catalogue.ref(self.catalogue.spec(DETECTOR, "face_detector"))
 
-    def _detections(self, frames: Node) -> Node:
-        return node(DetectFaces(DetectFacesParams(), (self._detector(),)), frames)
+    def _detections(self, frames: Node, commercial_only: bool = False) -> Node:
+        return node(DetectFaces(DetectFacesParams(), (self._detector(commercial_only),)), frames)
 
     def _engine(self, wanted: str, commercial_only: bool = False) -> str:
         """The engine meant: "auto" is inswapper where it is installed and may be used, else the built-in one."""
@@ -261,10 +269,10 @@ class Recipes:
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
         return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
 
-    def _swapped(self, frames: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
+    def _swapped(self, frames: Node, found: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
         cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]
         params = CastParams.model_validate({"cast": cast, "engine": engine, **look})
-        return node(SwapFace(params, (self._detector(), *self._networks(engine))), frames, self._detections(frames))
+        return node(SwapFace(params, (*found.models, *self._networks(engine))), frames, found)
 
     def _corrected(self, swapped: Node, corrections: tuple[Correction, ...]) -> Node:
         """The swap with some frames done otherwise; all others are taken as they are."""

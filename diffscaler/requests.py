@@ -382,9 +382,11 @@ class FaceSwapRequest(Delivered):
 
 
 class FindPeopleRequest(Request):
-    """The people in a clip, before anything is done to them."""
+    """The people in a clip, before anything is done to them. A swap of the same clip counts them the same, as long as
+    it is as strict about licences."""
 
     clip: ClipKey = Field(title="Clip", description="From the library.")
+    commercial_only: bool = Field(False, title="Commercial-safe only")
 
 
 class ReviewSwapRequest(Request):

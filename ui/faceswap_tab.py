@@ -68,7 +68,7 @@ class FaceSwapTab:
         self.cast.wire()
         self.members.wire()
         self.clips.wire()
-        self.people.wire(self.clips.picked, self.members.picked)
+        self.people.wire(self.clips.picked, self.members.picked, self.fields["commercial_only"])
         self.review.wire()
         self.clips.picked.change(
             self.watch.source,

@@ -33,7 +33,7 @@ MARGIN = 0.35
 MOST = 24
 LOOK_S = 0.7
 
-NOBODY: dict[str, Any] = {"clip": "", "plays": {}, "gone": [], "same": [], "joining": -1}
+NOBODY: dict[str, Any] = {"clip": "", "plays": {}, "gone": [], "same": [], "joining": -1, "safe": False}
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,27 @@ class PeopleStrip:
     def outputs(self) -> list[Any]:
         return [self.state, self.timer, self.pane]
 
-    def wire(self, picked: gr.BrowserState, member: gr.BrowserState) -> None:
-        """picked: the clip's key in a list; member: who is chosen in the cast, "" for nobody"""
+    def wire(self, picked: gr.BrowserState, member: gr.BrowserState, safe: gr.Checkbox) -> None:
+        """picked: the clip's key in a list; member: who is chosen in the cast, "" for nobody; safe: whether people are
+        to be found by what may be used commercially"""
         self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", **QUIET)
         self.pane.click(self.on_click, [self.state, member], [*self.outputs, self.said], **QUIET)
-        picked.change(self.on_clip, [picked, self.state], [*self.outputs, self.said], **QUIET)
+        for at in (picked, safe):
+            at.change(self.on_clip, [picked, self.state, safe], [*self.outputs, self.said], **QUIET)
 
-    def on_clip(self, picked: list[str], state: dict[str, Any]) -> Updates:
+    def on_clip(self, picked: list[str], state: dict[str, Any], safe: bool = False) -> Updates:
         """Look for people in the clip just picked; what was said about another one is forgotten."""
-        key = "".join(picked[:1])
-        state = state if key and key == state.get("clip") else {**NOBODY, "clip": key}
+        asked = {"clip": "".join(picked[:1]), "safe": bool(safe)}
+        if not asked["clip"] or asked.items() - state.items():
+            state = NOBODY | asked
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
-            if key and self._found(key) is None and self._job(key) is None:
-                self.studio.submit(FindPeopleRequest(clip=key))
+            if state["clip"] and self._found(state) is None and self._job(state) is None:
+                self.studio.submit(question(state))
         return updates | self.look(state)
 
     def look(self, state: dict[str, Any]) -> Updates:
-        key = state.get("clip") or ""
-        job = self._job(key) if key and self._found(key) is None else None
+        job = self._job(state) if state.get("clip") and self._found(state) is None else None
         return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: self.render(state, job)}
 
     def on_click(self, state: dict[str, Any], member: str, event: gr.EventData) -> Updates:
@@ -126,7 +128,7 @@ class PeopleStrip:
 
     def groups(self, state: dict[str, Any]) -> list[Group]:
         """The people of the state's clip, most present first, without those that are no faces."""
-        found = self._found(state.get("clip") or "")
+        found = self._found(state)
         if found is None:
             return []
         return grouped(people_of(self.studio, found), state["same"], state["gone"])
@@ -138,7 +140,7 @@ class PeopleStrip:
         if job is not None:
             line = escape(str(job.progress.get("text") or "Looking for people in the clip."))
             return f'<h3 class="label">People</h3><p class="quiet" role="status">{line}</p>'
-        found = self._found(state["clip"])
+        found = self._found(state)
         if found is None:
             return ""
         try:
@@ -183,22 +185,27 @@ class PeopleStrip:
     def _picture(self, found: Node, group: Group) -> str:
         return f'<img src="{best_picture(self.studio, found, max(group.people, key=clarity))}" alt="">'
 
-    def _found(self, clip: str) -> Node | None:
+    def _found(self, state: dict[str, Any]) -> Node | None:
         """The node of a clip's people, None before they were looked for."""
-        if not clip:
+        if not state.get("clip"):
             return None
         try:
-            root = self.studio.recipes.of(FindPeopleRequest(clip=clip)).root
+            root = self.studio.recipes.of(question(state)).root
         except DiffScalerError:
             return None
         return root if self.studio.library.complete(root.key) else None
 
-    def _job(self, clip: str) -> Job | None:
+    def _job(self, state: dict[str, Any]) -> Job | None:
         for job in self.studio.queue.list(ended=False):
             request = job.request or {}
-            if request.get("type") == "FindPeopleRequest" and request.get("clip") == clip:
+            if request.get("type") == "FindPeopleRequest" and request.get("clip") == state["clip"]:
                 return job
         return None
+
+
+def question(state: dict[str, Any]) -> FindPeopleRequest:
+    """What has to be found out about a state's clip."""
+    return FindPeopleRequest(clip=state["clip"], commercial_only=bool(state.get("safe")))
 
 
 def played_by(member: Member, people: Any) -> Playing:

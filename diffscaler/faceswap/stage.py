@@ -51,6 +51,8 @@ class DetectFaces:
         meta, sure = inputs[0].meta, self.params.threshold
         total = meta.num_frames
         facts = {"sure": np.array([sure], np.float32), "size": np.array([meta.width, meta.height], np.int32)}
+        if self.models[0].name == "scrfd":
+            ctx.note("Faces found by SCRFD, for non-commercial research only (insightface).")
         with ctx.acquire(self.models[0]) as detector:
             groups = find_faces(
                 detector,
