@@ -76,7 +76,7 @@ class PeopleStrip:
     def on_clip(self, picked: list[str], state: dict[str, Any], safe: bool = False) -> Updates:
         """Look for people in the clip just picked; what was said about another one is forgotten."""
         asked = {"clip": "".join(picked[:1]), "safe": bool(safe)}
-        if not asked["clip"] or asked.items() - state.items():
+        if not asked["clip"] or any(state.get(name) != value for name, value in asked.items()):
             state = NOBODY | asked
         updates: Updates = {self.said: ""}
         with said(updates, self.said):

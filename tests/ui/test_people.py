@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from PIL import Image
 
@@ -99,3 +100,25 @@ def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member
 def test_settings_of_a_cast_swap_come_back(tab: FaceSwapTab, anna: Member) -> None:
     request = FaceSwapRequest(clip=CLIP, cast=(played_by(anna, (2,)),))
     assert FaceSwapRequest.model_validate(request.model_dump(mode="json")) == request
+
+
+def test_a_clip_picked_is_looked_at_once_and_what_was_said_about_another_is_forgotten(
+    tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)  # no worker: the job waits
+    with gr.Blocks():
+        tab.people.place()
+    path = tmp_path / "clip.gif"
+    pictures = [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    key = tab.studio.add_file(path).key
+    before = {**NOBODY, "clip": "d" * 40, "plays": {"0": anna.id}}
+    for _ in range(2):
+        updates = tab.people.on_clip([key], before)
+        assert updates[tab.people.state] == {**NOBODY, "clip": key}
+        assert "Looking for people" in updates[tab.people.pane] and updates[tab.people.said] == ""
+    assert [job.title for job in tab.studio.queue.list()] == ["People in clip.gif"]
+    kept = {**NOBODY, "clip": key, "plays": {"0": anna.id}}
+    assert tab.people.on_clip([key], kept)[tab.people.state] == kept
+    assert tab.people.on_clip([key], kept, True)[tab.people.state] == {**NOBODY, "clip": key, "safe": True}
+    assert tab.people.on_clip([], kept)[tab.people.pane] == ""
