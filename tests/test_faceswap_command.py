@@ -70,7 +70,7 @@ def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixtu
     was, now = pictures(Path(clip)), pictures(home / "one.mp4")
     apart = np.abs(now - was).max(axis=3)
     face = (slice(None), slice(100, 150), slice(310, 360))
-    assert apart[face].max() > 25 and apart[:, :, :230].max() < 20  # on the left only compression
+    assert apart[face].max() > 40 and apart[:, :, :230].max() < 30  # on the left only compression
     info = probe(home / "one.mp4")
     assert info.manifest is not None and info.manifest["cast"] == "Eileen"
     assert info.manifest["consent"].startswith("Eileen: by mail (recorded 20")
@@ -82,7 +82,7 @@ def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixtu
     assert {row["progress"]["stage"] for row in events if "progress" in row} <= {"correct_swap", "encode"}
     corrected = pictures(home / "two.mp4.mp4")
     apart = np.abs(corrected - was).max(axis=3)
-    assert apart[2:4][face].max() < 20 and apart[4:][face].max() > 25
+    assert apart[2:4][face].max() < 30 and apart[4:][face].max() > 40
 
     assert run(["library", "list", "--json"]) == 0
     key = next(row["key"] for row in rows(capsys) if row["title"].startswith("Face swap"))
