@@ -32,10 +32,11 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all when none is named")
     parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
     parser.add_argument("--clips", type=int, default=mini.DEFAULT_CLIPS, help="how many clips the case mini reads back")
+    parser.add_argument("--model", metavar="FOLDER", help="another model of mini's kind for the case mini to read back")
     at = parser.add_argument_group("of the case sdxl, which needs a graphics card")
     at.add_argument("--frames", type=int, help=f"{sdxl.FULL[0]} when not given")
     at.add_argument("--size", type=int, help=f"pixels of a side, {sdxl.FULL[1]} when not given")
-    at.add_argument("--steps", type=int, help=f"{sdxl.FULL[2]} when not given")
+    at.add_argument("--steps", type=int, help=f"{sdxl.FULL[2]} when not given; also of the case mini")
     at.add_argument("--tiny", action="store_true", help="a very small network on any device: proves the way, not speed")
     args = parser.parse_args()
     if args.clips < 2:
@@ -44,7 +45,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")
     options: dict[str, dict[str, object]] = {
-        "mini": {"clips": args.clips},
+        "mini": {"clips": args.clips, "model_folder": args.model, "steps": args.steps},
         "sdxl": {"frames": args.frames, "size": args.size, "steps": args.steps, "tiny": args.tiny},
     }
     rows, failed = [], False

@@ -22,6 +22,9 @@ JUDGE = ROOT / "assets" / "models" / "judge"
 #: Clips the judge reads when nobody says how many: enough to see a break, too few to quote.
 DEFAULT_CLIPS = 24
 
+#: What was like its training is the easier half: more clips of it would only take time.
+MOST_SEEN = 120
+
 #: A process that loads the model and draws one clip; prints its peak memory in MiB.
 ONE_CLIP = """
 import resource, sys
@@ -33,16 +36,20 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platfor
 """
 
 
-def load() -> tuple[Any, dict[str, Any]]:
-    """(the loaded model, its own settings), on the device the studio would take."""
+def load(folder: str | None = None, steps: int | None = None) -> tuple[Any, dict[str, Any]]:
+    """(the loaded model, its own settings), on the device the studio would take.
+
+    folder: of another model of this family, a training run's for example; steps: in place of the model's own
+    """
     from diffscaler import compat
-    from diffscaler.models.catalogue import Catalogue
+    from diffscaler.models.catalogue import Catalogue, text2video_folder
     from diffscaler.models.device import pick_device
 
     compat.install()
     settings = Settings()
-    spec = Catalogue(settings).spec("mini", "text2video")
-    return spec.load(pick_device(settings.device)), spec.native
+    spec = text2video_folder(Path(folder)) if folder else Catalogue(settings).spec("mini", "text2video")
+    native = spec.native | ({"num_inference_steps": steps} if steps else {})
+    return spec.load(pick_device(settings.device)), native
 
 
 def stock(model: Any, native: Any) -> Any:
@@ -63,8 +70,13 @@ def stock(model: Any, native: Any) -> Any:
     )
 
 
-def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
-    """Print the judge's tables; the results are time and memory."""
+def run(
+    folder: Path, clips: int = DEFAULT_CLIPS, model_folder: str | None = None, steps: int | None = None
+) -> list[Result]:
+    """Print the judge's tables; the results are time and memory, those of the built-in model alone.
+
+    model_folder, steps: see `load`; with either, only the tables
+    """
     from training.judge.recipe import load_judge
     from training.scenes.glyphs import find_font
 
@@ -73,21 +85,31 @@ def run(folder: Path, clips: int = DEFAULT_CLIPS) -> list[Result]:
         judge = load_judge(JUDGE)
     except FileNotFoundError as error:
         raise SystemExit(f"The case mini cannot run: {error} See presets/training/judge.toml.") from None
-    model, native = load()
+    model, native = load(model_folder, steps)
+    tell_tables(model, native, judge, clips, model_folder or "mini")
+    if model_folder or steps:
+        return []
     warm = median_seconds(lambda: draw(model, native, PROMPT, 1))
     whole = median_seconds(stock(model, native), 1)
     began = time.perf_counter()
     memory = float(run_child(ONE_CLIP))
     cold = time.perf_counter() - began
-    for title, held_out in (("never drawn for training", True), ("like those of training", False)):
-        print(f"mini, {native['num_inference_steps']} steps, {clips} captions of combinations {title}")
-        print(read_back(model, native, judge, clips, held_out))
     steps = f"stock diffusers pipeline, {BASELINE_STEPS} steps, guidance {BASELINE_GUIDANCE:g}"
     return [
         Result("mini", warm, "s", steps, whole, "lower"),
         Result("mini cold", cold, "s", "the same clip, warm", warm, "lower"),
         Result("mini memory", memory, "MiB", "the goal", 2048, "lower"),
     ]
+
+
+def tell_tables(model: Any, native: Any, judge: Any, clips: int, name: str) -> None:
+    """Print what the judge reads: of combinations never drawn for training, and of some like those of training."""
+    for title, held_out, count in (
+        ("never drawn for training", True, clips),
+        ("like those of training", False, min(clips, MOST_SEEN)),
+    ):
+        print(f"{name}, {native['num_inference_steps']} steps, {count} captions of combinations {title}")
+        print(read_back(model, native, judge, count, held_out), flush=True)
 
 
 def read_back(model: Any, native: Any, judge: Any, clips: int, held_out: bool) -> str:
