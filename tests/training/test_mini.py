@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,38 @@ def test_steps_on_single_frames_leave_the_temporal_layers_as_they_are(config):
     assert 8 < len(moved["single"]) < 28
     # The last steps see whole clips, all of them.
     assert {36, 37, 38, 39} <= set(moved["clip"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DIFFSCALER_TEST_COMPILE" not in os.environ, reason="minutes: set DIFFSCALER_TEST_COMPILE=1")
+def test_compiled_steps_are_the_same_steps_on_clips_and_on_single_frames(config):
+    import shutil
+
+    from training.compute import Compute
+    from training.mini.bundle import Bundle
+    from training.mini.denoise_stage import DenoiseStage
+
+    if not any(shutil.which(name) for name in ("g++", "c++", "clang++")):
+        pytest.skip("no C++ compiler here")
+    model = run(config("base"), NEVER)
+    latents, masks = np.random.default_rng(3).normal(size=(4, 8, 4, 4, 4)), np.zeros((4, 8, 4, 4), np.uint8)
+    losses = []
+    for compiles in (False, True):
+        stage = DenoiseStage(
+            Bundle.load(model), latents.astype(np.float16), masks, [["a square"]] * 4, 8, 2, 1e-3, 0, 4, 0.1,
+            ["a square"], Compute(torch.device("cpu"), compiles=compiles), image_batch=3, image_share=0.5,
+        )  # fmt: skip
+        losses.append([stage.step(index)[0] for index in range(6)])
+    assert np.allclose(*losses, rtol=1e-4), losses
+
+
+def test_a_network_is_not_compiled_without_a_compiler(config, monkeypatch):
+    from training.compute import Compute
+    from training.events import RunError
+
+    monkeypatch.setattr("training.compute.shutil.which", lambda name: None)
+    with pytest.raises(RunError, match="no C\\+\\+ compiler"):
+        Compute.choose("cpu", compiles=True)
 
 
 def test_what_frames_share_of_the_noise_is_kept_when_a_run_stops_and_when_it_is_tuned(config):
