@@ -265,7 +265,15 @@ class Recipes:
                 )
 
     def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
-        params = RestoreFacesParams(fidelity=request.fidelity, blend=request.restore_blend)
+        """The swap with its faces sharpened: those that were replaced, and only where they were."""
+        params = RestoreFacesParams.model_validate(
+            {
+                "fidelity": request.fidelity,
+                "blend": request.restore_blend,
+                "wishes": [role["tracks"] for role in swapped.params["cast"]],
+                "corrections": swapped.params.get("corrections", ()),
+            }
+        )
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
         return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
 

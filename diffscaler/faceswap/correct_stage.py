@@ -36,6 +36,11 @@ class CorrectionParams(Params):
         return self.start <= frame < self.stop and (not self.tracks or track in self.tracks)
 
 
+def instead(corrections: tuple[CorrectionParams, ...], frame: int, track: int) -> How | None:
+    """How a face is done in place of the usual way: as the last correction about it says; None without one."""
+    return next((each.how for each in reversed(corrections) if each.about(frame, track)), None)
+
+
 class CorrectSwapParams(CastParams):
     """The swap that is corrected, and how; of several corrections of the same face the last one holds."""
 
@@ -104,8 +109,7 @@ class _Engines:
         return result[0]
 
     def _for(self, index: int, track: int) -> Swapper | None:
-        asked = [c.how for c in self.params.corrections if c.about(index, track)]
-        how = asked[-1] if asked else self.params.engine
+        how = instead(self.params.corrections, index, track) or self.params.engine
         if how == "skip":
             return None
         free = how == "over everything"
