@@ -63,7 +63,7 @@ class CorrectSwap:
         return inputs[2]
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
-        """Raises what SwapFace raises."""
+        """Raises what SwapFace raises, also for corrections of people whom the clip has not."""
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
 
@@ -72,6 +72,7 @@ class CorrectSwap:
         ctx.step(ctx.start, total, "frame")
         with ExitStack() as leases:
             casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases)
+            casting.check([*casting.named, *(number for row in self.params.corrections for number in row.tracks)])
             engines = _Engines(casting, self.params)
             for part, swapped in together(clip, inputs[2], ctx.start):
                 ctx.step(part.start, total, "frame")
