@@ -121,6 +121,9 @@ class Recipes:
         if request.picture:
             inputs.append(self._still(request.picture))
         consents = [request.consent or "not recorded"] if request.faces else []
+        # A swapped face stays somebody's when the picture or clip with it is drawn from.
+        used = (request.picture, request.reference, request.control)
+        consents = [*(self._about(key).get("consent", "") for key in used if key), *consents]
         window, overlap = window_of(request.num_frames or 1, spec)
         fps = str(spec.native.get("fps", 8))
         reading = read_prompt(spec.path, request.prompt) if spec.path else None
@@ -166,6 +169,7 @@ class Recipes:
         frames = self.frames_of(request.clip)
         self._check_licences(request)
         engine = self._engine(request.engine, request.commercial_only)
+        _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames, engine)
         found = self._detections(frames, request.commercial_only)
         look = {name: getattr(request, name) for name in DRAWN}
         swapped = self._swapped(frames, found, request.playing, engine, **look)
@@ -176,8 +180,10 @@ class Recipes:
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
         about |= consent_row([about.get("consent", ""), *(role.consent or "not recorded" for role in request.playing)])
-        if names := [role.name for role in request.cast if role.name]:
-            about["cast"] = ", ".join(names)
+        # Whoever an earlier swap of the clip brought in may still be seen.
+        names = [*about.get("cast", "").split(", "), *(role.name for role in request.cast)]
+        if cast := ", ".join(dict.fromkeys(name for name in names if name)):
+            about["cast"] = cast
         return self._delivered(swapped, request, title, about, self._sound_of(request.clip))
 
     def inspect_photo(self, request: InspectPhotoRequest) -> Recipe:
@@ -193,7 +199,8 @@ class Recipes:
         if swapped.stage not in ("swap_face", "correct_swap"):
             raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
         given = {name: value for name, value in swapped.params.items() if name in CastParams.model_fields}
-        models = [*swapped.inputs[1].models, *self._recognizer()]
+        safe = bool((clip.request or {}).get("commercial_only"))
+        models = [*swapped.inputs[1].models, *self._recognizer(safe)]
         review = ReviewSwap(CastParams.model_validate(given), tuple(models))
         return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
 
@@ -265,7 +272,15 @@ class Recipes:
                 )
 
     def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
-        params = RestoreFacesParams(fidelity=request.fidelity, blend=request.restore_blend)
+        """The swap with its faces sharpened: those that were replaced, and only where they were."""
+        params = RestoreFacesParams.model_validate(
+            {
+                "fidelity": request.fidelity,
+                "blend": request.restore_blend,
+                "wishes": [role["tracks"] for role in swapped.params["cast"]],
+                "corrections": swapped.params.get("corrections", ()),
+            }
+        )
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
         return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
 
@@ -287,8 +302,10 @@ class Recipes:
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
         return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in NETWORKS.get(engine, ()))
 
-    def _recognizer(self) -> list[ModelRef]:
-        return [self.catalogue.ref(spec) for spec in self.catalogue.specs() if spec.name == "arcface"]
+    def _recognizer(self, commercial_only: bool = False) -> list[ModelRef]:
+        """ArcFace where it is installed and may be used, else nothing."""
+        specs = [spec for spec in self.catalogue.specs() if spec.name == "arcface"]
+        return [self.catalogue.ref(spec) for spec in specs if spec.commercial or not commercial_only]
 
     def _photo(self, key: str) -> str:
         clip = self.library.clip(key)
@@ -395,6 +412,20 @@ SAMPLED = (
 
 #: Fields of a face swap that its engine is given as they are.
 DRAWN = ("strength", "expression", "boost", "colour")
+
+
+def _check_corrections(corrections: tuple[Correction, ...], num_frames: int, engine: str) -> None:
+    """Raise InvalidRequest for corrections that would do nothing. num_frames: of the clip; engine: of the swap"""
+    for correction in corrections:
+        if correction.start >= num_frames:
+            raise InvalidRequest(
+                f"The clip ends before frame {correction.start}.", f"Its frames are 0 to {num_frames - 1}."
+            )
+        if correction.how == "over everything" and engine != "builtin":
+            raise InvalidRequest(
+                f"{engine} cannot draw over what is in front of a face.",
+                "Take the built-in engine for the swap, or correct those frames in another way.",
+            )
 
 
 def consent_row(consents: list[str]) -> dict[str, str]:

@@ -277,7 +277,8 @@ class Playing(Request):
 
     name: str = Field("", title="Performer", max_length=80)
     faces: tuple[ClipKey, ...] = Field(title="Face", min_length=1, description="Photos of the performer.")
-    consent: str = Field("", title="Consent", max_length=600, description="Who agreed to lend the face, and when.")
+    # The longest name and agreement of a cast member, with the date, in one statement.
+    consent: str = Field("", title="Consent", max_length=700, description="Who agreed to lend the face, and when.")
     people: Literal["all", "largest"] | tuple[int, ...] = Field("all", title="People")
 
 

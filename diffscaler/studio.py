@@ -128,10 +128,16 @@ class Studio:
         return self.library.clip(self.library.add_file(path, name).key)
 
     def remove(self, key: str) -> None:
-        """Delete a clip. Raises InvalidRequest while a job in the queue needs it, ClipNotFound."""
+        """Delete a clip. Raises InvalidRequest while a job in the queue or the cast needs it, ClipNotFound."""
         clip = self.library.clip(key)
-        if self.queue.needed(clip.key):
+        names = [clip.key]
+        if clip.stage == plan.IMPORT:
+            names.append(clip.node.params["sha256"])  # plans name photos by their content
+        if any(self.queue.needed(name) for name in names):
             raise InvalidRequest("A job in the queue needs that clip.", "Stop the job first.")
+        for member in self.cast.list():
+            if any(clip.key.startswith(photo) for photo in member.photos):
+                raise InvalidRequest(f"{member.name} in the cast has this photo.", "Take them out of the cast first.")
         self.library.remove(clip.key)
 
     def get_model(self, name: str, *, as_name: str | None = None, token: str = "") -> Job:

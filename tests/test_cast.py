@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from diffscaler.cast import CastLibrary
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import ClipNotFound, InvalidRequest
+from diffscaler.plan import Node
+from diffscaler.recipes import Recipe
+from diffscaler.requests import InspectPhotoRequest
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
 
 PHOTO, OTHER = "a" * 40, "b" * 40
 
@@ -78,3 +85,21 @@ def test_a_damaged_file_hides_nobody_else(cast: CastLibrary) -> None:
     (cast.root / "0123456789ab.json").write_text(json.dumps({"name": "half"}))
     (cast.root / "ba9876543210.json").write_bytes(b"\xff\xfe no json")
     assert cast.list() == [anna]
+
+
+def test_a_photo_stays_while_the_cast_or_a_job_needs_it(tmp_path: Path) -> None:
+    Image.fromarray(np.full((9, 7, 3), 90, np.uint8)).save(tmp_path / "anna.png")
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    photo = studio.add_file(tmp_path / "anna.png")
+    anna = studio.cast.add("Anna", (photo.key,), "by mail", True)
+    with pytest.raises(InvalidRequest, match="Anna in the cast has this photo"):
+        studio.remove(photo.key)
+    studio.cast.remove(anna.id)
+    swap = Node("swap_face", 1, {"photos": [photo.node.params["sha256"]]})
+    job = studio.queue.submit(Recipe(swap, "a swap", InspectPhotoRequest(photo=photo.key)))
+    with pytest.raises(InvalidRequest, match="A job in the queue needs"):
+        studio.remove(photo.key)
+    studio.queue.stop(job.id)
+    studio.remove(photo.key)
+    with pytest.raises(ClipNotFound):
+        studio.library.clip(photo.key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from diffscaler.errors import InvalidRequest
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
@@ -75,11 +76,24 @@ class Casting:
 
         self.params, self.faces, self.fps, self.ctx, self.leases = params, faces, fps, ctx, leases
         self.detector, self.models = models[0], {ref.name: ref for ref in models}
-        found = faces.tracks(fps)
+        #: everyone in the clip, also those whom nobody plays
+        self.found: list[Track] = faces.tracks(fps)
         #: track id -> index into params.cast
-        self.plays = assigned(found, [role.tracks for role in params.cast])
-        self.tracks: list[Track] = [track for track in found if track.id in self.plays]
+        self.plays = assigned(self.found, [role.tracks for role in params.cast])
+        self.tracks = [track for track in self.found if track.id in self.plays]
         self._photos: list[list[PhotoFace]] | None = None
+
+    @property
+    def named(self) -> list[int]:
+        """The track ids that the cast names."""
+        return [number for role in self.params.cast if not isinstance(role.tracks, str) for number in role.tracks]
+
+    def check(self, numbers: Iterable[int]) -> None:
+        """Raise InvalidRequest where the clip has no person of such a number."""
+        there = {track.id for track in self.found}
+        for number in numbers:
+            if number not in there:
+                raise InvalidRequest(f"There is no person {number} in this clip.", "See `python app.py people CLIP`.")
 
     def swapper(self, engine: EngineName, free: bool = False) -> Swapper:
         """An engine that draws every track's performer. free: nothing is kept in front of the faces.

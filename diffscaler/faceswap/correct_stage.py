@@ -36,6 +36,11 @@ class CorrectionParams(Params):
         return self.start <= frame < self.stop and (not self.tracks or track in self.tracks)
 
 
+def instead(corrections: tuple[CorrectionParams, ...], frame: int, track: int) -> How | None:
+    """How a face is done in place of the usual way: as the last correction about it says; None without one."""
+    return next((each.how for each in reversed(corrections) if each.about(frame, track)), None)
+
+
 class CorrectSwapParams(CastParams):
     """The swap that is corrected, and how; of several corrections of the same face the last one holds."""
 
@@ -58,7 +63,7 @@ class CorrectSwap:
         return inputs[2]
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
-        """Raises what SwapFace raises."""
+        """Raises what SwapFace raises, also for corrections of people whom the clip has not."""
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
 
@@ -67,6 +72,7 @@ class CorrectSwap:
         ctx.step(ctx.start, total, "frame")
         with ExitStack() as leases:
             casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases)
+            casting.check([*casting.named, *(number for row in self.params.corrections for number in row.tracks)])
             engines = _Engines(casting, self.params)
             for part, swapped in together(clip, inputs[2], ctx.start):
                 ctx.step(part.start, total, "frame")
@@ -104,8 +110,7 @@ class _Engines:
         return result[0]
 
     def _for(self, index: int, track: int) -> Swapper | None:
-        asked = [c.how for c in self.params.corrections if c.about(index, track)]
-        how = asked[-1] if asked else self.params.engine
+        how = instead(self.params.corrections, index, track) or self.params.engine
         if how == "skip":
             return None
         free = how == "over everything"

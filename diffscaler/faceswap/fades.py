@@ -65,7 +65,10 @@ def _distance(hidden: Flags) -> npt.NDArray[np.float64]:
     at = np.flatnonzero(hidden)
     if len(at) == 0:
         return np.full(len(hidden), np.inf)
-    return np.abs(np.arange(len(hidden))[:, None] - at).min(1).astype(np.float64)
+    every = np.arange(len(hidden))
+    right = np.searchsorted(at, every)
+    before, after = at[np.maximum(right - 1, 0)], at[np.minimum(right, len(at) - 1)]
+    return np.minimum(np.abs(every - before), np.abs(after - every)).astype(np.float64)
 
 
 def _ramp(distance: npt.NDArray[np.floating] | npt.NDArray[np.int_], reach: float) -> npt.NDArray[np.float64]:

@@ -32,20 +32,18 @@ def people_of(
     """
     vectors = vectors or {}
     looks = {track.id: mean_look(track, faces) for track in tracks if track.id not in vectors}
-    groups = [[index] for index in range(len(tracks))]
-    alike = np.array([[_likeness(one, other, vectors, looks) for other in tracks] for one in tracks])
-    alike = alike.reshape(len(tracks), len(tracks))
-    while True:  # the most alike first; a group is as alike as its least alike members
-        pairs = [
-            (float(alike[np.ix_(one, other)].min()), -one[0], -other[0], one, other)
-            for index, one in enumerate(groups)
-            for other in groups[index + 1 :]
-        ]
-        best = max(pairs, key=lambda pair: pair[:3], default=None)
-        if best is None or best[0] < 0:
-            return [[tracks[index].id for index in group] for group in sorted(groups)]
-        groups = [group for group in groups if group is not best[3] and group is not best[4]]
-        groups.append(sorted(best[3] + best[4]))
+    members = {index: [index] for index in range(len(tracks))}
+    link = _alike(tracks, vectors, looks)  # row < column; a group goes by its first track
+    link[np.tril_indices(len(tracks))] = -np.inf
+    while len(tracks) and link.max() >= 0:  # the most alike first; a group is as alike as its least alike members
+        one, other = np.unravel_index(int(link.argmax()), link.shape)
+        full = np.maximum(link, link.T)
+        both = np.minimum(full[one], full[other])
+        link[other, :] = link[:, other] = -np.inf
+        link[one, one + 1 :], link[:one, one] = both[one + 1 :], both[:one]
+        link[one, other] = -np.inf
+        members[one] = sorted(members[one] + members.pop(other))
+    return [[tracks[index].id for index in group] for _, group in sorted(members.items())]
 
 
 def mean_vector(vectors: Iterable[Floats], weights: Iterable[float] | None = None) -> Floats:
@@ -80,15 +78,19 @@ def plain_look(look: npt.NDArray[np.uint8]) -> Floats:
     return _unit((lightness - total[..., 0] / total[..., 1])[face > 0.5])
 
 
-def _likeness(one: Track, other: Track, vectors: Mapping[int, Floats], looks: Mapping[int, Floats]) -> float:
-    """How far two tracks exceed what makes them one person; negative: they are two."""
-    if one.start < other.stop and other.start < one.stop:
-        return -2.0
-    if one.id in vectors and other.id in vectors:
-        return float(vectors[one.id] @ vectors[other.id]) - SAME_VECTOR
-    if one.id in looks and other.id in looks:
-        return float(looks[one.id] @ looks[other.id]) - SAME_LOOK
-    return -2.0
+def _alike(
+    tracks: Sequence[Track], vectors: Mapping[int, Floats], looks: Mapping[int, Floats]
+) -> npt.NDArray[np.float64]:
+    """How far each two tracks exceed what makes them one person, float64 (T, T); negative: they are two."""
+    alike = np.full((len(tracks), len(tracks)), -2.0)
+    for rows, limit in ((vectors, SAME_VECTOR), (looks, SAME_LOOK)):
+        at = [index for index, track in enumerate(tracks) if track.id in rows]
+        if at:
+            known = np.stack([rows[tracks[index].id] for index in at])
+            alike[np.ix_(at, at)] = known @ known.T - limit
+    starts, stops = (np.array([getattr(track, edge) for track in tracks]) for edge in ("start", "stop"))
+    alike[(starts[:, None] < stops) & (starts < stops[:, None])] = -2.0
+    return alike
 
 
 def _unit(values: npt.NDArray[np.floating]) -> Floats:

@@ -8,16 +8,16 @@ import numpy.typing as npt
 AT_MOST = 5
 
 
-def missing_note(covered: npt.NDArray[np.bool_], fps: float) -> str | None:
-    """What to tell about frames without a swapped face, None when there are none.
+def missing_note(covered: npt.NDArray[np.bool_], fps: float, what: str = "No face was found in") -> str | None:
+    """What to tell about frames that a swap leaves as they are, None when there are none.
 
-    covered: bool (N,), True where a face was swapped; fps: frames per second
+    covered: bool (N,), False in those frames; fps: frames per second; what: why, in words before the frames
     """
     listed = missing_frames(covered, fps)
     if listed is None:
         return None
     rest = "it is unchanged" if listed.startswith("frame ") else "they are unchanged"
-    return f"No face was found in {listed}; {rest}."
+    return f"{what} {listed}; {rest}."
 
 
 def missing_frames(covered: npt.NDArray[np.bool_], fps: float) -> str | None:

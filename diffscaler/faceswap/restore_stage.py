@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from diffscaler.faceswap.correct_stage import CorrectionParams, instead
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.engines import Place
 
 
 class RestoreFacesParams(Params):
     """fidelity: CodeFormer only: 0 the best picture, 1 the face that was there
 
-    blend: 0 leaves the frames bit-equal, 1 takes the restored face wholly; tracks: whose faces, as in `Role`
+    blend: 0 leaves the frames bit-equal, 1 takes the restored face wholly
+    wishes: whose faces: the `tracks` of every `Role` of the swap, in order
+    corrections: of the swap; faces that keep their original are left out
     """
 
     fidelity: float = Field(0.7, ge=0, le=1)
     blend: float = Field(1.0, ge=0, le=1)
-    tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
+    wishes: tuple[Literal["all", "largest"] | tuple[int, ...], ...] = ("all",)
+    corrections: tuple[CorrectionParams, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_role(cls, values: Any) -> Any:
+        """Plans of version 1 knew one role and called it `tracks`; their clips may have to be made again."""
+        if isinstance(values, dict) and "tracks" in values:
+            values = dict(values)
+            values["wishes"] = (values.pop("tracks"),)
+        return values
 
 
 class RestoreFaces:
     """Frames and the detections of their clip -> the same frames, faces restored; the rest passes bit-equal.
 
-    The detections may be those of the clip before a swap: a swapped face lies where the other one lay.
+    The detections may be those of the clip before a swap: a swapped face lies where the other one lay. Where a swap
+    fades or leaves a face alone, so does this.
     A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
     models: the restorer
     """
 
     name: ClassVar[str] = "restore_faces"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
     Params = RestoreFacesParams
@@ -54,7 +71,7 @@ class RestoreFaces:
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
         tracks = gather(inputs[1]).tracks(float(clip.meta.fps))
-        chosen = assigned(tracks, [params.tracks])
+        chosen = assigned(tracks, params.wishes)
         tracks = [track for track in tracks if track.id in chosen]
         poses = {track.id: fit_poses(track.landmarks) for track in tracks}
         with ctx.acquire(self.models[0]) as restorer:
@@ -63,13 +80,22 @@ class RestoreFaces:
                 if chunk.stop <= ctx.start:
                     continue
                 part = chunk.since(ctx.start)
-                places = places_in(tracks, part.start, part.stop) if params.blend > 0 else []
+                places = [
+                    place for place in places_in(tracks, part.start, part.stop) if self._blend(place, part.start) > 0
+                ]
                 frames = part.frames.copy() if places else part.frames
                 for place in places:
                     ctx.step(part.start + place.offset, total, "frame")
                     landmarks, pose = place.track.landmarks[place.index], poses[place.track.id][place.index]
-                    restore_face(frames[place.offset], restorer, landmarks, pose, params.fidelity, params.blend)
+                    blend = self._blend(place, part.start)
+                    restore_face(frames[place.offset], restorer, landmarks, pose, params.fidelity, blend)
                 ctx.step(part.stop, total, "frame")
                 if places:
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
+
+    def _blend(self, place: Place, start: int) -> float:
+        """How far one face is restored, 0..1: as far as it was swapped. start: first frame of the place's chunk"""
+        if instead(self.params.corrections, start + place.offset, place.track.id) == "skip":
+            return 0.0
+        return self.params.blend * float(place.track.weights[place.index])

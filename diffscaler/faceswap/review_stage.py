@@ -11,6 +11,9 @@ from diffscaler.faceswap.correct_stage import together
 from diffscaler.media import ClipMeta, Stream, TensorChunk
 from diffscaler.stage import ModelRef, StageContext
 
+#: What must be said where a recogniser is used.
+LICENCE = "Likeness measured by ArcFace, for non-commercial research only (insightface)."
+
 
 class ReviewSwap:
     """Frames, their detections and the swapped frames -> per chunk one row for each replaced face; see `review.Row`.
@@ -47,6 +50,8 @@ class ReviewSwap:
             recognizer = (
                 leases.enter_context(ctx.acquire(casting.models["arcface"])) if "arcface" in casting.models else None
             )
+            if recognizer is not None:
+                ctx.note(LICENCE)
             reviewer = Reviewer(casting, detector, recognizer)
             for part, swapped in together(clip, inputs[2], first):
                 rows = []

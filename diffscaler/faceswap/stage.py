@@ -89,21 +89,20 @@ class SwapFace:
         return inputs[0].change(kind="frames")
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
-        """Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing."""
+        """Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing, InvalidRequest
+        when the cast names people whom the clip has not.
+        """
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
-        from diffscaler.faceswap.ranges import missing_note
 
         clip, fps = inputs[0], float(inputs[0].meta.fps)
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
         faces = gather(inputs[1])
-        covered = np.zeros(len(faces.cut), bool)
         with ExitStack() as leases:
             casting = Casting(self.params, self.models, faces, fps, ctx, leases)
-            for track in casting.tracks:
-                covered[track.start : track.stop] = True
-            if note := missing_note(covered, fps):
+            casting.check(casting.named)
+            for note in _unchanged(casting):
                 ctx.note(note)
             swapper = casting.swapper(self.params.engine)
             for chunk in clip:
@@ -118,3 +117,17 @@ class SwapFace:
                     )
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
+
+
+def _unchanged(casting: Casting) -> list[str]:
+    """What to tell about frames without a face, and about those that show only people whom nobody plays."""
+    from diffscaler.faceswap.ranges import missing_note
+
+    seen, played = np.zeros((2, len(casting.faces.cut)), bool)
+    for flags, tracks in ((seen, casting.found), (played, casting.tracks)):
+        for track in tracks:
+            flags[track.start : track.stop] = True
+    notes = [missing_note(seen, casting.fps)]
+    if casting.named:
+        notes.append(missing_note(played | ~seen, casting.fps, "Nobody of the cast is in"))
+    return [note for note in notes if note]

@@ -35,6 +35,10 @@ from diffscaler.plan import Node
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 
+#: Stages whose clips only say something about other clips. Unless somebody keeps one, it holds nothing back from being
+#: deleted, and goes with what it is about.
+LOOKUPS = ("detect_faces", "review_swap", "inspect_photo")
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -292,24 +296,37 @@ class ClipLibrary:
     def remove(self, key: str) -> None:
         """Delete a clip, and what only it was made from: intermediate clips, and imports that had left the gallery.
 
-        An import that other clips are made from leaves the gallery; its bytes go with the last of them.
+        An import that other clips are made from leaves the gallery; its bytes go with the last of them. What was only
+        looked up about a deleted clip goes with it.
         Raises ClipNotFound.
         """
         clip = self.clip(key)
         with self.db.transaction() as db:
             db.execute("UPDATE clip SET kept = 0 WHERE key = ?", (clip.key,))
         for node in reversed(list(plan.nodes(clip.node))):
-            row = self._one(
-                "SELECT kept, (SELECT COUNT(*) FROM clip AS other WHERE other.key != clip.key"
-                " AND other.plan LIKE '%' || clip.key || '%') AS users FROM clip WHERE key = ?",
-                node.key,
-            )
-            if (
-                row is not None
-                and not row["kept"]
-                and (not row["users"] or (node == clip.node and not is_import(node)))
-            ):
+            row = self._one("SELECT kept FROM clip WHERE key = ?", node.key)
+            if row is None or row["kept"]:
+                continue
+            if (node == clip.node and not is_import(node)) or not self._used(node.key):
                 self._delete(node)
+
+    def _used(self, key: str) -> bool:
+        """Whether other clips are made from this one; those that were only looked up do not count."""
+        return self._one(f"SELECT 1 FROM clip WHERE {USES} LIMIT 1", key, key, *LOOKUPS) is not None
+
+    def _looked_up(self, node: Node) -> list[str]:
+        """Keys of the clips that only say something about this one.
+
+        A photo that was inspected is in the plan by its content alone, as it is no input there.
+        """
+        photo = node.params["sha256"] if is_import(node) else node.key
+        with self.db.reading() as db:
+            rows = db.execute(
+                f"SELECT key FROM clip WHERE key != ? AND {LOOKED_UP}"
+                " AND (plan LIKE '%' || ? || '%' OR (stage = 'inspect_photo' AND plan LIKE '%' || ? || '%'))",
+                (node.key, *LOOKUPS, node.key, photo),
+            ).fetchall()
+        return [row["key"] for row in rows if not self._used(row["key"])]
 
     def drop(self, key: str) -> None:
         """Delete one stored clip and nothing else; it can be made again. One that is gone already is fine."""
@@ -323,6 +340,8 @@ class ClipLibrary:
         return int(row["n"])
 
     def _delete(self, node: Node) -> None:
+        for key in self._looked_up(node):
+            self.drop(key)
         with self.db.transaction() as db:
             db.execute("DELETE FROM clip WHERE key = ?", (node.key,))
             rows = []
@@ -356,6 +375,8 @@ class ClipLibrary:
 
 SIZE = "(SELECT COALESCE(SUM(size_bytes), 0) FROM segment WHERE segment.clip = clip.key)"
 SELECT_CLIPS = f"SELECT clip.*, {SIZE} AS size_bytes FROM clip"
+LOOKED_UP = f"(kept = 0 AND stage IN ({','.join('?' * len(LOOKUPS))}))"
+USES = f"key != ? AND plan LIKE '%' || ? || '%' AND NOT {LOOKED_UP}"
 
 
 def is_import(node: Node) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import Role
 from diffscaler.faceswap.correct_stage import CorrectionParams, CorrectSwap, CorrectSwapParams, together
 from diffscaler.faceswap.detections import gather
@@ -55,6 +56,12 @@ def test_the_last_correction_of_a_face_holds(around_stage: Any, frames: Any) -> 
     rows = ({"start": 1, "stop": 5, "how": "skip"}, {"start": 1, "stop": 3, "how": "builtin"})
     result = corrected(around_stage, frames, found, base, *rows)
     assert np.array_equal(result[:3], base[:3]) and np.array_equal(result[3:5], frames[3:5])
+
+
+def test_people_who_are_not_there_are_refused(around_stage: Any, frames: Any) -> None:
+    found = around_stage.detect(frames)
+    with pytest.raises(InvalidRequest, match="There is no person 44"):
+        corrected(around_stage, frames, found, frames, {"start": 0, "stop": 2, "tracks": (44,), "how": "skip"})
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])

@@ -1,6 +1,6 @@
 import numpy as np
 
-from diffscaler.faceswap.fades import fade_weights, outside, turned_away
+from diffscaler.faceswap.fades import _distance, fade_weights, outside, turned_away
 from diffscaler.faceswap.head import LANDMARKS_MM, turn
 from diffscaler.faceswap.track import find_tracks, yaws_of
 
@@ -16,6 +16,17 @@ def weights_of(yaws=FRONTAL, boxes=INSIDE, begins=False, ends=False):
 
 def test_a_face_in_view_is_replaced_wholly():
     assert (weights_of() == 1).all() and weights_of().dtype == np.float32
+
+
+def test_distances_are_those_to_the_nearest_hidden_frame():
+    rng = np.random.default_rng(4)
+    for share in (0.02, 0.3, 0.9, 1.0):
+        hidden = rng.random(60) < share
+        hidden[rng.integers(60)] = True
+        expected = np.abs(np.arange(60)[:, None] - np.flatnonzero(hidden)).min(1)
+        assert np.array_equal(_distance(hidden), expected)
+    assert np.isinf(_distance(np.zeros(3, bool))).all()
+    assert _distance(np.arange(300_000) % 2 == 0).max() == 1  # an hour and more
 
 
 def test_a_profile_is_left_alone_and_reached_by_a_fade():

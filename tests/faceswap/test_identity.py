@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
 from diffscaler.faceswap.detections import gather, people
-from diffscaler.faceswap.identity import clearest, mean_vector, people_of
+from diffscaler.faceswap.identity import _alike, clearest, mean_vector, people_of
 from tests.faceswap.moving import FPS, around, astronaut, meta_of, somebody_else
 
 
@@ -52,6 +54,32 @@ def test_a_group_is_as_alike_as_its_least_alike(around_stage, conversation):
     angles = np.radians([0, 50, 110])
     vectors = {i: np.float32([np.cos(a), np.sin(a)]) for i, a in enumerate(angles)}
     assert people_of(tracks, faces, vectors) == [[0, 1], [2]]
+
+
+def grouped_slowly(alike):
+    """Complete linkage as it is defined, pair by pair."""
+    groups = [[index] for index in range(len(alike))]
+    while True:
+        pairs = [(alike[np.ix_(a, b)].min(), -a[0], -b[0]) for i, a in enumerate(groups) for b in groups[i + 1 :]]
+        if not pairs or max(pairs)[0] < 0:
+            return sorted(groups)
+        _, one, other = max(pairs)
+        a, b = (next(group for group in groups if group[0] == -first) for first in (one, other))
+        groups = sorted([*(g for g in groups if g is not a and g is not b), sorted(a + b)])
+
+
+def test_many_are_grouped_as_few_are():
+    rng = np.random.default_rng(11)
+    for count in (1, 7, 20):
+        starts = rng.integers(0, 200, count)
+        tracks = [SimpleNamespace(id=i + 3, start=int(s), stop=int(s) + 9) for i, s in enumerate(starts)]
+        vectors = {}
+        for track in tracks:
+            row = rng.normal(size=3)
+            vectors[track.id] = (row / np.linalg.norm(row)).astype(np.float32)
+        alike = _alike(tracks, vectors, {})
+        groups = people_of(tracks, None, vectors)
+        assert groups == [[tracks[i].id for i in group] for group in grouped_slowly(alike)]
 
 
 def test_two_in_one_picture_are_never_one(around_stage):

@@ -92,8 +92,28 @@ def test_chunks_and_resume_leave_no_trace(around_stage, frames, found, size):
 
 
 def test_only_the_faces_chosen(around_stage, frames, found):
-    made, calls = restored(around_stage, frames, found, fidelity=0, tracks="largest")
+    made, calls = restored(around_stage, frames, found, fidelity=0, wishes=("largest",))
     assert len(calls) == 9 and np.array_equal(made[:, :, 250:], frames[:, :, 250:])
+    again, _ = restored(around_stage, frames, found, fidelity=0, tracks="largest")  # as plans of version 1 said it
+    assert np.array_equal(again, made)
+
+
+def test_faces_that_keep_their_original_are_left_alone(around_stage, frames, found):
+    rows = [{"start": 2, "stop": 6, "tracks": [1], "how": "skip"}, {"start": 5, "stop": 6, "how": "builtin"}]
+    made, calls = restored(around_stage, frames, found, fidelity=0, wishes=((1,),), corrections=rows)
+    assert len(calls) == 9 - 3 and np.array_equal(made[2:5], frames[2:5])
+    assert not np.array_equal(made[1], frames[1]) and not np.array_equal(made[5], frames[5])
+    assert np.array_equal(made[:, :, :240], frames[:, :, :240])
+
+
+def test_a_face_is_restored_as_far_as_it_was_swapped(around_stage, two_people):
+    frames = np.concatenate([np.full((6, *two_people.shape), 90, np.uint8), still(two_people, 20)])
+    found = around_stage.detect(frames)
+    for chunk in found:
+        chunk.tensors["cut"][:] = 0  # both come while the shot goes on
+    made, _ = restored(around_stage, frames, found, fidelity=0)
+    changed = np.abs(made.astype(int) - frames)[:, :, :240].mean(axis=(1, 2, 3))
+    assert changed[:6].max() == 0 and changed[6] < 0.5 * changed[20]
 
 
 def test_gfpgan_draws_no_new_noise(around_stage, frames, found):
@@ -185,7 +205,7 @@ def test_results_change_only_with_the_version(around_stage, frames, found):
     """Coarse, so that another machine's rounding passes: a new picture here needs a new `RestoreFaces.version`."""
     made, _ = restored(around_stage, frames[:2], around_stage.detect(frames[:2]), fidelity=0.3)
     cells = cv2.resize(made[1, 30:150, 80:180], (4, 4), interpolation=cv2.INTER_AREA).astype(int)[..., 1]
-    assert RestoreFaces.version == 1
+    assert RestoreFaces.version == 2
     assert np.abs(cells - PINNED).max() <= 2, cells.tolist()
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffscaler.errors import NoFaceFound
+from diffscaler.errors import InvalidRequest, NoFaceFound
 from diffscaler.faceswap.align import align_face
 from diffscaler.faceswap.casting import CastParams, Role
 from diffscaler.faceswap.detections import gather
@@ -141,6 +141,17 @@ def test_everybody_or_the_one_chosen(around_stage, two_people):
         apart = np.abs(frames_of(around_stage.swap(frames, found, tracks=tracks)).astype(int) - frames)
         changed[tracks] = apart[:, :, :240].max() > 20, apart[:, :, 250:].max() > 20
     assert changed == {"all": (True, True), "largest": (True, False), (1,): (False, True)}
+
+
+def test_people_who_are_not_there_are_refused_and_others_named(around_stage, two_people):
+    frames = still(two_people, 3)
+    frames[2, :, 250:] = 90  # only the left one is left
+    found = around_stage.detect(frames)
+    with pytest.raises(InvalidRequest, match="There is no person 7 in this clip"):
+        around_stage.swap(frames, found, tracks=(1, 7))
+    around_stage.swap(frames, found, tracks=(1,))
+    assert "Nobody of the cast is in frame 2 (0:00.1); it is unchanged." in around_stage.notes
+    assert not any("No face was found" in note for note in around_stage.notes)
 
 
 def test_a_face_at_the_border_is_swapped(around_stage):

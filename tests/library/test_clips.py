@@ -225,6 +225,43 @@ def test_deleting_a_result_deletes_what_only_it_was_made_from(library: ClipLibra
     assert library.clip(source.key).kept, "what a person gave stays until they delete it"
 
 
+def test_what_was_only_looked_up_holds_nothing_back_and_goes_along(library: ClipLibrary, tmp_path: Path) -> None:
+    source = library.add_file(photo(tmp_path / "a.png"))
+    face = library.add_file(photo(tmp_path / "face.png", 1))
+    sha256 = face.params["sha256"]
+    found = Node("detect_faces", 1, {}, (), (source,))
+    swapped = Node("swap_face", 1, {"photos": [sha256]}, (), (source, found))
+    corrected = Node("correct_swap", 1, {}, (), (source, found, swapped))
+    reviews = [Node("review_swap", 1, {}, (), (source, found, at)) for at in (swapped, corrected)]
+    results = [Node("encode", 1, {}, (), (at,)) for at in (swapped, corrected)]
+    inspected = Node("inspect_photo", 1, {"photo": sha256})
+    for node in (found, swapped, corrected, *reviews, *results, inspected):
+        fill(library, node)
+    for node in results:
+        library.keep(node.key, "a result", None)
+    library.remove(results[0].key)
+    assert library.complete(swapped.key), "the corrected result stands on it"
+    library.remove(source.key)
+    assert library.complete(found.key) and library.file_path(source.params["sha256"]).exists()
+    library.remove(results[1].key)
+    library.remove(face.key)
+    assert list((library.root / "files").iterdir()) == [] and used_bytes(library) == 0
+    with library.db.reading() as db:
+        assert db.execute("SELECT key FROM clip").fetchall() == []
+
+
+def test_a_lookup_that_was_kept_still_counts(library: ClipLibrary, tmp_path: Path) -> None:
+    source = library.add_file(photo(tmp_path / "a.png"))
+    found = [Node("detect_faces", n, {}, (), (source,)) for n in range(2)]
+    for node in found:
+        fill(library, node)
+    library.keep(found[0].key, "faces", None)
+    library.remove(source.key)
+    assert library.complete(found[0].key) and library.file_path(source.params["sha256"]).exists()
+    library.remove(found[0].key)
+    assert used_bytes(library) == 0
+
+
 def test_a_folder_of_pictures_is_one_clip(library: ClipLibrary, tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()

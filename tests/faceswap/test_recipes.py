@@ -1,0 +1,106 @@
+"""What a swap's recipe says about people, agreements and corrections; nothing is drawn here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.media import ClipMeta
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.models.spec import ModelSpec
+from diffscaler.plan import node
+from diffscaler.recipes import Recipe, Recipes
+from diffscaler.requests import (
+    Correction,
+    FaceSwapRequest,
+    Playing,
+    ReviewSwapRequest,
+    Text2VideoRequest,
+)
+from diffscaler.settings import Settings
+from diffscaler.stage import ModelRef
+from diffscaler.studio import Studio
+from diffscaler.video.stage import Encode, EncodeParams
+from tests.fakes import FakeClip, FakeClipParams
+
+ABOUT = {"consent": "Ada: 2 May", "cast": "Ada, Bo"}
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    Image.fromarray(np.full((20, 20, 3), 90, np.uint8)).save(tmp_path / "face.png")
+    return Studio(Settings(data_dir=tmp_path / "data"))
+
+
+@pytest.fixture
+def photo(studio: Studio, tmp_path: Path) -> str:
+    return studio.add_file(tmp_path / "face.png").key
+
+
+@pytest.fixture
+def clip(studio: Studio) -> str:
+    """A clip of six frames that was swapped before."""
+    root = node(Encode(EncodeParams(about=ABOUT), ()), node(FakeClip(FakeClipParams(frames=6))))
+    return opened(studio, root)
+
+
+def opened(studio: Studio, root: Any, num_frames: int = 6) -> str:
+    studio.library.open(root, ClipMeta(kind="file", width=24, height=18, num_frames=num_frames, still=num_frames == 1))
+    return str(root.key)
+
+
+def swap(studio: Studio, clip: str, photo: str, *corrections: Correction, **values: Any) -> Recipe:
+    cast = (Playing(name="Bo", faces=(photo,), consent="Bo: 3 May", people=(0,)), Playing(name="Cy", faces=(photo,)))
+    values = {"engine": "builtin", **values}
+    return studio.recipes.of(FaceSwapRequest(clip=clip, cast=cast, corrections=corrections, **values))
+
+
+def test_a_second_swap_keeps_the_first_ones_cast_and_consent(studio: Studio, clip: str, photo: str) -> None:
+    about = swap(studio, clip, photo).root.params["about"]
+    assert about["cast"] == "Ada, Bo, Cy" and about["consent"] == "Ada: 2 May; Bo: 3 May; not recorded"
+
+
+def test_what_is_drawn_from_a_swapped_picture_says_who_agreed(studio: Studio, monkeypatch: Any) -> None:
+    still = node(Encode(EncodeParams(about=ABOUT), ()), node(FakeClip(FakeClipParams(frames=1))))
+    key = opened(studio, still, 1)
+    monkeypatch.setattr("diffscaler.recipes.with_native", lambda request, spec: request)
+    values = {"width": 64, "height": 64, "num_frames": 1, "num_inference_steps": 2, "guidance_scale": 1, "seed": 1}
+    request = Text2VideoRequest(prompt="a dog", picture=key, **values)
+    assert studio.recipes.of(request).root.params["about"]["consent"] == "Ada: 2 May"
+
+
+def test_corrections_that_would_do_nothing_are_refused(studio: Studio, clip: str, photo: str) -> None:
+    with pytest.raises(InvalidRequest, match="ends before frame 900"):
+        swap(studio, clip, photo, Correction(start=900, stop=1000))
+    free = Correction(start=0, stop=2, how="over everything")
+    swap(studio, clip, photo, free)
+    with pytest.raises(InvalidRequest, match="ghost cannot draw over"):
+        swap(studio, clip, photo, free, engine="ghost")
+
+
+def with_recogniser(studio: Studio, monkeypatch: Any) -> Recipes:
+    known, ref = Catalogue.specs, Catalogue.ref
+    extra = ModelSpec(name="arcface", title="ArcFace", kind="face_recognizer", loader="x:y", commercial=False)
+    monkeypatch.setattr(Catalogue, "specs", lambda self, *kind: [*known(self, *kind), *([] if kind else [extra])])
+    monkeypatch.setattr(
+        Catalogue,
+        "ref",
+        lambda self, spec: ModelRef(name="arcface", revision="1") if spec is extra else ref(self, spec),
+    )
+    return studio.recipes
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_review_is_as_strict_about_licences_as_the_swap(
+    studio: Studio, clip: str, photo: str, safe: bool, monkeypatch: Any
+) -> None:
+    recipe = swap(studio, clip, photo, Correction(start=1, stop=3), commercial_only=safe)
+    key = opened(studio, recipe.root)
+    studio.library.keep(key, recipe.title, recipe.request_row())
+    review = with_recogniser(studio, monkeypatch).of(ReviewSwapRequest(clip=key)).root
+    assert [model.name for model in review.models] == ["centerface", *([] if safe else ["arcface"])]
