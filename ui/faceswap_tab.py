@@ -89,7 +89,7 @@ class FaceSwapTab:
             [self.watch.state, self.clips.picked, self.cast.shelf.picked, self.members.picked, self.people.state],
             [
                 *self.watch.outputs, self.clips.pane, self.cast.shelf.pane, self.members.pane, *self.people.outputs,
-                self.review.pane, self.review.timer,
+                self.people.said, self.review.pane, self.review.timer,
             ],
             **QUIET,
         )  # fmt: skip
@@ -129,7 +129,7 @@ class FaceSwapTab:
     ) -> Updates:
         shelves = {self.clips.pane: self.clips.render(clip), self.cast.shelf.pane: self.cast.shelf.render(faces)}
         shelves[self.members.pane] = self.members.render(member)
-        return self.watch.restore(state) | shelves | self.people.look(plays) | self.review.look(state)
+        return self.watch.restore(state) | shelves | self.people.search(plays) | self.review.look(state)
 
     def show(self, clip: Clip) -> str:
         """The swapped clip beside what it was made from."""

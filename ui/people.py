@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from diffscaler.cast import Member
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.plan import Node
 from diffscaler.requests import FindPeopleRequest, Playing
@@ -73,25 +73,33 @@ class PeopleStrip:
         for at in (picked, safe):
             at.change(self.on_clip, [picked, self.state, safe], [*self.outputs, self.said], **QUIET)
 
-    def on_clip(self, picked: list[str], state: dict[str, Any], safe: bool = False) -> Updates:
+    def on_clip(self, picked: list[str], state: dict[str, Any] | None, safe: bool = False) -> Updates:
         """Look for people in the clip just picked; what was said about another one is forgotten."""
         asked = {"clip": "".join(picked[:1]), "safe": bool(safe)}
-        if not asked["clip"] or any(state.get(name) != value for name, value in asked.items()):
+        state = known(state)
+        if not asked["clip"] or any(state[name] != value for name, value in asked.items()):
             state = NOBODY | asked
+        return self.search(state)
+
+    def search(self, state: dict[str, Any] | None) -> Updates:
+        """Look for the people of the state's clip, unless that was done or is being done."""
+        state = known(state)
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             if state["clip"] and self._found(state) is None and self._job(state) is None:
                 self.studio.submit(question(state))
         return updates | self.look(state)
 
-    def look(self, state: dict[str, Any]) -> Updates:
-        job = self._job(state) if state.get("clip") and self._found(state) is None else None
+    def look(self, state: dict[str, Any] | None) -> Updates:
+        state = known(state)
+        job = self._job(state) if state["clip"] and self._found(state) is None else None
         return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: self.render(state, job)}
 
-    def on_click(self, state: dict[str, Any], member: str, event: gr.EventData) -> Updates:
+    def on_click(self, state: dict[str, Any] | None, member: str, event: gr.EventData) -> Updates:
+        state = known(state)
         verb, number = str(event.do), int(getattr(event, "person", -1))
         plays, gone, same = dict(state["plays"]), list(state["gone"]), [list(group) for group in state["same"]]
-        joining = int(state.get("joining", -1))
+        joining = int(state["joining"])
         if verb == "play":
             who = str(getattr(event, "member", "") or member)
             if plays.get(str(number)) == who or not who:
@@ -99,7 +107,7 @@ class PeopleStrip:
             else:
                 plays[str(number)] = who
         elif verb == "gone":
-            gone = [*gone, number]
+            gone, joining = [*gone, number], -1  # who is no face can be joined with nobody
             plays.pop(str(number), None)
         elif verb == "same":
             if joining in (-1, number):
@@ -114,20 +122,25 @@ class PeopleStrip:
         state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
         return self.look(state) | {self.said: ""}
 
-    def playing(self, clip: str, state: dict[str, Any]) -> tuple[Playing, ...]:
+    def playing(self, clip: str, state: dict[str, Any] | None) -> tuple[Playing, ...]:
         """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.
 
-        Raises InvalidRequest when a member has left the cast.
+        Raises InvalidRequest when a member has left the cast, or who they play is not known any more.
         """
-        groups = self.groups(state) if clip and clip == state.get("clip") else []
+        state = known(state)
+        if not clip or clip != state["clip"] or not state["plays"]:
+            return ()
+        if self._found(state) is None:  # nobody here would let the swap fall back to one face for everyone
+            raise InvalidRequest("The people in this clip have to be found again.", "Wait for their cards, then swap.")
         tracks: dict[str, list[int]] = {}
-        for group in groups:
+        for group in self.groups(state):
             if who := state["plays"].get(str(group.number)):
                 tracks.setdefault(who, []).extend(group.tracks)
         return tuple(played_by(self.studio.cast.get(who), tuple(sorted(numbers))) for who, numbers in tracks.items())
 
     def groups(self, state: dict[str, Any]) -> list[Group]:
         """The people of the state's clip, most present first, without those that are no faces."""
+        state = known(state)
         found = self._found(state)
         if found is None:
             return []
@@ -201,6 +214,11 @@ class PeopleStrip:
             if request.get("type") == "FindPeopleRequest" and request.get("clip") == state["clip"]:
                 return job
         return None
+
+
+def known(state: dict[str, Any] | None) -> dict[str, Any]:
+    """A state as this version keeps it: what a browser kept from an earlier one may lack names, or be nothing."""
+    return NOBODY | (state or {})
 
 
 def question(state: dict[str, Any]) -> FindPeopleRequest:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from diffscaler.cast import Member
 from diffscaler.errors import InvalidRequest
+from diffscaler.plan import Node
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
@@ -58,6 +59,7 @@ FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
 
 
 def cast_cards(tab: FaceSwapTab, monkeypatch: pytest.MonkeyPatch, *groups: tuple[int, ...]) -> None:
+    monkeypatch.setattr(tab.people, "_found", lambda state: Node("detect_faces", 1, {}))
     monkeypatch.setattr(tab.people, "groups", lambda state: [Group(numbers, ()) for numbers in groups])
 
 
@@ -80,6 +82,23 @@ def test_cards_of_another_clip_count_for_nothing(tab: FaceSwapTab, anna: Member)
     state = {**NOBODY, "clip": "d" * 40, "plays": {"0": anna.id}}
     with pytest.raises(ValueError, match="a photo of the performer, or a cast"):
         tab.request([CLIP], [], "", "", state, **FIELDS)
+
+
+def test_a_casting_whose_people_are_lost_is_never_taken_for_none(tab: FaceSwapTab, anna: Member) -> None:
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}
+    for faces in ([], list(anna.photos)):
+        with pytest.raises(InvalidRequest, match="have to be found again"):
+            tab.request([CLIP], faces, "by mail", anna.id, state, **FIELDS)
+
+
+def test_what_an_earlier_version_left_in_the_browser_is_understood(tab: FaceSwapTab, anna: Member) -> None:
+    with gr.Blocks():
+        tab.people.place()
+    for state in (None, {}, {"clip": CLIP, "plays": {}}):
+        assert tab.people.playing(CLIP, state) == ()
+        assert tab.people.look(state)[tab.people.pane] == ""
+        click = gr.EventData(None, {"do": "gone", "person": "1"})
+        assert tab.people.on_click(state, anna.id, click)[tab.people.state]["gone"] == [1]
 
 
 def test_who_left_the_cast_is_missed_in_a_sentence(
