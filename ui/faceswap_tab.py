@@ -99,7 +99,7 @@ class FaceSwapTab:
     ) -> FaceSwapRequest:
         """Who plays whom: as it stands on the people's cards; else the photos; else the member who is picked."""
         key = "".join(clip[:1])
-        cast = self.people.playing(key, plays)
+        cast = self.people.playing(key, plays, bool(values.get("commercial_only")))
         if not cast and not faces and member:
             cast = (played_by(self.studio.cast.get(member), values.get("people") or "all"),)
         given = {"faces": tuple(faces), "consent": consent} if not cast else {"cast": cast}

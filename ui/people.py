@@ -33,7 +33,10 @@ MARGIN = 0.35
 MOST = 24
 LOOK_S = 0.7
 
-NOBODY: dict[str, Any] = {"clip": "", "plays": {}, "gone": [], "same": [], "joining": -1, "safe": False}
+# found: the key of the detections that numbered the people; another detector counts them otherwise.
+NOBODY: dict[str, Any] = {
+    "clip": "", "plays": {}, "gone": [], "same": [], "joining": -1, "safe": False, "found": ""
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,14 @@ class PeopleStrip:
 
     def on_clip(self, picked: list[str], state: dict[str, Any] | None, safe: bool = False) -> Updates:
         """Look for people in the clip just picked; what was said about another one is forgotten."""
-        asked = {"clip": "".join(picked[:1]), "safe": bool(safe)}
-        state = known(state)
-        if not asked["clip"] or any(state[name] != value for name, value in asked.items()):
-            state = NOBODY | asked
-        return self.search(state)
+        clip, state = "".join(picked[:1]), known(state)
+        if not clip or clip != state["clip"]:
+            state = NOBODY | {"clip": clip}
+        return self.search({**state, "safe": bool(safe)})
 
     def search(self, state: dict[str, Any] | None) -> Updates:
         """Look for the people of the state's clip, unless that was done or is being done."""
-        state = known(state)
+        state = self.counted(known(state))
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             if state["clip"] and self._found(state) is None and self._job(state) is None:
@@ -91,7 +93,7 @@ class PeopleStrip:
         return updates | self.look(state)
 
     def look(self, state: dict[str, Any] | None) -> Updates:
-        state = known(state)
+        state = self.counted(known(state))
         job = self._job(state) if state["clip"] and self._found(state) is None else None
         return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: self.render(state, job)}
 
@@ -122,15 +124,24 @@ class PeopleStrip:
         state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
         return self.look(state) | {self.said: ""}
 
-    def playing(self, clip: str, state: dict[str, Any] | None) -> tuple[Playing, ...]:
+    def counted(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state, without what was said of people whom another detector numbered."""
+        root = self._asked(state)
+        if root is None or root.key == state["found"]:
+            return state
+        return NOBODY | {"clip": state["clip"], "safe": state["safe"], "found": root.key}
+
+    def playing(self, clip: str, state: dict[str, Any] | None, safe: bool = False) -> tuple[Playing, ...]:
         """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.
 
+        safe: as strict about licences as the swap will be
         Raises InvalidRequest when a member has left the cast, or who they play is not known any more.
         """
-        state = known(state)
+        state = known(state) | {"safe": safe}
         if not clip or clip != state["clip"] or not state["plays"]:
             return ()
-        if self._found(state) is None:  # nobody here would let the swap fall back to one face for everyone
+        found = self._found(state)
+        if found is None or found.key != state["found"]:  # () would mean one face for everyone
             raise InvalidRequest("The people in this clip have to be found again.", "Wait for their cards, then swap.")
         tracks: dict[str, list[int]] = {}
         for group in self.groups(state):
@@ -200,20 +211,21 @@ class PeopleStrip:
 
     def _found(self, state: dict[str, Any]) -> Node | None:
         """The node of a clip's people, None before they were looked for."""
-        if not state.get("clip"):
-            return None
+        root = self._asked(state)
+        return root if root is not None and self.studio.library.complete(root.key) else None
+
+    def _asked(self, state: dict[str, Any]) -> Node | None:
+        """The node that finds a clip's people, finished or not; None when the clip is gone."""
         try:
-            root = self.studio.recipes.of(question(state)).root
+            return self.studio.recipes.of(question(state)).root if state["clip"] else None
         except DiffScalerError:
             return None
-        return root if self.studio.library.complete(root.key) else None
 
     def _job(self, state: dict[str, Any]) -> Job | None:
-        for job in self.studio.queue.list(ended=False):
-            request = job.request or {}
-            if request.get("type") == "FindPeopleRequest" and request.get("clip") == state["clip"]:
-                return job
-        return None
+        """The job that looks for a clip's people, by the same detector."""
+        root = self._asked(state)
+        waiting = self.studio.queue.list(ended=False) if root is not None else []
+        return next((job for job in waiting if root and job.payload.get("key") == root.key), None)
 
 
 def known(state: dict[str, Any] | None) -> dict[str, Any]:

@@ -55,17 +55,18 @@ def anna(tab: FaceSwapTab, tmp_path: Path) -> Member:
 
 
 CLIP = "c" * 40
+FOUND = Node("detect_faces", 1, {})
 FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
 
 
 def cast_cards(tab: FaceSwapTab, monkeypatch: pytest.MonkeyPatch, *groups: tuple[int, ...]) -> None:
-    monkeypatch.setattr(tab.people, "_found", lambda state: Node("detect_faces", 1, {}))
+    monkeypatch.setattr(tab.people, "_found", lambda state: FOUND)
     monkeypatch.setattr(tab.people, "groups", lambda state: [Group(numbers, ()) for numbers in groups])
 
 
 def test_cards_decide_who_plays_whom(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     cast_cards(tab, monkeypatch, (0, 3), (1,))
-    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}, "found": FOUND.key}
     request = tab.request([CLIP], [], "", "", state, **FIELDS)
     assert request.cast == (played_by(anna, (0, 3)),) and request.cast[0].consent == anna.statement
     assert request.playing == request.cast
@@ -106,8 +107,9 @@ def test_who_left_the_cast_is_missed_in_a_sentence(
 ) -> None:
     cast_cards(tab, monkeypatch, (0,))
     tab.studio.cast.remove(anna.id)
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}, "found": FOUND.key}
     with pytest.raises(InvalidRequest, match="no longer in the cast"):
-        tab.request([CLIP], [], "", "", {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}, **FIELDS)
+        tab.request([CLIP], [], "", "", state, **FIELDS)
 
 
 def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member) -> None:
@@ -124,20 +126,39 @@ def test_settings_of_a_cast_swap_come_back(tab: FaceSwapTab, anna: Member) -> No
 def test_a_clip_picked_is_looked_at_once_and_what_was_said_about_another_is_forgotten(
     tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)  # no worker: the job waits
+    key = waiting_clip(tab, tmp_path, monkeypatch)
+    found = tab.people._asked({**NOBODY, "clip": key})
+    assert found is not None
+    before = {**NOBODY, "clip": "d" * 40, "plays": {"0": anna.id}}
+    for _ in range(2):
+        updates = tab.people.on_clip([key], before)
+        assert updates[tab.people.state] == {**NOBODY, "clip": key, "found": found.key}
+        assert "Looking for people" in updates[tab.people.pane] and updates[tab.people.said] == ""
+    assert [job.title for job in tab.studio.queue.list()] == ["People in clip.gif"]
+    kept = {**NOBODY, "clip": key, "plays": {"0": anna.id}, "found": found.key}
+    assert tab.people.on_clip([key], kept)[tab.people.state] == kept
+    assert tab.people.on_clip([], kept)[tab.people.pane] == ""
+
+
+def test_what_was_said_holds_as_long_as_the_same_detector_counts(
+    tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = waiting_clip(tab, tmp_path, monkeypatch)
+    kept = tab.people.on_clip([key], None)[tab.people.state] | {"plays": {"0": anna.id}}
+    assert tab.people.on_clip([key], kept, True)[tab.people.state] == {**kept, "safe": True}
+    other = {**kept, "found": "e" * 40}
+    assert tab.people.look(other)[tab.people.state] == {**kept, "plays": {}}
+    monkeypatch.setattr(tab.studio.library, "complete", lambda key: True)
+    with pytest.raises(InvalidRequest, match="have to be found again"):
+        tab.people.playing(key, other)
+
+
+def waiting_clip(tab: FaceSwapTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A clip in the library; no worker comes, so jobs wait."""
+    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)
     with gr.Blocks():
         tab.people.place()
     path = tmp_path / "clip.gif"
     pictures = [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
-    key = tab.studio.add_file(path).key
-    before = {**NOBODY, "clip": "d" * 40, "plays": {"0": anna.id}}
-    for _ in range(2):
-        updates = tab.people.on_clip([key], before)
-        assert updates[tab.people.state] == {**NOBODY, "clip": key}
-        assert "Looking for people" in updates[tab.people.pane] and updates[tab.people.said] == ""
-    assert [job.title for job in tab.studio.queue.list()] == ["People in clip.gif"]
-    kept = {**NOBODY, "clip": key, "plays": {"0": anna.id}}
-    assert tab.people.on_clip([key], kept)[tab.people.state] == kept
-    assert tab.people.on_clip([key], kept, True)[tab.people.state] == {**NOBODY, "clip": key, "safe": True}
-    assert tab.people.on_clip([], kept)[tab.people.pane] == ""
+    return tab.studio.add_file(path).key
