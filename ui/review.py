@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
+from diffscaler.plan import Node, nodes
 from diffscaler.recipes import request_from
 from diffscaler.requests import Correction, FaceSwapRequest, ReviewSwapRequest
 from diffscaler.studio import Studio
@@ -30,7 +31,7 @@ LOOK_S = 0.8
 CELLS = 120
 MOST = 12
 
-#: What can be done about a stretch of frames, beside the words for it.
+#: What can be done about a stretch of frames, beside the words for it. Only the built-in engine knows what is in front.
 REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
 
 
@@ -73,15 +74,25 @@ class ReviewPane:
             clip = self._clip(state)
             if clip is None:
                 return updates
-            request = request_from(clip.request or {})
-            assert isinstance(request, FaceSwapRequest)
-            corrections: tuple[Correction, ...] = ()
-            if str(event.do) == "correct":
-                people = (int(event.person),) if str(getattr(event, "person", "")) else ()
-                made = Correction(start=int(event.start), stop=int(event.stop), people=people, how=str(event.how))  # type: ignore[arg-type]
-                corrections = (*request.corrections, made)
-            updates |= self.watch.submit(request.model_copy(update={"corrections": corrections}))
+            made = correction(event) if str(event.do) == "correct" else None
+            updates |= self.watch.submit(self.corrected(clip, made))
         return updates
+
+    def corrected(self, clip: Clip, made: Correction | None) -> FaceSwapRequest:
+        """The request of a swapped clip with a correction more, or for None without any.
+
+        Raises InvalidRequest when models have changed so that it would be another swap, ValidationError when there
+        are too many corrections.
+        """
+        before = request_from(clip.request or {})
+        assert isinstance(before, FaceSwapRequest)
+        corrections = (*before.corrections, made) if made else ()
+        # Not model_copy, which checks nothing: a clip with one correction too many could never be planned again.
+        request = FaceSwapRequest.model_validate({**before.model_dump(), "corrections": corrections})
+        then, now = swap_in(clip.node), swap_in(self.studio.recipes.of(request).root)
+        if then is None or now is None or then.key != now.key:
+            raise InvalidRequest("The models have changed since this swap.", "Swap again first, then correct.")
+        return request
 
     def render(self, clip: Clip, job: Job | None) -> str:
         """The review as HTML."""
@@ -98,7 +109,9 @@ class ReviewPane:
             return ""
         fps = float(clip.meta.fps)
         concerns = review.concerns()
-        rows = "".join(self._row(concern, fps) for concern in concerns[:MOST])
+        swap = swap_in(clip.node)
+        builtin = swap is not None and swap.params.get("engine") == "builtin"
+        rows = "".join(self._row(concern, fps, builtin) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
         return f'<h3 class="label">Review {self._undo(clip)}</h3>{heat_line(review, fps)}{listed}{card(review)}'
@@ -108,22 +121,18 @@ class ReviewPane:
         many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
         return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
 
-    def _row(self, concern: Concern, fps: float) -> str:
+    def _row(self, concern: Concern, fps: float, builtin: bool) -> str:
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
         buttons = "".join(
-            pieces.do("correct", text, cls="link", how=how, **place) for how, text in self._remedies(concern)
+            pieces.do("correct", text, cls="link", how=how, **place)
+            for how, text in REMEDIES.items()
+            if how != "over everything" or (builtin and concern.what == "something in front")
         )
         return (
             f'<li><button type="button" class="link at" data-seek="{(start + 0.5) / fps:.4f}">{span(start, stop, fps)}'
             f"</button> {escape(concern.what)} {buttons}</li>"
         )
-
-    def _remedies(self, concern: Concern) -> list[tuple[str, str]]:
-        known = dict(REMEDIES)
-        if concern.what != "something in front":
-            del known["over everything"]
-        return list(known.items())
 
     def _clip(self, state: dict[str, Any] | None) -> Clip | None:
         """The swapped clip on the monitor."""
@@ -148,6 +157,17 @@ class ReviewPane:
             if request.get("type") == "ReviewSwapRequest" and request.get("clip") == clip:
                 return job
         return None
+
+
+def correction(event: gr.EventData) -> Correction:
+    """What a button beside a concern asks for."""
+    people = (int(event.person),) if str(getattr(event, "person", "")) else ()
+    return Correction(start=int(event.start), stop=int(event.stop), people=people, how=str(event.how))  # type: ignore[arg-type]
+
+
+def swap_in(root: Node) -> Node | None:
+    """The last swap in a plan: what corrections and sharpening are made from."""
+    return next((node for node in reversed(list(nodes(root))) if node.stage == "swap_face"), None)
 
 
 @lru_cache(maxsize=16)
