@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
@@ -53,9 +54,9 @@ class ReviewPane:
         self.pane.click(self.on_click, self.watch.state, [*self.watch.outputs, *outputs], **QUIET)
 
     def on_state(self, state: dict[str, Any] | None) -> Updates:
-        """A swap that was just finished, or is shown again, is looked at without being asked."""
+        """A swap that was just finished, or is shown again, is looked at without being asked where it costs little."""
         clip = self._clip(state)
-        if clip is not None and self._root(clip) is None and self._job(clip.key) is None:
+        if clip is not None and self._job(clip.key) is None and self._cheap(clip):
             try:
                 self.studio.submit(ReviewSwapRequest(clip=clip.key))
             except DiffScalerError:  # its source is gone, or no room: the clip can still be watched
@@ -68,12 +69,15 @@ class ReviewPane:
         return {self.pane: self.render(clip, job) if clip else "", self.timer: gr.Timer(active=job is not None)}
 
     def on_click(self, state: dict[str, Any], event: gr.EventData) -> Updates:
-        """Do some frames otherwise: the same request with a correction more, or without any."""
+        """Review the clip, or do some frames otherwise: the same request with a correction more, or without any."""
         updates: Updates = {self.watch.said: ""}
         with said(updates, self.watch.said):
             clip = self._clip(state)
             if clip is None:
                 return updates
+            if str(event.do) == "review":
+                self.studio.submit(ReviewSwapRequest(clip=clip.key))
+                return updates | self.look(state)
             made = correction(event) if str(event.do) == "correct" else None
             updates |= self.watch.submit(self.corrected(clip, made))
         return updates
@@ -101,7 +105,7 @@ class ReviewPane:
             return f'<h3 class="label">Review</h3><p class="quiet" role="status">{line}</p>'
         root = self._root(clip)
         if root is None:
-            return ""
+            return self._offer(clip)
         try:
             review = review_of(self.studio, root)
         except (DiffScalerError, OSError, StopIteration):
@@ -115,6 +119,15 @@ class ReviewPane:
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
         return f'<h3 class="label">Review {self._undo(clip)}</h3>{heat_line(review, fps)}{listed}{card(review)}'
+
+    def _offer(self, clip: Clip) -> str:
+        """A button for what is not done unasked, and why the last attempt came to nothing."""
+        node = self._planned(clip)
+        if node is None:
+            return ""
+        before = self._given_up(node)
+        why = f'<p class="quiet">{escape(before.sentence)}</p>' if before is not None and before.sentence else ""
+        return f'<h3 class="label">Review {pieces.do("review", "Review it", cls="link")}</h3>{why}'
 
     def _undo(self, clip: Clip) -> str:
         made = (clip.request or {}).get("corrections") or []
@@ -143,13 +156,28 @@ class ReviewPane:
             return None
         return clip if clip is not None and (clip.request or {}).get("type") == "FaceSwapRequest" else None
 
-    def _root(self, clip: Clip) -> str | None:
-        """The key of a clip's finished review."""
+    def _planned(self, clip: Clip) -> Node | None:
+        """The node that reviews a clip, None when it cannot be reviewed."""
         try:
-            key = self.studio.recipes.of(ReviewSwapRequest(clip=clip.key)).root.key
+            return self.studio.recipes.of(ReviewSwapRequest(clip=clip.key)).root
         except DiffScalerError:
             return None
-        return key if self.studio.library.complete(key) else None
+
+    def _root(self, clip: Clip) -> str | None:
+        """The key of a clip's finished review."""
+        node = self._planned(clip)
+        return node.key if node is not None and self.studio.library.complete(node.key) else None
+
+    def _cheap(self, clip: Clip) -> bool:
+        """Whether a review is all that is missing, and none came to nothing: where the lossless frames were trimmed,
+        the whole swap would run again."""
+        node = self._planned(clip)
+        return node is not None and missing(self.studio.library, node) == [node] and self._given_up(node) is None
+
+    def _given_up(self, node: Node) -> Job | None:
+        """The latest job for a review that failed or was stopped."""
+        ended = (job for job in self.studio.queue.list(ended=True) if job.payload.get("key") == node.key)
+        return next((job for job in ended if job.state != "done"), None)
 
     def _job(self, clip: str) -> Job | None:
         for job in self.studio.queue.list(ended=False):

@@ -100,3 +100,23 @@ def test_only_the_built_in_engine_can_draw_over_what_is_in_front(
     node.params["engine"] = "ghost"
     html = tab.review.render(clip, None)
     assert "something in front" in html and "Draw over it" not in html
+
+
+def test_a_review_that_would_run_the_swap_again_waits_to_be_asked_for(tab: FaceSwapTab, swap: Make) -> None:
+    state = {"clip": swap().key}
+    updates = tab.review.on_state(state)
+    assert 'data-do="review"' in updates[tab.review.pane] and tab.studio.queue.list() == []
+    updates = tab.review.on_click(state, gr.EventData(None, {"do": "review"}))
+    assert "Looking at the result" in updates[tab.review.pane] and len(tab.studio.queue.list()) == 1
+
+
+def test_a_review_is_made_unasked_once(tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = swap()
+    state, node = {"clip": clip.key}, tab.review._planned(clip)
+    monkeypatch.setattr("ui.review.missing", lambda library, root: [node])
+    assert "Looking at the result" in tab.review.on_state(state)[tab.review.pane]
+    (job,) = tab.studio.queue.list()
+    tab.studio.queue.end(job.id, "failed", sentence="No <room>.")
+    html = tab.review.on_state(state)[tab.review.pane]
+    assert 'data-do="review"' in html and "No &lt;room&gt;." in html
+    assert tab.studio.queue.list(ended=False) == []
