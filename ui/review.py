@@ -15,6 +15,7 @@ from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
+from diffscaler.media import ClipMeta
 from diffscaler.plan import Node, nodes
 from diffscaler.recipes import request_from
 from diffscaler.requests import Correction, FaceSwapRequest, ReviewSwapRequest
@@ -30,10 +31,12 @@ log = logging.getLogger("diffscaler.page")
 
 LOOK_S = 0.8
 CELLS = 120
+HERE_S = 0.25
 MOST = 12
 
 #: What can be done about a stretch of frames, beside the words for it. Only the built-in engine knows what is in front.
 REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
+REMEDIES_HERE = {"skip": "Leave the original here", "over everything": "Draw over it here"}
 
 
 class ReviewPane:
@@ -78,7 +81,7 @@ class ReviewPane:
             if str(event.do) == "review":
                 self.studio.submit(ReviewSwapRequest(clip=clip.key))
                 return updates | self.look(state)
-            made = correction(event) if str(event.do) == "correct" else None
+            made = correction(event, clip) if str(event.do) in ("correct", "correct-here") else None
             updates |= self.watch.submit(self.corrected(clip, made))
         return updates
 
@@ -111,14 +114,15 @@ class ReviewPane:
         except (DiffScalerError, OSError, StopIteration):
             log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
             return ""
-        fps = float(clip.meta.fps)
+        fps, vfr = float(clip.meta.fps), clip.meta.vfr
         concerns = review.concerns()
         swap = swap_in(clip.node)
         builtin = swap is not None and swap.params.get("engine") == "builtin"
-        rows = "".join(self._row(concern, fps, builtin) for concern in concerns[:MOST])
+        rows = "".join(self._row(concern, fps, vfr, builtin) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
-        return f'<h3 class="label">Review {self._undo(clip)}</h3>{heat_line(review, fps)}{listed}{card(review)}'
+        line = heat_line(review, fps, vfr) + ("" if vfr else here(builtin))
+        return f'<h3 class="label">Review {self._undo(clip)}</h3>{line}{listed}{card(review)}'
 
     def _offer(self, clip: Clip) -> str:
         """A button for what is not done unasked, and why the last attempt came to nothing."""
@@ -134,7 +138,7 @@ class ReviewPane:
         many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
         return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
 
-    def _row(self, concern: Concern, fps: float, builtin: bool) -> str:
+    def _row(self, concern: Concern, fps: float, vfr: bool, builtin: bool) -> str:
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
         buttons = "".join(
@@ -143,7 +147,7 @@ class ReviewPane:
             if how != "over everything" or (builtin and concern.what == "something in front")
         )
         return (
-            f'<li><button type="button" class="link at" data-seek="{(start + 0.5) / fps:.4f}">{span(start, stop, fps)}'
+            f'<li><button type="button" class="link at"{goes_to(start, fps, vfr)}>{span(start, stop, fps)}'
             f"</button> {escape(concern.what)} {buttons}</li>"
         )
 
@@ -187,10 +191,27 @@ class ReviewPane:
         return None
 
 
-def correction(event: gr.EventData) -> Correction:
-    """What a button beside a concern asks for."""
+def correction(event: gr.EventData, clip: Clip) -> Correction:
+    """What a button beside a concern asks for, or for everyone one under the line of time. Raises InvalidRequest."""
     people = (int(event.person),) if str(getattr(event, "person", "")) else ()
-    return Correction(start=int(event.start), stop=int(event.stop), people=people, how=str(event.how))  # type: ignore[arg-type]
+    if str(event.do) == "correct-here":
+        start, stop = around(str(getattr(event, "at", "")), clip.meta)
+    else:
+        start, stop = int(event.start), int(event.stop)
+    return Correction(start=start, stop=stop, people=people, how=str(event.how))  # type: ignore[arg-type]
+
+
+def around(at: str, meta: ClipMeta) -> tuple[int, int]:
+    """The frames [start, stop) of the quarter second around a moment. at: seconds, as the page sends them
+
+    Raises InvalidRequest when it sent none.
+    """
+    try:
+        middle, fps, total = float(at), float(meta.fps), max(1, meta.num_frames)
+        start = min(total - 1, max(0, math.floor((middle - HERE_S / 2) * fps)))
+        return start, min(total, max(start + 1, math.ceil((middle + HERE_S / 2) * fps)))
+    except (ValueError, OverflowError):  # nothing, "nan" or "inf"
+        raise InvalidRequest("No moment of the clip is shown.", "Stop the clip where it is to be corrected.") from None
 
 
 def swap_in(root: Node) -> Node | None:
@@ -207,7 +228,22 @@ def review_of(studio: Studio, key: str) -> Review:
     return Review.read(chunks, studio.library.clip(key).meta.num_frames)
 
 
-def heat_line(review: Review, fps: float) -> str:
+def goes_to(frame: int, fps: float, vfr: bool) -> str:
+    """The attribute of a button that shows a frame; frames that keep no beat are not where a rate says they are."""
+    return " disabled" if vfr else f' data-seek="{(frame + 0.5) / fps:.4f}"'
+
+
+def here(builtin: bool) -> str:
+    """Buttons that correct the moment the monitor shows; the page writes it into data-at as one is pressed."""
+    buttons = "".join(
+        pieces.do("correct-here", text, cls="link", how=how, at="")
+        for how, text in REMEDIES_HERE.items()
+        if builtin or how != "over everything"
+    )
+    return f'<p class="here">{buttons}</p>'
+
+
+def heat_line(review: Review, fps: float, vfr: bool = False) -> str:
     """The clip's time from left to right, redder the more there is to look at; a click goes there."""
     heat, total = review.heat(), max(1, review.num_frames)
     cells = min(CELLS, total)
@@ -218,7 +254,7 @@ def heat_line(review: Review, fps: float) -> str:
         at = first + int(heat[first:last].argmax()) if worst else first
         level = min(3, math.ceil(worst))
         bars.append(
-            f'<button type="button" class="h{level}" data-seek="{(at + 0.5) / fps:.4f}" tabindex="-1"'
+            f'<button type="button" class="h{level}"{goes_to(at, fps, vfr)} tabindex="-1"'
             f' title="{clock(at / fps)}" aria-label="{clock(at / fps)}"></button>'
         )
     return f'<div class="heat" role="group" aria-label="Where to look">{"".join(bars)}</div>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from ui.faceswap_tab import FaceSwapTab
-from ui.review import swap_in
+from ui.review import around, swap_in
 
 Make = Callable[..., Clip]
 
@@ -120,3 +121,27 @@ def test_a_review_is_made_unasked_once(tab: FaceSwapTab, swap: Make, monkeypatch
     html = tab.review.on_state(state)[tab.review.pane]
     assert 'data-do="review"' in html and "No &lt;room&gt;." in html
     assert tab.studio.queue.list(ended=False) == []
+
+
+def test_the_quarter_second_around_a_moment_stays_inside_the_clip() -> None:
+    meta = ClipMeta(kind="file", num_frames=40, fps=Fraction(8))
+    spans = {"0": (0, 1), "1": (7, 9), "1.06": (7, 10), "4.99": (38, 40), "99": (39, 40), "-3": (0, 1)}
+    assert {at: around(at, meta) for at in spans} == spans
+    for at in ("", "nan", "inf", "<b>"):
+        with pytest.raises(InvalidRequest, match="No moment"):
+            around(at, meta)
+
+
+def test_the_moment_shown_can_always_be_corrected_where_frames_keep_a_beat(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr("ui.review.review_of", lambda *given: review())
+    html = tab.review.render(clip, None)
+    assert html.count('data-do="correct-here"') == 2 and "data-seek" in html
+    tab.review.on_click({"clip": clip.key}, gr.EventData(None, {"do": "correct-here", "how": "skip", "at": "1.0"}))
+    (job,) = tab.studio.queue.list()
+    assert (job.request or {})["corrections"] == [{"start": 8, "stop": 12, "people": [], "how": "skip"}]
+    html = tab.review.render(replace(clip, meta=clip.meta.change(vfr=True)), None)
+    assert "correct-here" not in html and "data-seek" not in html
