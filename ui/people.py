@@ -17,7 +17,7 @@ from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.plan import Node
-from diffscaler.requests import FindPeopleRequest, Playing
+from diffscaler.requests import FaceSwapRequest, FindPeopleRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
@@ -148,6 +148,19 @@ class PeopleStrip:
             if who := state["plays"].get(str(group.number)):
                 tracks.setdefault(who, []).extend(group.tracks)
         return tuple(played_by(self.studio.cast.get(who), tuple(sorted(numbers))) for who, numbers in tracks.items())
+
+    def cast_as(self, request: FaceSwapRequest, members: dict[Playing, str], counted: str) -> dict[str, Any]:
+        """The state in which the cards say what a request says.
+
+        members: ids by role; counted: the key of the detections that numbered the people of that request
+        """
+        state = NOBODY | {"clip": request.clip, "safe": request.commercial_only}
+        root = self._asked(state)
+        if root is None or root.key != counted:  # their numbers would mean other people today
+            return state
+        numbers = ((number, who) for role, who in members.items() if not isinstance(role.people, str)
+                   for number in role.people)  # fmt: skip
+        return state | {"found": root.key, "plays": {str(number): who for number, who in numbers}}
 
     def groups(self, state: dict[str, Any]) -> list[Group]:
         """The people of the state's clip, most present first, without those that are no faces."""

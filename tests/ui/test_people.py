@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -15,6 +16,7 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.plan import Node
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.settings import Settings
+from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from ui.cast import CastShelf
 from ui.faceswap_tab import FaceSwapTab
@@ -118,9 +120,33 @@ def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member
     assert "<script" not in html and "<img src=x" not in html and "Anna" in html
 
 
-def test_settings_of_a_cast_swap_come_back(tab: FaceSwapTab, anna: Member) -> None:
-    request = FaceSwapRequest(clip=CLIP, cast=(played_by(anna, (2,)),))
-    assert FaceSwapRequest.model_validate(request.model_dump(mode="json")) == request
+def test_settings_of_a_cast_swap_come_back(
+    tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)
+    with gr.Blocks(), gr.Tabs():
+        tab.place()
+    key = clip_in(tab, tmp_path)
+
+    def refilled(**role: Any) -> dict[Any, Any]:
+        made = FaceSwapRequest(clip=key, cast=(played_by(anna, role["people"]),))
+        assert FaceSwapRequest.model_validate(made.model_dump(mode="json")) == made
+        recipe = tab.studio.recipes.of(made)
+        updates = tab.fill(made, made_by(recipe.root))
+        assert set(updates) <= set(tab.filling)
+        return updates
+
+    assert refilled(people=(2, 5))[tab.people.state]["plays"] == {"2": anna.id, "5": anna.id}
+    updates = refilled(people="largest")
+    assert updates[tab.members.picked] == anna.id and updates[tab.fields["people"]] == "largest"
+    newer = ModelRef(name="centerface", revision="newer")
+    made = FaceSwapRequest(clip=key, cast=(played_by(anna, (2,)),))
+    clip = made_by(tab.studio.recipes.of(made).root)
+    monkeypatch.setattr(tab.studio.recipes, "_detector", lambda *given: newer)
+    assert tab.fill(made, clip)[tab.people.state]["plays"] == {}
+    tab.studio.cast.remove(anna.id)
+    updates = refilled(people="all")
+    assert updates[tab.members.picked] == "" and updates[tab.people.state]["plays"] == {}
 
 
 def test_a_clip_picked_is_looked_at_once_and_what_was_said_about_another_is_forgotten(
@@ -158,6 +184,16 @@ def waiting_clip(tab: FaceSwapTab, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)
     with gr.Blocks():
         tab.people.place()
+    return clip_in(tab, tmp_path)
+
+
+def made_by(root: Node) -> Any:
+    """As much of a clip as is asked for."""
+    return SimpleNamespace(node=root)
+
+
+def clip_in(tab: FaceSwapTab, tmp_path: Path) -> str:
+    """The key of a small clip, imported."""
     path = tmp_path / "clip.gif"
     pictures = [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
