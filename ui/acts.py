@@ -51,7 +51,8 @@ class Acts:
             outputs += watch.outputs
         for tab in self.work.values():
             outputs += tab.fields.values()
-        outputs += [self.swap.clips.picked, self.swap.cast.shelf.picked, self.upscale.clips.picked]
+        outputs += [at for at in self.swap.filling if at not in outputs]
+        outputs.append(self.upscale.clips.picked)
         outputs += self.words.leads.inputs.values()
         states = {watch.name: watch.state for watch in self.watches}
         gr.on(
@@ -113,7 +114,10 @@ class Acts:
             raise DiffScalerError("That clip was imported, not made here.", "It has no settings to use.")
         request = request_from(clip.request)
         tab = self.work[type(request)]
-        return {self.tabs: gr.Tabs(selected=tab.watch.name)} | tab.fill(request)  # type: ignore[arg-type]
+        shown = {self.tabs: gr.Tabs(selected=tab.watch.name)}
+        if isinstance(tab, FaceSwapTab):
+            return shown | tab.fill(request, clip)  # type: ignore[arg-type]
+        return shown | tab.fill(request)  # type: ignore[arg-type]
 
     def do_delete(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.remove(key)

@@ -11,7 +11,7 @@ import gradio as gr
 from diffscaler.cast import CONSENT_MISSING, Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.faceswap.remarks import Grade, PhotoFacts, read_facts, remarks_on
-from diffscaler.requests import InspectPhotoRequest
+from diffscaler.requests import InspectPhotoRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
@@ -205,6 +205,12 @@ def portrait(studio: Studio, member: Member) -> str:
     except DiffScalerError:
         poster = None
     return f'<img src="{poster}" alt="">' if poster else '<span class="blank"></span>'
+
+
+def member_of(studio: Studio, role: Playing) -> Member | None:
+    """Who of the cast played a role: by photos and name. None when they left."""
+    same = [member for member in studio.cast.list() if set(member.photos) == set(role.faces)]
+    return next((member for member in same if member.name == role.name), None)
 
 
 def check_consent(faces: list[str], agreed: bool | None, consent: str) -> None:

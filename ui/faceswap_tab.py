@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,12 +14,12 @@ from diffscaler.library.clips import Clip
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.studio import Studio
 from ui import monitor
-from ui.cast import Cast, CastShelf, check_consent
+from ui.cast import Cast, CastShelf, check_consent, member_of
 from ui.controls import control, filled, more
 from ui.estimate import costing
 from ui.pane import QUIET
 from ui.people import PeopleStrip, played_by
-from ui.review import ReviewPane
+from ui.review import ReviewPane, swap_in
 from ui.shelf import Shelf
 from ui.source import source_of
 from ui.watch import Updates, Watch
@@ -89,7 +90,7 @@ class FaceSwapTab:
             [self.watch.state, self.clips.picked, self.cast.shelf.picked, self.members.picked, self.people.state],
             [
                 *self.watch.outputs, self.clips.pane, self.cast.shelf.pane, self.members.pane, *self.people.outputs,
-                self.review.pane, self.review.timer,
+                self.people.said, self.review.pane, self.review.timer,
             ],
             **QUIET,
         )  # fmt: skip
@@ -99,7 +100,7 @@ class FaceSwapTab:
     ) -> FaceSwapRequest:
         """Who plays whom: as it stands on the people's cards; else the photos; else the member who is picked."""
         key = "".join(clip[:1])
-        cast = self.people.playing(key, plays)
+        cast = self.people.playing(key, plays, bool(values.get("commercial_only")))
         if not cast and not faces and member:
             cast = (played_by(self.studio.cast.get(member), values.get("people") or "all"),)
         given = {"faces": tuple(faces), "consent": consent} if not cast else {"cast": cast}
@@ -120,16 +121,44 @@ class FaceSwapTab:
             label = costing(self.studio, "Swap", self.request(consent="", **values))
         return {self.watch.go: gr.Button(label)}
 
-    def fill(self, request: FaceSwapRequest) -> Updates:
-        picked = {self.clips.picked: [request.clip], self.cast.shelf.picked: list(request.faces)}
-        return picked | {at: getattr(request, name) for name, at in self.fields.items()}
+    @property
+    def filling(self) -> list[Any]:
+        """Everything that `fill` may change."""
+        people = [*self.people.outputs, self.people.said]
+        picked = [self.clips.picked, self.cast.shelf.picked, self.members.picked, self.members.pane]
+        return [*self.fields.values(), *picked, *people]
+
+    def fill(self, request: FaceSwapRequest, clip: Clip | None = None) -> Updates:
+        """The settings of a swap. clip: what came of it, which tells who counted its people"""
+        members = {role: member_of(self.studio, role) for role in request.cast}
+        swap = swap_in(clip.node) if clip is not None else None
+        state = self.people.cast_as(
+            request, {role: member.id for role, member in members.items() if member}, swap.inputs[1].key if swap else ""
+        )
+        whole = [role for role in request.cast if isinstance(role.people, str)]
+        member = members[whole[0]] if len(request.cast) == len(whole) == 1 else None
+        if lost := [role.name for role in request.cast if members[role] is None]:
+            gr.Warning(f"No longer in the cast: {escape(', '.join(lost))}.", title="Not all of it is back")
+        elif request.cast and not member and not state["plays"]:
+            gr.Warning("Cast the people on their cards again.", title="Not all of it is back")
+        fields = {at: getattr(request, name) for name, at in self.fields.items()}
+        if member:
+            fields[self.fields["people"]] = whole[0].people
+        chosen = member.id if member else ""
+        return fields | {
+            self.clips.picked: [request.clip],
+            self.cast.shelf.picked: list(request.faces),
+            self.members.picked: chosen,
+            self.members.pane: self.members.render(chosen),
+            **self.people.search(state),
+        }
 
     def restore(
         self, state: dict[str, Any], clip: list[str], faces: list[str], member: str, plays: dict[str, Any]
     ) -> Updates:
         shelves = {self.clips.pane: self.clips.render(clip), self.cast.shelf.pane: self.cast.shelf.render(faces)}
         shelves[self.members.pane] = self.members.render(member)
-        return self.watch.restore(state) | shelves | self.people.look(plays) | self.review.look(state)
+        return self.watch.restore(state) | shelves | self.people.search(plays) | self.review.look(state)
 
     def show(self, clip: Clip) -> str:
         """The swapped clip beside what it was made from."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from diffscaler.cast import Member
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.plan import Node
-from diffscaler.requests import FindPeopleRequest, Playing
+from diffscaler.requests import FaceSwapRequest, FindPeopleRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
@@ -33,7 +33,10 @@ MARGIN = 0.35
 MOST = 24
 LOOK_S = 0.7
 
-NOBODY: dict[str, Any] = {"clip": "", "plays": {}, "gone": [], "same": [], "joining": -1, "safe": False}
+# found: the key of the detections that numbered the people; another detector counts them otherwise.
+NOBODY: dict[str, Any] = {
+    "clip": "", "plays": {}, "gone": [], "same": [], "joining": -1, "safe": False, "found": ""
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,25 +76,32 @@ class PeopleStrip:
         for at in (picked, safe):
             at.change(self.on_clip, [picked, self.state, safe], [*self.outputs, self.said], **QUIET)
 
-    def on_clip(self, picked: list[str], state: dict[str, Any], safe: bool = False) -> Updates:
+    def on_clip(self, picked: list[str], state: dict[str, Any] | None, safe: bool = False) -> Updates:
         """Look for people in the clip just picked; what was said about another one is forgotten."""
-        asked = {"clip": "".join(picked[:1]), "safe": bool(safe)}
-        if not asked["clip"] or any(state.get(name) != value for name, value in asked.items()):
-            state = NOBODY | asked
+        clip, state = "".join(picked[:1]), known(state)
+        if not clip or clip != state["clip"]:
+            state = NOBODY | {"clip": clip}
+        return self.search({**state, "safe": bool(safe)})
+
+    def search(self, state: dict[str, Any] | None) -> Updates:
+        """Look for the people of the state's clip, unless that was done or is being done."""
+        state = self.counted(known(state))
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             if state["clip"] and self._found(state) is None and self._job(state) is None:
                 self.studio.submit(question(state))
         return updates | self.look(state)
 
-    def look(self, state: dict[str, Any]) -> Updates:
-        job = self._job(state) if state.get("clip") and self._found(state) is None else None
+    def look(self, state: dict[str, Any] | None) -> Updates:
+        state = self.counted(known(state))
+        job = self._job(state) if state["clip"] and self._found(state) is None else None
         return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: self.render(state, job)}
 
-    def on_click(self, state: dict[str, Any], member: str, event: gr.EventData) -> Updates:
+    def on_click(self, state: dict[str, Any] | None, member: str, event: gr.EventData) -> Updates:
+        state = known(state)
         verb, number = str(event.do), int(getattr(event, "person", -1))
         plays, gone, same = dict(state["plays"]), list(state["gone"]), [list(group) for group in state["same"]]
-        joining = int(state.get("joining", -1))
+        joining = int(state["joining"])
         if verb == "play":
             who = str(getattr(event, "member", "") or member)
             if plays.get(str(number)) == who or not who:
@@ -99,7 +109,7 @@ class PeopleStrip:
             else:
                 plays[str(number)] = who
         elif verb == "gone":
-            gone = [*gone, number]
+            gone, joining = [*gone, number], -1  # who is no face can be joined with nobody
             plays.pop(str(number), None)
         elif verb == "same":
             if joining in (-1, number):
@@ -114,20 +124,47 @@ class PeopleStrip:
         state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
         return self.look(state) | {self.said: ""}
 
-    def playing(self, clip: str, state: dict[str, Any]) -> tuple[Playing, ...]:
+    def counted(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state, without what was said of people whom another detector numbered."""
+        root = self._asked(state)
+        if root is None or root.key == state["found"]:
+            return state
+        return NOBODY | {"clip": state["clip"], "safe": state["safe"], "found": root.key}
+
+    def playing(self, clip: str, state: dict[str, Any] | None, safe: bool = False) -> tuple[Playing, ...]:
         """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.
 
-        Raises InvalidRequest when a member has left the cast.
+        safe: as strict about licences as the swap will be
+        Raises InvalidRequest when a member has left the cast, or who they play is not known any more.
         """
-        groups = self.groups(state) if clip and clip == state.get("clip") else []
+        state = known(state) | {"safe": safe}
+        if not clip or clip != state["clip"] or not state["plays"]:
+            return ()
+        found = self._found(state)
+        if found is None or found.key != state["found"]:  # () would mean one face for everyone
+            raise InvalidRequest("The people in this clip have to be found again.", "Wait for their cards, then swap.")
         tracks: dict[str, list[int]] = {}
-        for group in groups:
+        for group in self.groups(state):
             if who := state["plays"].get(str(group.number)):
                 tracks.setdefault(who, []).extend(group.tracks)
         return tuple(played_by(self.studio.cast.get(who), tuple(sorted(numbers))) for who, numbers in tracks.items())
 
+    def cast_as(self, request: FaceSwapRequest, members: dict[Playing, str], counted: str) -> dict[str, Any]:
+        """The state in which the cards say what a request says.
+
+        members: ids by role; counted: the key of the detections that numbered the people of that request
+        """
+        state = NOBODY | {"clip": request.clip, "safe": request.commercial_only}
+        root = self._asked(state)
+        if root is None or root.key != counted:  # their numbers would mean other people today
+            return state
+        numbers = ((number, who) for role, who in members.items() if not isinstance(role.people, str)
+                   for number in role.people)  # fmt: skip
+        return state | {"found": root.key, "plays": {str(number): who for number, who in numbers}}
+
     def groups(self, state: dict[str, Any]) -> list[Group]:
         """The people of the state's clip, most present first, without those that are no faces."""
+        state = known(state)
         found = self._found(state)
         if found is None:
             return []
@@ -187,20 +224,26 @@ class PeopleStrip:
 
     def _found(self, state: dict[str, Any]) -> Node | None:
         """The node of a clip's people, None before they were looked for."""
-        if not state.get("clip"):
-            return None
+        root = self._asked(state)
+        return root if root is not None and self.studio.library.complete(root.key) else None
+
+    def _asked(self, state: dict[str, Any]) -> Node | None:
+        """The node that finds a clip's people, finished or not; None when the clip is gone."""
         try:
-            root = self.studio.recipes.of(question(state)).root
+            return self.studio.recipes.of(question(state)).root if state["clip"] else None
         except DiffScalerError:
             return None
-        return root if self.studio.library.complete(root.key) else None
 
     def _job(self, state: dict[str, Any]) -> Job | None:
-        for job in self.studio.queue.list(ended=False):
-            request = job.request or {}
-            if request.get("type") == "FindPeopleRequest" and request.get("clip") == state["clip"]:
-                return job
-        return None
+        """The job that looks for a clip's people, by the same detector."""
+        root = self._asked(state)
+        waiting = self.studio.queue.list(ended=False) if root is not None else []
+        return next((job for job in waiting if root and job.payload.get("key") == root.key), None)
+
+
+def known(state: dict[str, Any] | None) -> dict[str, Any]:
+    """A state as this version keeps it: what a browser kept from an earlier one may lack names, or be nothing."""
+    return NOBODY | (state or {})
 
 
 def question(state: dict[str, Any]) -> FindPeopleRequest:

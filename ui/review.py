@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.engine import missing
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
+from diffscaler.media import ClipMeta
+from diffscaler.plan import Node, nodes
 from diffscaler.recipes import request_from
 from diffscaler.requests import Correction, FaceSwapRequest, ReviewSwapRequest
 from diffscaler.studio import Studio
@@ -28,10 +31,12 @@ log = logging.getLogger("diffscaler.page")
 
 LOOK_S = 0.8
 CELLS = 120
+HERE_S = 0.25
 MOST = 12
 
-#: What can be done about a stretch of frames, beside the words for it.
+#: What can be done about a stretch of frames, beside the words for it. Only the built-in engine knows what is in front.
 REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
+REMEDIES_HERE = {"skip": "Leave the original here", "over everything": "Draw over it here"}
 
 
 class ReviewPane:
@@ -52,9 +57,9 @@ class ReviewPane:
         self.pane.click(self.on_click, self.watch.state, [*self.watch.outputs, *outputs], **QUIET)
 
     def on_state(self, state: dict[str, Any] | None) -> Updates:
-        """A swap that was just finished, or is shown again, is looked at without being asked."""
+        """A swap that was just finished, or is shown again, is looked at without being asked where it costs little."""
         clip = self._clip(state)
-        if clip is not None and self._root(clip) is None and self._job(clip.key) is None:
+        if clip is not None and self._job(clip.key) is None and self._cheap(clip):
             try:
                 self.studio.submit(ReviewSwapRequest(clip=clip.key))
             except DiffScalerError:  # its source is gone, or no room: the clip can still be watched
@@ -67,21 +72,34 @@ class ReviewPane:
         return {self.pane: self.render(clip, job) if clip else "", self.timer: gr.Timer(active=job is not None)}
 
     def on_click(self, state: dict[str, Any], event: gr.EventData) -> Updates:
-        """Do some frames otherwise: the same request with a correction more, or without any."""
+        """Review the clip, or do some frames otherwise: the same request with a correction more, or without any."""
         updates: Updates = {self.watch.said: ""}
         with said(updates, self.watch.said):
             clip = self._clip(state)
             if clip is None:
                 return updates
-            request = request_from(clip.request or {})
-            assert isinstance(request, FaceSwapRequest)
-            corrections: tuple[Correction, ...] = ()
-            if str(event.do) == "correct":
-                people = (int(event.person),) if str(getattr(event, "person", "")) else ()
-                made = Correction(start=int(event.start), stop=int(event.stop), people=people, how=str(event.how))  # type: ignore[arg-type]
-                corrections = (*request.corrections, made)
-            updates |= self.watch.submit(request.model_copy(update={"corrections": corrections}))
+            if str(event.do) == "review":
+                self.studio.submit(ReviewSwapRequest(clip=clip.key))
+                return updates | self.look(state)
+            made = correction(event, clip) if str(event.do) in ("correct", "correct-here") else None
+            updates |= self.watch.submit(self.corrected(clip, made))
         return updates
+
+    def corrected(self, clip: Clip, made: Correction | None) -> FaceSwapRequest:
+        """The request of a swapped clip with a correction more, or for None without any.
+
+        Raises InvalidRequest when models have changed so that it would be another swap, ValidationError when there
+        are too many corrections.
+        """
+        before = request_from(clip.request or {})
+        assert isinstance(before, FaceSwapRequest)
+        corrections = (*before.corrections, made) if made else ()
+        # Not model_copy, which checks nothing: a clip with one correction too many could never be planned again.
+        request = FaceSwapRequest.model_validate({**before.model_dump(), "corrections": corrections})
+        then, now = swap_in(clip.node), swap_in(self.studio.recipes.of(request).root)
+        if then is None or now is None or then.key != now.key:
+            raise InvalidRequest("The models have changed since this swap.", "Swap again first, then correct.")
+        return request
 
     def render(self, clip: Clip, job: Job | None) -> str:
         """The review as HTML."""
@@ -90,40 +108,48 @@ class ReviewPane:
             return f'<h3 class="label">Review</h3><p class="quiet" role="status">{line}</p>'
         root = self._root(clip)
         if root is None:
-            return ""
+            return self._offer(clip)
         try:
             review = review_of(self.studio, root)
         except (DiffScalerError, OSError, StopIteration):
             log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
             return ""
-        fps = float(clip.meta.fps)
+        fps, vfr = float(clip.meta.fps), clip.meta.vfr
         concerns = review.concerns()
-        rows = "".join(self._row(concern, fps) for concern in concerns[:MOST])
+        swap = swap_in(clip.node)
+        builtin = swap is not None and swap.params.get("engine") == "builtin"
+        rows = "".join(self._row(concern, fps, vfr, builtin) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
-        return f'<h3 class="label">Review {self._undo(clip)}</h3>{heat_line(review, fps)}{listed}{card(review)}'
+        line = heat_line(review, fps, vfr) + ("" if vfr else here(builtin))
+        return f'<h3 class="label">Review {self._undo(clip)}</h3>{line}{listed}{card(review)}'
+
+    def _offer(self, clip: Clip) -> str:
+        """A button for what is not done unasked, and why the last attempt came to nothing."""
+        node = self._planned(clip)
+        if node is None:
+            return ""
+        before = self._given_up(node)
+        why = f'<p class="quiet">{escape(before.sentence)}</p>' if before is not None and before.sentence else ""
+        return f'<h3 class="label">Review {pieces.do("review", "Review it", cls="link")}</h3>{why}'
 
     def _undo(self, clip: Clip) -> str:
         made = (clip.request or {}).get("corrections") or []
         many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
         return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
 
-    def _row(self, concern: Concern, fps: float) -> str:
+    def _row(self, concern: Concern, fps: float, vfr: bool, builtin: bool) -> str:
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
         buttons = "".join(
-            pieces.do("correct", text, cls="link", how=how, **place) for how, text in self._remedies(concern)
+            pieces.do("correct", text, cls="link", how=how, **place)
+            for how, text in REMEDIES.items()
+            if how != "over everything" or (builtin and concern.what == "something in front")
         )
         return (
-            f'<li><button type="button" class="link at" data-seek="{(start + 0.5) / fps:.4f}">{span(start, stop, fps)}'
+            f'<li><button type="button" class="link at"{goes_to(start, fps, vfr)}>{span(start, stop, fps)}'
             f"</button> {escape(concern.what)} {buttons}</li>"
         )
-
-    def _remedies(self, concern: Concern) -> list[tuple[str, str]]:
-        known = dict(REMEDIES)
-        if concern.what != "something in front":
-            del known["over everything"]
-        return list(known.items())
 
     def _clip(self, state: dict[str, Any] | None) -> Clip | None:
         """The swapped clip on the monitor."""
@@ -134,13 +160,28 @@ class ReviewPane:
             return None
         return clip if clip is not None and (clip.request or {}).get("type") == "FaceSwapRequest" else None
 
-    def _root(self, clip: Clip) -> str | None:
-        """The key of a clip's finished review."""
+    def _planned(self, clip: Clip) -> Node | None:
+        """The node that reviews a clip, None when it cannot be reviewed."""
         try:
-            key = self.studio.recipes.of(ReviewSwapRequest(clip=clip.key)).root.key
+            return self.studio.recipes.of(ReviewSwapRequest(clip=clip.key)).root
         except DiffScalerError:
             return None
-        return key if self.studio.library.complete(key) else None
+
+    def _root(self, clip: Clip) -> str | None:
+        """The key of a clip's finished review."""
+        node = self._planned(clip)
+        return node.key if node is not None and self.studio.library.complete(node.key) else None
+
+    def _cheap(self, clip: Clip) -> bool:
+        """Whether a review is all that is missing, and none came to nothing: where the lossless frames were trimmed,
+        the whole swap would run again."""
+        node = self._planned(clip)
+        return node is not None and missing(self.studio.library, node) == [node] and self._given_up(node) is None
+
+    def _given_up(self, node: Node) -> Job | None:
+        """The latest job for a review that failed or was stopped."""
+        ended = (job for job in self.studio.queue.list(ended=True) if job.payload.get("key") == node.key)
+        return next((job for job in ended if job.state != "done"), None)
 
     def _job(self, clip: str) -> Job | None:
         for job in self.studio.queue.list(ended=False):
@@ -148,6 +189,34 @@ class ReviewPane:
             if request.get("type") == "ReviewSwapRequest" and request.get("clip") == clip:
                 return job
         return None
+
+
+def correction(event: gr.EventData, clip: Clip) -> Correction:
+    """What a button beside a concern asks for, or for everyone one under the line of time. Raises InvalidRequest."""
+    people = (int(event.person),) if str(getattr(event, "person", "")) else ()
+    if str(event.do) == "correct-here":
+        start, stop = around(str(getattr(event, "at", "")), clip.meta)
+    else:
+        start, stop = int(event.start), int(event.stop)
+    return Correction(start=start, stop=stop, people=people, how=str(event.how))  # type: ignore[arg-type]
+
+
+def around(at: str, meta: ClipMeta) -> tuple[int, int]:
+    """The frames [start, stop) of the quarter second around a moment. at: seconds, as the page sends them
+
+    Raises InvalidRequest when it sent none.
+    """
+    try:
+        middle, fps, total = float(at), float(meta.fps), max(1, meta.num_frames)
+        start = min(total - 1, max(0, math.floor((middle - HERE_S / 2) * fps)))
+        return start, min(total, max(start + 1, math.ceil((middle + HERE_S / 2) * fps)))
+    except (ValueError, OverflowError):  # nothing, "nan" or "inf"
+        raise InvalidRequest("No moment of the clip is shown.", "Stop the clip where it is to be corrected.") from None
+
+
+def swap_in(root: Node) -> Node | None:
+    """The last swap in a plan: what corrections and sharpening are made from."""
+    return next((node for node in reversed(list(nodes(root))) if node.stage == "swap_face"), None)
 
 
 @lru_cache(maxsize=16)
@@ -159,7 +228,22 @@ def review_of(studio: Studio, key: str) -> Review:
     return Review.read(chunks, studio.library.clip(key).meta.num_frames)
 
 
-def heat_line(review: Review, fps: float) -> str:
+def goes_to(frame: int, fps: float, vfr: bool) -> str:
+    """The attribute of a button that shows a frame; frames that keep no beat are not where a rate says they are."""
+    return " disabled" if vfr else f' data-seek="{(frame + 0.5) / fps:.4f}"'
+
+
+def here(builtin: bool) -> str:
+    """Buttons that correct the moment the monitor shows; the page writes it into data-at as one is pressed."""
+    buttons = "".join(
+        pieces.do("correct-here", text, cls="link", how=how, at="")
+        for how, text in REMEDIES_HERE.items()
+        if builtin or how != "over everything"
+    )
+    return f'<p class="here">{buttons}</p>'
+
+
+def heat_line(review: Review, fps: float, vfr: bool = False) -> str:
     """The clip's time from left to right, redder the more there is to look at; a click goes there."""
     heat, total = review.heat(), max(1, review.num_frames)
     cells = min(CELLS, total)
@@ -170,7 +254,7 @@ def heat_line(review: Review, fps: float) -> str:
         at = first + int(heat[first:last].argmax()) if worst else first
         level = min(3, math.ceil(worst))
         bars.append(
-            f'<button type="button" class="h{level}" data-seek="{(at + 0.5) / fps:.4f}" tabindex="-1"'
+            f'<button type="button" class="h{level}"{goes_to(at, fps, vfr)} tabindex="-1"'
             f' title="{clock(at / fps)}" aria-label="{clock(at / fps)}"></button>'
         )
     return f'<div class="heat" role="group" aria-label="Where to look">{"".join(bars)}</div>'

@@ -62,6 +62,12 @@
     if (at) videos().forEach(v => { v.pause(); v.currentTime = parseFloat(at.dataset.seek); });
   });
 
+  // a correction of what is shown: the moment goes with the click, so it is written down before anyone else hears of it
+  document.addEventListener('click', event => {
+    const here = event.target.closest && event.target.closest('[data-do=correct-here]');
+    if (here) here.dataset.at = videos().length ? videos()[0].currentTime : '';
+  }, true);
+
   // a performer dropped on a person plays them, as a press on their name there does
   let dragged = '';
   document.addEventListener('dragstart', event => {

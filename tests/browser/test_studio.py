@@ -143,12 +143,10 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
     studio.wait_for_clip("faceswap", count=2)
     page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
     assert "frames with a new face" in page.locator("#faceswap-review").inner_text()
-    # One frame has something before the face: the line of time leads there, and the original face is put back.
-    concern = page.locator("#faceswap-review .concerns li", has_text="something in front").first
-    concern.wait_for(timeout=10_000)
-    concern.locator(".at").click()
+    # The line of time leads to a frame, and the original face is put back there.
+    page.locator("#faceswap-review .heat button").nth(7).click()
     page.wait_for_function("document.querySelector('#faceswap-monitor video').paused")
-    concern.locator("button", has_text="Leave the original").click()
+    page.locator("#faceswap-review .here button", has_text="Leave the original here").click()
     page.wait_for_selector("#faceswap-review button:has-text('take back 1 correction')", timeout=LONG_MS)
     studio.wait_for_clip("faceswap", count=2)
     studio.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -12,8 +13,10 @@ from PIL import Image
 
 from diffscaler.cast import Member
 from diffscaler.errors import InvalidRequest
+from diffscaler.plan import Node
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.settings import Settings
+from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from ui.cast import CastShelf
 from ui.faceswap_tab import FaceSwapTab
@@ -54,16 +57,18 @@ def anna(tab: FaceSwapTab, tmp_path: Path) -> Member:
 
 
 CLIP = "c" * 40
+FOUND = Node("detect_faces", 1, {})
 FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
 
 
 def cast_cards(tab: FaceSwapTab, monkeypatch: pytest.MonkeyPatch, *groups: tuple[int, ...]) -> None:
+    monkeypatch.setattr(tab.people, "_found", lambda state: FOUND)
     monkeypatch.setattr(tab.people, "groups", lambda state: [Group(numbers, ()) for numbers in groups])
 
 
 def test_cards_decide_who_plays_whom(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     cast_cards(tab, monkeypatch, (0, 3), (1,))
-    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}, "found": FOUND.key}
     request = tab.request([CLIP], [], "", "", state, **FIELDS)
     assert request.cast == (played_by(anna, (0, 3)),) and request.cast[0].consent == anna.statement
     assert request.playing == request.cast
@@ -82,13 +87,31 @@ def test_cards_of_another_clip_count_for_nothing(tab: FaceSwapTab, anna: Member)
         tab.request([CLIP], [], "", "", state, **FIELDS)
 
 
+def test_a_casting_whose_people_are_lost_is_never_taken_for_none(tab: FaceSwapTab, anna: Member) -> None:
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}
+    for faces in ([], list(anna.photos)):
+        with pytest.raises(InvalidRequest, match="have to be found again"):
+            tab.request([CLIP], faces, "by mail", anna.id, state, **FIELDS)
+
+
+def test_what_an_earlier_version_left_in_the_browser_is_understood(tab: FaceSwapTab, anna: Member) -> None:
+    with gr.Blocks():
+        tab.people.place()
+    for state in (None, {}, {"clip": CLIP, "plays": {}}):
+        assert tab.people.playing(CLIP, state) == ()
+        assert tab.people.look(state)[tab.people.pane] == ""
+        click = gr.EventData(None, {"do": "gone", "person": "1"})
+        assert tab.people.on_click(state, anna.id, click)[tab.people.state]["gone"] == [1]
+
+
 def test_who_left_the_cast_is_missed_in_a_sentence(
     tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cast_cards(tab, monkeypatch, (0,))
     tab.studio.cast.remove(anna.id)
+    state = {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}, "found": FOUND.key}
     with pytest.raises(InvalidRequest, match="no longer in the cast"):
-        tab.request([CLIP], [], "", "", {**NOBODY, "clip": CLIP, "plays": {"0": anna.id}}, **FIELDS)
+        tab.request([CLIP], [], "", "", state, **FIELDS)
 
 
 def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member) -> None:
@@ -97,28 +120,81 @@ def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member
     assert "<script" not in html and "<img src=x" not in html and "Anna" in html
 
 
-def test_settings_of_a_cast_swap_come_back(tab: FaceSwapTab, anna: Member) -> None:
-    request = FaceSwapRequest(clip=CLIP, cast=(played_by(anna, (2,)),))
-    assert FaceSwapRequest.model_validate(request.model_dump(mode="json")) == request
+def test_settings_of_a_cast_swap_come_back(
+    tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)
+    with gr.Blocks(), gr.Tabs():
+        tab.place()
+    key = clip_in(tab, tmp_path)
+
+    def refilled(**role: Any) -> dict[Any, Any]:
+        made = FaceSwapRequest(clip=key, cast=(played_by(anna, role["people"]),))
+        assert FaceSwapRequest.model_validate(made.model_dump(mode="json")) == made
+        recipe = tab.studio.recipes.of(made)
+        updates = tab.fill(made, made_by(recipe.root))
+        assert set(updates) <= set(tab.filling)
+        return updates
+
+    assert refilled(people=(2, 5))[tab.people.state]["plays"] == {"2": anna.id, "5": anna.id}
+    updates = refilled(people="largest")
+    assert updates[tab.members.picked] == anna.id and updates[tab.fields["people"]] == "largest"
+    newer = ModelRef(name="centerface", revision="newer")
+    made = FaceSwapRequest(clip=key, cast=(played_by(anna, (2,)),))
+    clip = made_by(tab.studio.recipes.of(made).root)
+    monkeypatch.setattr(tab.studio.recipes, "_detector", lambda *given: newer)
+    assert tab.fill(made, clip)[tab.people.state]["plays"] == {}
+    tab.studio.cast.remove(anna.id)
+    updates = refilled(people="all")
+    assert updates[tab.members.picked] == "" and updates[tab.people.state]["plays"] == {}
 
 
 def test_a_clip_picked_is_looked_at_once_and_what_was_said_about_another_is_forgotten(
     tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)  # no worker: the job waits
-    with gr.Blocks():
-        tab.people.place()
-    path = tmp_path / "clip.gif"
-    pictures = [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
-    key = tab.studio.add_file(path).key
+    key = waiting_clip(tab, tmp_path, monkeypatch)
+    found = tab.people._asked({**NOBODY, "clip": key})
+    assert found is not None
     before = {**NOBODY, "clip": "d" * 40, "plays": {"0": anna.id}}
     for _ in range(2):
         updates = tab.people.on_clip([key], before)
-        assert updates[tab.people.state] == {**NOBODY, "clip": key}
+        assert updates[tab.people.state] == {**NOBODY, "clip": key, "found": found.key}
         assert "Looking for people" in updates[tab.people.pane] and updates[tab.people.said] == ""
     assert [job.title for job in tab.studio.queue.list()] == ["People in clip.gif"]
-    kept = {**NOBODY, "clip": key, "plays": {"0": anna.id}}
+    kept = {**NOBODY, "clip": key, "plays": {"0": anna.id}, "found": found.key}
     assert tab.people.on_clip([key], kept)[tab.people.state] == kept
-    assert tab.people.on_clip([key], kept, True)[tab.people.state] == {**NOBODY, "clip": key, "safe": True}
     assert tab.people.on_clip([], kept)[tab.people.pane] == ""
+
+
+def test_what_was_said_holds_as_long_as_the_same_detector_counts(
+    tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = waiting_clip(tab, tmp_path, monkeypatch)
+    kept = tab.people.on_clip([key], None)[tab.people.state] | {"plays": {"0": anna.id}}
+    assert tab.people.on_clip([key], kept, True)[tab.people.state] == {**kept, "safe": True}
+    other = {**kept, "found": "e" * 40}
+    assert tab.people.look(other)[tab.people.state] == {**kept, "plays": {}}
+    monkeypatch.setattr(tab.studio.library, "complete", lambda key: True)
+    with pytest.raises(InvalidRequest, match="have to be found again"):
+        tab.people.playing(key, other)
+
+
+def waiting_clip(tab: FaceSwapTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A clip in the library; no worker comes, so jobs wait."""
+    monkeypatch.setattr(tab.studio.keeper, "ensure", lambda: None)
+    with gr.Blocks():
+        tab.people.place()
+    return clip_in(tab, tmp_path)
+
+
+def made_by(root: Node) -> Any:
+    """As much of a clip as is asked for."""
+    return SimpleNamespace(node=root)
+
+
+def clip_in(tab: FaceSwapTab, tmp_path: Path) -> str:
+    """The key of a small clip, imported."""
+    path = tmp_path / "clip.gif"
+    pictures = [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    return tab.studio.add_file(path).key

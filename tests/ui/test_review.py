@@ -1,0 +1,147 @@
+"""The review of a swap: what may be corrected, and when it is made without being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.faceswap.review import COLUMNS, Review
+from diffscaler.library.clips import Clip
+from diffscaler.media import ClipMeta
+from diffscaler.requests import Correction, FaceSwapRequest
+from diffscaler.settings import Settings
+from diffscaler.stage import ModelRef
+from diffscaler.studio import Studio
+from ui.faceswap_tab import FaceSwapTab
+from ui.review import around, swap_in
+
+Make = Callable[..., Clip]
+
+
+@pytest.fixture
+def tab(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FaceSwapTab:
+    studio = Studio(settings)
+    monkeypatch.setattr(studio.keeper, "ensure", lambda: None)  # no worker: jobs wait
+    tab = FaceSwapTab(studio)
+    with gr.Blocks(), gr.Tabs():
+        tab.place()
+    return tab
+
+
+@pytest.fixture
+def swap(tab: FaceSwapTab, tmp_path: Path) -> Make:
+    """Makes the library's entry of a swapped clip, without any frame of it."""
+
+    def make(**values: Any) -> Clip:
+        library, pictures = tab.studio.library, [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
+        pictures[0].save(tmp_path / "clip.gif", save_all=True, append_images=pictures[1:], duration=100)
+        pictures[0].save(tmp_path / "face.png")
+        key, face = (tab.studio.add_file(tmp_path / name).key for name in ("clip.gif", "face.png"))
+        request = FaceSwapRequest(clip=key, faces=(face,), consent="by mail", engine="builtin", **values)
+        recipe = tab.studio.recipes.of(request)
+        meta = ClipMeta(kind="file", width=64, height=48, num_frames=40, fps=Fraction(10), duration_s=4)
+        library.open(recipe.root, meta)
+        library.keep(recipe.root.key, recipe.title, recipe.request_row())
+        return library.clip(recipe.root.key)
+
+    return make
+
+
+SKIP = Correction(start=2, stop=3)
+
+
+def test_a_correction_is_added_and_all_are_taken_back(tab: FaceSwapTab, swap: Make) -> None:
+    clip = swap(corrections=(Correction(start=0, stop=1),))
+    assert tab.review.corrected(clip, SKIP).corrections == (Correction(start=0, stop=1), SKIP)
+    assert tab.review.corrected(clip, None).corrections == ()
+
+
+def test_frames_of_another_swap_are_not_corrected(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    newer = ModelRef(name="centerface", revision="newer")
+    monkeypatch.setattr(tab.studio.recipes, "_detector", lambda *given: newer)
+    with pytest.raises(InvalidRequest, match="models have changed"):
+        tab.review.corrected(clip, SKIP)
+
+
+def test_one_correction_too_many_is_said(tab: FaceSwapTab, swap: Make) -> None:
+    clip = swap(corrections=tuple(Correction(start=i, stop=i + 1) for i in range(100)))
+    with pytest.raises(ValidationError, match="at most 100"):
+        tab.review.corrected(clip, SKIP)
+
+
+def review(**doubt: float) -> Review:
+    """A review of one face in frame 3 of 40."""
+    usual = {"frame": 3, "score": 0.9, "changed": 9, "seam": 1, "likeness": 0.9, "weight": 1}
+    row = [float({**usual, **doubt}.get(name, 0)) for name in COLUMNS]
+    return Review(np.array([row], np.float32), 40)
+
+
+def test_only_the_built_in_engine_can_draw_over_what_is_in_front(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr("ui.review.review_of", lambda *given: review(hidden=0.9))
+    assert "Draw over it" in tab.review.render(clip, None)
+    node = swap_in(clip.node)
+    assert node is not None
+    node.params["engine"] = "ghost"
+    html = tab.review.render(clip, None)
+    assert "something in front" in html and "Draw over it" not in html
+
+
+def test_a_review_that_would_run_the_swap_again_waits_to_be_asked_for(tab: FaceSwapTab, swap: Make) -> None:
+    state = {"clip": swap().key}
+    updates = tab.review.on_state(state)
+    assert 'data-do="review"' in updates[tab.review.pane] and tab.studio.queue.list() == []
+    updates = tab.review.on_click(state, gr.EventData(None, {"do": "review"}))
+    assert "Looking at the result" in updates[tab.review.pane] and len(tab.studio.queue.list()) == 1
+
+
+def test_a_review_is_made_unasked_once(tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = swap()
+    state, node = {"clip": clip.key}, tab.review._planned(clip)
+    monkeypatch.setattr("ui.review.missing", lambda library, root: [node])
+    assert "Looking at the result" in tab.review.on_state(state)[tab.review.pane]
+    (job,) = tab.studio.queue.list()
+    tab.studio.queue.end(job.id, "failed", sentence="No <room>.")
+    html = tab.review.on_state(state)[tab.review.pane]
+    assert 'data-do="review"' in html and "No &lt;room&gt;." in html
+    assert tab.studio.queue.list(ended=False) == []
+
+
+def test_the_quarter_second_around_a_moment_stays_inside_the_clip() -> None:
+    meta = ClipMeta(kind="file", num_frames=40, fps=Fraction(8))
+    spans = {"0": (0, 1), "1": (7, 9), "1.06": (7, 10), "4.99": (38, 40), "99": (39, 40), "-3": (0, 1)}
+    assert {at: around(at, meta) for at in spans} == spans
+    for at in ("", "nan", "inf", "<b>"):
+        with pytest.raises(InvalidRequest, match="No moment"):
+            around(at, meta)
+
+
+def test_the_moment_shown_can_always_be_corrected_where_frames_keep_a_beat(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr("ui.review.review_of", lambda *given: review())
+    html = tab.review.render(clip, None)
+    assert html.count('data-do="correct-here"') == 2 and "data-seek" in html
+    tab.review.on_click({"clip": clip.key}, gr.EventData(None, {"do": "correct-here", "how": "skip", "at": "1.0"}))
+    (job,) = tab.studio.queue.list()
+    assert (job.request or {})["corrections"] == [{"start": 8, "stop": 12, "people": [], "how": "skip"}]
+    html = tab.review.render(replace(clip, meta=clip.meta.change(vfr=True)), None)
+    assert "correct-here" not in html and "data-seek" not in html
