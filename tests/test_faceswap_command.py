@@ -89,7 +89,7 @@ def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixtu
     assert run(["review", key, "--json"]) == 0
     result = rows(capsys)[-1]
     assert result["card"]["replaced"] == N - 2 and result["card"]["likeness"] is None
-    assert any(c["what"] == "not replaced" and (c["start"], c["stop"]) == (2, 4) for c in result["concerns"])
+    assert not any(c["what"] == "not replaced" for c in result["concerns"])  # frames 2 and 3 keep theirs on purpose
     assert run(["library", "list", "--json"]) == 0  # looking things up leaves no clips on the shelf
     assert {row["stage"] for row in rows(capsys)} == {"import", "encode"}
 
