@@ -28,6 +28,9 @@ from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, write_json
 
+#: The ways to correct a face.
+HOW: tuple[str, ...] = get_args(Correction.model_fields["how"].annotation)
+
 
 def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], None]) -> None:
     """Add these commands to an argparse subparsers object; each sets `run`."""
@@ -91,11 +94,15 @@ def swap(args: argparse.Namespace, settings: Settings) -> int:
 
 def playing(studio: Studio, text: str) -> Playing:
     """ "Anna" or "Anna:0,2". Raises InvalidRequest for who is not in the cast and for what are no numbers."""
-    name, _, numbers = text.partition(":")
-    member = studio.cast.find(name)
-    return Playing(
-        name=member.name, faces=member.photos, consent=member.statement, people=_numbers(numbers) if numbers else "all"
-    )
+    people: Any = "all"
+    try:
+        member = studio.cast.find(text)  # a name may have a colon itself
+    except InvalidRequest:
+        name, colon, numbers = text.rpartition(":")
+        if not colon:
+            raise
+        member, people = studio.cast.find(name), _numbers(numbers)
+    return Playing(name=member.name, faces=member.photos, consent=member.statement, people=people)
 
 
 def correction(text: str) -> Correction:
@@ -105,14 +112,18 @@ def correction(text: str) -> Correction:
         raise InvalidRequest(f"{text!r} names no frames.", "Write it as 40-52, 40-52:1 or 40-52=builtin.")
     first, last, numbers, how = match.groups()
     people = _numbers(numbers) if numbers else ()
-    return Correction(start=int(first), stop=int(last or first) + 1, people=people, how=how or "skip")  # type: ignore[arg-type]
+    if int(last or first) < int(first):
+        raise InvalidRequest(f"{text!r} ends before it begins.", f"Write it as {last}-{first}.")
+    if (how := how or "skip") not in HOW:
+        raise InvalidRequest(f"{how!r} is no way to correct a face.", f"Choose {', '.join(HOW)}.")
+    return Correction(start=int(first), stop=int(last or first) + 1, people=people, how=how)  # type: ignore[arg-type]
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InvalidRequest(f"{text!r} are no numbers of people.", "See `python app.py people CLIP`.") from None
+        raise InvalidRequest(f"{text!r} is no list of people's numbers.", "See `python app.py people CLIP`.") from None
 
 
 def clip_of(studio: Studio, text: str) -> Clip:

@@ -15,7 +15,7 @@ from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
-from diffscaler.faceswap.review_stage import ReviewSwap
+from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
 from diffscaler.framing import frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
@@ -198,10 +198,10 @@ class Recipes:
         swapped = shown.inputs[0] if shown.stage == "restore_faces" else shown
         if swapped.stage not in ("swap_face", "correct_swap"):
             raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
-        given = {name: value for name, value in swapped.params.items() if name in CastParams.model_fields}
+        given = {name: value for name, value in swapped.params.items() if name in ReviewSwapParams.model_fields}
         safe = bool((clip.request or {}).get("commercial_only"))
         models = [*swapped.inputs[1].models, *self._recognizer(safe)]
-        review = ReviewSwap(CastParams.model_validate(given), tuple(models))
+        review = ReviewSwap(ReviewSwapParams.model_validate(given), tuple(models))
         return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
 
     def upscale(self, request: UpscaleRequest) -> Recipe:

@@ -111,7 +111,7 @@ class Casting:
         self.ctx.note("Face swap: built-in preview engine.")
         looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in self.photos()]
         given = {track: looks[role] for track, role in self.plays.items()}
-        params, tick = self.params, self._tick("Following faces")
+        params, tick = self.params, self.tick("Following faces")
         return PreviewSwapper(given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, free)
 
     def _network(self, engine: EngineName) -> Swapper:
@@ -147,6 +147,10 @@ class Casting:
             photos.append(face)
         return photos
 
-    def _tick(self, what: str) -> Callable[[], None]:
+    def tick(self, what: str) -> Callable[[], None]:
+        """To be called several times a second while something is worked out about the whole clip, so that Stop works.
+
+        what: what is being done, for the progress line
+        """
         done, total = self.ctx.start, len(self.faces.cut)
         return lambda: self.ctx.step(done, total, what)

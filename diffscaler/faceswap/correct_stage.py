@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -51,7 +52,7 @@ class CorrectSwap:
     """Frames, their detections, and the same frames swapped -> the swapped frames, the corrected ones made anew."""
 
     name: ClassVar[str] = "correct_swap"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True
     Params = CorrectSwapParams
@@ -102,11 +103,15 @@ class _Engines:
     def drawn(
         self, frame: npt.NDArray[np.uint8], places: list[Place], index: int, tick: Callable[[], None]
     ) -> npt.NDArray[np.uint8]:
+        """The frame (uint8 RGB (H, W, 3)) with its faces, farther ones first.
+
+        Neighbours in that order that one engine draws are given to it together, as SwapFace does: networks cut faces
+        from the frame as it came, so that overlapping ones do not see each other.
+        """
         result = frame[None]
-        for place in places:
-            swapper = self._for(index, place.track.id)
+        for swapper, group in groupby(places, lambda place: self._for(index, place.track.id)):
             if swapper is not None:
-                result = swapper.swap(result, [place], lambda _: tick())
+                result = swapper.swap(result, list(group), lambda _: tick())
         return result[0]
 
     def _for(self, index: int, track: int) -> Swapper | None:

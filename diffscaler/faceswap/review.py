@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 #: covers, 0..1; eyes_px: between the eyes, seen from the front; error: of the landmarks found again, in eye distances,
 #: NaN where none were; changed, flicker, flicker_was: 8-bit levels; seam: roughness of the border, 1 as before;
 #: likeness: cosine of identities, NaN without a recogniser; was, now: centre of the landmarks found, pixels
-#: weight: how strongly it was to be replaced, 0..1
+#: weight: how strongly it was to be replaced, 0..1; 0 also where a correction keeps the original
 COLUMNS = (
     "frame", "track", "score", "yaw", "hidden", "eyes_px", "error", "changed", "seam", "likeness", "flicker_was",
     "flicker", "was_x", "was_y", "now_x", "now_y", "weight",
@@ -57,10 +57,10 @@ class Review:
         return sorted({int(number) for number in self.column("track")})
 
     def doubts(self) -> dict[str, npt.NDArray[np.bool_]]:
-        """For each kind of doubt the rows that have it."""
+        """For each kind of doubt the rows that have it; there is none about a face that was to stay as it is."""
         with np.errstate(invalid="ignore"):
             off = self.column("error")
-            return {
+            found = {
                 "not replaced": (self.column("changed") < UNCHANGED) & (self.column("weight") > 0.5),
                 "face hard to see": self.column("score") < UNSURE_SCORE,
                 "turned away": np.abs(self.column("yaw")) > TURNED_DEG,
@@ -69,6 +69,8 @@ class Review:
                 "visible border": self.column("seam") > SEAM,
                 "unlike the performer": self.column("likeness") < UNLIKE,
             }
+        meant = self.column("weight") > 0
+        return {what: rows & meant for what, rows in found.items()}
 
     def concerns(self) -> list[Concern]:
         """Stretches to look at, each doubt by itself, in order of time; gaps of two frames are bridged."""

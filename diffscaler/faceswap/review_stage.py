@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from diffscaler.faceswap.casting import Casting, CastParams
-from diffscaler.faceswap.correct_stage import together
+from diffscaler.faceswap.correct_stage import CorrectionParams, instead, together
 from diffscaler.media import ClipMeta, Stream, TensorChunk
 from diffscaler.stage import ModelRef, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.engines import Place
+
+
+class ReviewSwapParams(CastParams):
+    """The swap that is looked at; corrections: of its faces, so that those left alone on purpose are not missed."""
+
+    corrections: tuple[CorrectionParams, ...] = ()
+    later: ClassVar[frozenset[str]] = CastParams.later | {"corrections"}
+
 
 #: What must be said where a recogniser is used.
 LICENCE = "Likeness measured by ArcFace, for non-commercial research only (insightface)."
@@ -25,9 +36,9 @@ class ReviewSwap:
     version: ClassVar[int] = 1
     lookback: ClassVar[int | None] = 1  # what changes between frames is measured against the one before
     joins: ClassVar[bool] = True
-    Params = CastParams
+    Params = ReviewSwapParams
 
-    def __init__(self, params: CastParams, models: tuple[ModelRef, ...]) -> None:
+    def __init__(self, params: ReviewSwapParams, models: tuple[ModelRef, ...]) -> None:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
@@ -59,9 +70,12 @@ class ReviewSwap:
                     index = part.start + at
                     ctx.step(index, total, "frame")
                     places = places_in(casting.tracks, index, index + 1)
-                    seen = [reviewer.look(frame, swapped[at], place) for place in places]
+                    seen = [reviewer.look(frame, swapped[at], place, self._kept(index, place)) for place in places]
                     if index >= ctx.start:
                         rows += seen
                 begun = max(part.start, ctx.start)
                 if part.stop > begun:
                     yield TensorChunk(rows_of(rows), begun, part.stop - begun)
+
+    def _kept(self, frame: int, place: Place) -> bool:
+        return instead(self.params.corrections, frame, place.track.id) == "skip"

@@ -37,15 +37,19 @@ class Reviewer:
         self.casting, self.detector, self.recognizer = casting, detector, recognizer
         self.poses = {track.id: fit_poses(track.landmarks) for track in casting.tracks}
         self.hidden: dict[int, Floats] = {}
+        tick = casting.tick("Following faces")
         for track in casting.tracks:
             poses = self.poses[track.id]
-            tones = track_tones(track, poses, casting.faces, casting.fps)
-            self.hidden[track.id] = 1 - drawable(track, poses, casting.faces, tones)
+            tones = track_tones(track, poses, casting.faces, casting.fps, tick)
+            self.hidden[track.id] = 1 - drawable(track, poses, casting.faces, tones, tick)
         self.before: dict[int, tuple[int, Floats, Floats]] = {}
         self.wanted = self._identities()
 
-    def look(self, frame: Frame, swapped: Frame, place: Place) -> list[float]:
-        """One row of review.COLUMNS. frame, swapped: uint8 RGB (H, W, 3), the face as it was and as it is now"""
+    def look(self, frame: Frame, swapped: Frame, place: Place, kept: bool = False) -> list[float]:
+        """One row of review.COLUMNS. frame, swapped: uint8 RGB (H, W, 3), the face as it was and as it is now
+
+        kept: whether the original face was to stay, so that there is nothing to doubt
+        """
         track, index = place.track, place.index
         pose, landmarks = self.poses[track.id][index], track.landmarks[index]
         eyes = max(1.0, float(np.linalg.norm(landmarks[1] - landmarks[0])) / max(0.3, float(np.cos(pose.yaw))))
@@ -66,7 +70,7 @@ class Reviewer:
             "error": error,
             "changed": float(np.abs(new - old)[CORE].mean()),
             "seam": _seam(frame, swapped, pose),
-            "weight": float(track.weights[index]),
+            "weight": 0.0 if kept else float(track.weights[index]),
             "likeness": self._likeness(swapped, landmarks, track.id),
         }
         row["flicker_was"], row["flicker"] = self._flicker(track.id, index, old, new)

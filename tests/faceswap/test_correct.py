@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import Role
-from diffscaler.faceswap.correct_stage import CorrectionParams, CorrectSwap, CorrectSwapParams, together
+from diffscaler.faceswap.correct_stage import CorrectionParams, CorrectSwap, CorrectSwapParams, _Engines, together
 from diffscaler.faceswap.detections import gather
 from diffscaler.media import Stream
 from tests.faceswap.moving import DETECTOR, FPS, chunked, frames_of, meta_of, still
@@ -62,6 +63,35 @@ def test_people_who_are_not_there_are_refused(around_stage: Any, frames: Any) ->
     found = around_stage.detect(frames)
     with pytest.raises(InvalidRequest, match="There is no person 44"):
         corrected(around_stage, frames, found, frames, {"start": 0, "stop": 2, "tracks": (44,), "how": "skip"})
+
+
+class Recorder:
+    """A casting whose engines note which faces they were given together."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[int]]] = []
+
+    def swapper(self, engine: str, free: bool) -> Any:
+        def swap(frames: Any, places: Any, tick: Any) -> Any:
+            self.calls.append((engine, [place.track.id for place in places]))
+            return frames
+
+        return SimpleNamespace(swap=swap)
+
+
+def test_one_engine_is_given_its_faces_together() -> None:
+    rows = (
+        CorrectionParams(start=0, stop=1, tracks=(0,), how="ghost"),
+        CorrectionParams(start=1, stop=2, tracks=(0, 1, 2), how="skip"),
+    )
+    params = CorrectSwapParams(cast=(Role(photos=("face",)),), corrections=rows)
+    casting, frame = Recorder(), np.zeros((2, 2, 3), np.uint8)
+    engines = _Engines(casting, params)  # type: ignore[arg-type]
+    places: Any = [SimpleNamespace(track=SimpleNamespace(id=number)) for number in range(3)]
+    engines.drawn(frame, places, 1, lambda: None)
+    assert casting.calls == [] and engines.made == {}  # nothing is drawn, so nothing is loaded
+    engines.drawn(frame, places, 0, lambda: None)
+    assert casting.calls == [("ghost", [0]), ("builtin", [1, 2])]
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])

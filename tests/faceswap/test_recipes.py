@@ -103,4 +103,5 @@ def test_a_review_is_as_strict_about_licences_as_the_swap(
     key = opened(studio, recipe.root)
     studio.library.keep(key, recipe.title, recipe.request_row())
     review = with_recogniser(studio, monkeypatch).of(ReviewSwapRequest(clip=key)).root
+    assert [(row["start"], row["stop"], row["how"]) for row in review.params["corrections"]] == [(1, 3, "skip")]
     assert [model.name for model in review.models] == ["centerface", *([] if safe else ["arcface"])]

@@ -9,17 +9,20 @@ import cv2
 import numpy as np
 import pytest
 
-from diffscaler.faceswap.casting import CastParams, Role
+from diffscaler.faceswap.casting import Role
+from diffscaler.faceswap.correct_stage import CorrectionParams
 from diffscaler.faceswap.review import COLUMNS, Review
-from diffscaler.faceswap.review_stage import ReviewSwap
+from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.media import Stream
 from tests.faceswap.moving import DETECTOR, around, chunked, frames_of, meta_of, moved, somebody_else, still
 
 N = 8
 
 
-def reviewed(around_stage: Any, frames: Any, found: Any, swapped: Any, size: int = 8, start: int = 0) -> Any:
-    params = CastParams(cast=(Role(photos=("face",)),))
+def reviewed(
+    around_stage: Any, frames: Any, found: Any, swapped: Any, size: int = 8, start: int = 0, corrections: Any = ()
+) -> Any:
+    params = ReviewSwapParams(cast=(Role(photos=("face",)),), corrections=corrections)
     first = max(0, start - 1)
     streams = (
         Stream(meta_of(frames), chunked(frames, size, first)),
@@ -57,6 +60,9 @@ def test_what_is_wrong_is_found_where_it_is(around_stage: Any, frames: Any) -> N
     said = {(c.start, c.stop, c.what) for c in review.concerns()}
     assert (3, 4, "not replaced") in said
     assert any(start <= 5 < stop and what == "features off" for start, stop, what in said)
+    kept = (CorrectionParams(start=3, stop=4, how="skip"),)  # left out on purpose
+    corrected = Review.read(reviewed(around_stage, frames, found, swapped, corrections=kept), N)
+    assert {(c.start, c.stop, c.what) for c in corrected.concerns()} == said - {(3, 4, "not replaced")}
     heat = review.heat()
     assert heat[3] > 0 and heat[5] > 0 and heat[0] == 0
 
