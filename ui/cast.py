@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -10,13 +9,12 @@ import gradio as gr
 
 from diffscaler.cast import CONSENT_MISSING, Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
-from diffscaler.faceswap.remarks import Grade, PhotoFacts, read_facts, remarks_on
+from diffscaler.faceswap.remarks import PhotoFacts, remarks_on
 from diffscaler.requests import InspectPhotoRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
-from ui.people import picture_url
-from ui.pictures import poster_url
+from ui.portraits import Portraits
 from ui.shelf import Shelf
 from ui.watch import Updates, remembered, said
 
@@ -58,6 +56,7 @@ class CastShelf:
 
     def __init__(self, studio: Studio, cast: Cast) -> None:
         self.studio, self.cast, self.name = studio, cast, cast.name
+        self.portraits = Portraits(studio)
         self.picked = remembered(f"{self.name}.member", "")
         self.timer = gr.Timer(LOOK_S, active=False)
 
@@ -106,7 +105,10 @@ class CastShelf:
         return {self.remarks: lines, self.timer: gr.Timer(active=bool(waiting))}
 
     def _remark(self, key: str, facts: PhotoFacts | None) -> str:
-        title = escape(self.studio.library.clip(key).title)
+        try:
+            title = escape(self.studio.library.clip(key).title)
+        except DiffScalerError:  # deleted since; the shelf shows it no more either
+            return ""
         if facts is None:
             return f'<p class="quiet">{title}: looking at it.</p>' if self._asked(key) else ""
         grade, texts = remarks_on(facts)
@@ -117,7 +119,7 @@ class CastShelf:
         return any((job.request or {}).get("photo") == key for job in self.studio.queue.list(ended=False))
 
     def _facts(self, key: str) -> PhotoFacts | None:
-        return facts_of(self.studio, key)
+        return self.portraits.facts(key)
 
     # -- members ------------------------------------------------------------------------------------------------------
 
@@ -155,56 +157,23 @@ class CastShelf:
 
     def render(self, picked: str) -> str:
         """The cast as HTML."""
-        cards = [self._card(member, member.id == picked) for member in self.studio.cast.list()]
+        members = self.portraits.of(self.studio.cast.list())
+        cards = [self._card(member, image, member.id == picked) for member, image in members]
         return f'<h3 class="label">Cast</h3><div class="cards cast">{"".join(cards)}</div>' if cards else ""
 
-    def _card(self, member: Member, pressed: bool) -> str:
-        grade = grade_of(self.studio, member)
+    def _card(self, member: Member, image: str, pressed: bool) -> str:
+        grade = self.portraits.grade(member)
         photos = f"{len(member.photos)} photo{'s' if len(member.photos) > 1 else ''}"
         about = escape(f"{member.name}, {photos}. {member.consent}")
         return (
             f'<div class="card" draggable="true" data-member="{member.id}" aria-pressed="{str(pressed).lower()}">'
             f'<button type="button" data-do="pick" data-key="{member.id}" title="{about}"'
-            f' aria-pressed="{str(pressed).lower()}">{portrait(self.studio, member)}'
+            f' aria-pressed="{str(pressed).lower()}">{image}'
             f'<span class="name {grade}">{escape(member.name)}</span></button>'
             + pieces.do("dismiss", "×", cls="dismiss", key=member.id, title=f"Take {member.name} out of the cast",
                         confirm=f"Take {member.name} out of the cast? Photos and clips stay.")
             + "</div>"
         )  # fmt: skip
-
-
-def facts_of(studio: Studio, key: str) -> PhotoFacts | None:
-    """What is known of a photo, None before a worker has looked at it."""
-    try:
-        found = studio.recipes.inspect_photo(InspectPhotoRequest(photo=key)).root
-        return _facts(studio, found.key) if studio.library.complete(found.key) else None
-    except (DiffScalerError, OSError, StopIteration):
-        return None
-
-
-@lru_cache(maxsize=256)
-def _facts(studio: Studio, key: str) -> PhotoFacts:
-    chunk: Any = next(iter(studio.library.read(key)))
-    return read_facts(chunk.tensors)
-
-
-def grade_of(studio: Studio, member: Member) -> Grade | str:
-    """How good a member's best photo is, "" when none was looked at yet."""
-    grades = [remarks_on(facts)[0] for key in member.photos if (facts := facts_of(studio, key)) is not None]
-    return next((grade for grade in ("good", "weak", "bad") if grade in grades), "")
-
-
-def portrait(studio: Studio, member: Member) -> str:
-    """A member's face as a picture."""
-    for key in member.photos:
-        facts = facts_of(studio, key)
-        if facts is not None and facts.count:
-            return f'<img src="{picture_url(facts.face.tobytes(), *facts.face.shape[:2])}" alt="">'
-    try:
-        poster = poster_url(studio, studio.library.clip(member.photos[0]))
-    except DiffScalerError:
-        poster = None
-    return f'<img src="{poster}" alt="">' if poster else '<span class="blank"></span>'
 
 
 def member_of(studio: Studio, role: Playing) -> Member | None:

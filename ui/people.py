@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from pydantic import ValidationError
 
 from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
@@ -21,6 +20,7 @@ from diffscaler.requests import FaceSwapRequest, FindPeopleRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
+from ui.portraits import Portraits, picture_url
 from ui.watch import Updates, remembered, said
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("diffscaler.page")
 
-FACE_PX = 112
 MARGIN = 0.35
 MOST = 24
 LOOK_S = 0.7
@@ -56,6 +55,9 @@ class PeopleStrip:
 
     def __init__(self, studio: Studio, name: str) -> None:
         self.studio, self.name = studio, name
+        self.portraits = Portraits(studio)
+        self._people = lru_cache(maxsize=32)(self._people_now)
+        self._picture = lru_cache(maxsize=256)(self._picture_now)
         self.state = remembered(f"{name}.people", NOBODY)
         self.timer = gr.Timer(LOOK_S, active=False)
 
@@ -168,7 +170,7 @@ class PeopleStrip:
         found = self._found(state)
         if found is None:
             return []
-        return grouped(people_of(self.studio, found), state["same"], state["gone"])
+        return grouped(self._people(found), state["same"], state["gone"])
 
     def render(self, state: dict[str, Any], job: Job | None) -> str:
         """The strip as HTML."""
@@ -182,7 +184,8 @@ class PeopleStrip:
             return ""
         try:
             groups = self.groups(state)
-            cards = [self._card(found, group, state) for group in groups[:MOST]]
+            cast = self.portraits.of(self.studio.cast.list())
+            cards = [self._card(found, group, state, cast) for group in groups[:MOST]]
         except (DiffScalerError, OSError, StopIteration, IndexError):
             log.warning("the people of %s cannot be shown", state["clip"], exc_info=True)
             return ""
@@ -196,15 +199,13 @@ class PeopleStrip:
         )
         return f'<h3 class="label">People {anew}</h3>{inside}{more}'
 
-    def _card(self, found: Node, group: Group, state: dict[str, Any]) -> str:
-        from ui.cast import portrait
-
-        cast = self.studio.cast.list()
+    def _card(self, found: Node, group: Group, state: dict[str, Any], cast: list[tuple[Member, str]]) -> str:
+        """cast: everyone with their portrait"""
         who = state["plays"].get(str(group.number))
         chips = "".join(
-            pieces.do("play", f"{portrait(self.studio, member)}<span>{escape(member.name)}</span>", cls="who",
+            pieces.do("play", f"{image}<span>{escape(member.name)}</span>", cls="who",
                       person=str(group.number), member=member.id, pressed=member.id == who)
-            for member in cast
+            for member, image in cast
         )  # fmt: skip
         if not cast:
             chips = '<span class="quiet">Add a performer to the cast to have them play this person.</span>'
@@ -213,14 +214,27 @@ class PeopleStrip:
         tools = pieces.do("same", same, cls="link", person=str(group.number), pressed=joining == group.number)
         tools += pieces.do("gone", "not a face", cls="link", person=str(group.number))
         fps = float(self.studio.library.clip(found.key).meta.fps)
+        best = max(group.people, key=clarity)
+        picture = self._picture(found.inputs[0].key, best.best_frame, best.best_box)
         return (
-            f'<figure data-person="{group.number}" class="{"cast" if who else ""}">{self._picture(found, group)}'
+            f'<figure data-person="{group.number}" class="{"cast" if who else ""}"><img src="{picture}" alt="">'
             f"<figcaption>{escape(when(group, fps))}<br>{escape(size_and_certainty(group))}"
             f'<span class="chips-row">{chips}</span><span class="tools">{tools}</span></figcaption></figure>'
         )
 
-    def _picture(self, found: Node, group: Group) -> str:
-        return f'<img src="{best_picture(self.studio, found, max(group.people, key=clarity))}" alt="">'
+    def _picture_now(self, frames: str, frame: int, box: tuple[float, ...]) -> str:
+        """The face inside a box of a frame, as a picture inside the page. frames: a clip's key"""
+        chunk: Any = next(iter(self.studio.library.read(frames, frame)))
+        picture = chunk.frames[0]
+        left, top, right, bottom = crop_of(box, picture.shape[1], picture.shape[0])
+        return picture_url(picture[top:bottom, left:right])
+
+    def _people_now(self, found: Node) -> list[Person]:
+        """Everyone in a clip, by the node of its finished detections."""
+        from diffscaler.faceswap.detections import people
+
+        chunks: Any = self.studio.library.read(found.key)
+        return people(chunks, self.studio.library.clip(found.key).meta)
 
     def _found(self, state: dict[str, Any]) -> Node | None:
         """The node of a clip's people, None before they were looked for."""
@@ -231,7 +245,7 @@ class PeopleStrip:
         """The node that finds a clip's people, finished or not; None when the clip is gone."""
         try:
             return self.studio.recipes.of(question(state)).root if state["clip"] else None
-        except DiffScalerError:
+        except (DiffScalerError, ValidationError):  # deleted since, or no key at all
             return None
 
     def _job(self, state: dict[str, Any]) -> Job | None:
@@ -298,28 +312,6 @@ def clarity(person: Person) -> float:
     return person.confidence * (person.best_box[3] - person.best_box[1])
 
 
-@lru_cache(maxsize=32)
-def people_of(studio: Studio, found: Node) -> list[Person]:
-    """Everyone in a clip, by the node of its finished detections."""
-    from diffscaler.faceswap.detections import people
-
-    chunks: Any = studio.library.read(found.key)
-    return people(chunks, studio.library.clip(found.key).meta)
-
-
-@lru_cache(maxsize=256)
-def _best_picture(studio: Studio, frames: str, frame: int, box: tuple[float, ...]) -> str:
-    chunk: Any = next(iter(studio.library.read(frames, frame)))
-    picture = chunk.frames[0]
-    left, top, right, bottom = crop_of(box, picture.shape[1], picture.shape[0])
-    return picture_url(picture[top:bottom, left:right].tobytes(), bottom - top, right - left)
-
-
-def best_picture(studio: Studio, found: Node, person: Person) -> str:
-    """The frame that shows somebody best, as a picture inside the page."""
-    return _best_picture(studio, found.inputs[0].key, person.best_frame, person.best_box)
-
-
 def crop_of(box: Any, width: int, height: int) -> tuple[int, int, int, int]:
     """A face box (x1 y1 x2 y2) made square with a margin, inside a picture of width x height."""
     centre_x, centre_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -327,17 +319,6 @@ def crop_of(box: Any, width: int, height: int) -> tuple[int, int, int, int]:
     left, top = max(0, int(centre_x - half)), max(0, int(centre_y - half))
     right, bottom = min(width, int(centre_x + half) + 1), min(height, int(centre_y + half) + 1)
     return left, top, max(left + 1, right), max(top + 1, bottom)
-
-
-@lru_cache(maxsize=256)
-def picture_url(pixels: bytes, height: int, width: int) -> str:
-    """uint8 RGB pixels as a small picture inside the page."""
-    from PIL import Image
-
-    picture = Image.frombytes("RGB", (width, height), pixels).resize((FACE_PX, FACE_PX))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def timecode(seconds: float) -> str:

@@ -45,6 +45,7 @@ class ReviewPane:
     def __init__(self, studio: Studio, watch: Watch) -> None:
         self.studio, self.watch = studio, watch
         self.timer = gr.Timer(LOOK_S, active=False)
+        self._review = lru_cache(maxsize=16)(self._review_now)
 
     def place(self) -> None:
         """Place the review here."""
@@ -110,7 +111,7 @@ class ReviewPane:
         if root is None:
             return self._offer(clip)
         try:
-            review = review_of(self.studio, root)
+            review = self._review(root)
         except (DiffScalerError, OSError, StopIteration):
             log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
             return ""
@@ -172,6 +173,13 @@ class ReviewPane:
         node = self._planned(clip)
         return node.key if node is not None and self.studio.library.complete(node.key) else None
 
+    def _review_now(self, key: str) -> Review:
+        """A finished review, by its key."""
+        from diffscaler.faceswap.review import Review
+
+        chunks: Any = self.studio.library.read(key)
+        return Review.read(chunks, self.studio.library.clip(key).meta.num_frames)
+
     def _cheap(self, clip: Clip) -> bool:
         """Whether a review is all that is missing, and none came to nothing: where the lossless frames were trimmed,
         the whole swap would run again."""
@@ -217,15 +225,6 @@ def around(at: str, meta: ClipMeta) -> tuple[int, int]:
 def swap_in(root: Node) -> Node | None:
     """The last swap in a plan: what corrections and sharpening are made from."""
     return next((node for node in reversed(list(nodes(root))) if node.stage == "swap_face"), None)
-
-
-@lru_cache(maxsize=16)
-def review_of(studio: Studio, key: str) -> Review:
-    """A finished review, by its key."""
-    from diffscaler.faceswap.review import Review
-
-    chunks: Any = studio.library.read(key)
-    return Review.read(chunks, studio.library.clip(key).meta.num_frames)
 
 
 def goes_to(frame: int, fps: float, vfr: bool) -> str:

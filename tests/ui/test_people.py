@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
 from diffscaler.cast import Member
 from diffscaler.errors import InvalidRequest
+from diffscaler.faceswap.detections import Person
 from diffscaler.plan import Node
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.settings import Settings
@@ -177,6 +179,29 @@ def test_what_was_said_holds_as_long_as_the_same_detector_counts(
     monkeypatch.setattr(tab.studio.library, "complete", lambda key: True)
     with pytest.raises(InvalidRequest, match="have to be found again"):
         tab.people.playing(key, other)
+
+
+def test_a_photo_that_was_deleted_is_passed_over(tab: FaceSwapTab) -> None:
+    with gr.Blocks():
+        tab.members.place_joining()
+    assert tab.members.look(["f" * 40])[tab.members.remarks] == ""
+
+
+def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    everyone = [Person(i, i, 0, 9, 3, (8.0, 8.0, 24.0, 24.0), 0.9) for i in range(5)]
+    found = Node("detect_faces", 1, {}, inputs=(FOUND,))
+    frames = SimpleNamespace(frames=np.full((1, 40, 60, 3), 90, np.uint8))
+    monkeypatch.setattr(tab.people, "_asked", lambda state: found)
+    monkeypatch.setattr(tab.people, "_people", lambda found: everyone)
+    monkeypatch.setattr(tab.studio.library, "complete", lambda key: key == found.key)
+    monkeypatch.setattr(tab.studio.library, "read", lambda *given: iter([frames]))
+    real, fps = tab.studio.library.clip, SimpleNamespace(meta=SimpleNamespace(fps=8))
+    monkeypatch.setattr(tab.studio.library, "clip", lambda key: fps if key == found.key else real(key))
+    plans, plan = [], tab.studio.recipes.inspect_photo
+    monkeypatch.setattr(tab.studio.recipes, "inspect_photo", lambda given: plans.append(given) or plan(given))
+    html = tab.people.render({**NOBODY, "clip": CLIP}, None)
+    assert html.count("<figure") == 5 and html.count(anna.id) == 5 and len(plans) == 1
+    assert "data:image/jpeg" in html
 
 
 def waiting_clip(tab: FaceSwapTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:

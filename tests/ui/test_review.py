@@ -94,7 +94,7 @@ def test_only_the_built_in_engine_can_draw_over_what_is_in_front(
 ) -> None:
     clip = swap()
     monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
-    monkeypatch.setattr("ui.review.review_of", lambda *given: review(hidden=0.9))
+    monkeypatch.setattr(tab.review, "_review", lambda key: review(hidden=0.9))
     assert "Draw over it" in tab.review.render(clip, None)
     node = swap_in(clip.node)
     assert node is not None
@@ -137,7 +137,7 @@ def test_the_moment_shown_can_always_be_corrected_where_frames_keep_a_beat(
 ) -> None:
     clip = swap()
     monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
-    monkeypatch.setattr("ui.review.review_of", lambda *given: review())
+    monkeypatch.setattr(tab.review, "_review", lambda key: review())
     html = tab.review.render(clip, None)
     assert html.count('data-do="correct-here"') == 2 and "data-seek" in html
     tab.review.on_click({"clip": clip.key}, gr.EventData(None, {"do": "correct-here", "how": "skip", "at": "1.0"}))
