@@ -207,6 +207,9 @@ def test_only_a_distilled_model_is_said_to_need_few_steps(config):
     first = text2video_folder(Path(stopped.output_dir) / "model")
     last = text2video_folder(run(config("done"), NEVER))
     assert last.traits.guided and not first.traits.guided
+    tuned = config("tuned", init=str(last.path), vae_steps=0, image_steps=0, decoder_steps=0, distil_steps=0)
+    again = text2video_folder(run(tuned, NEVER))
+    assert again.traits.guided and (again.native["num_inference_steps"], again.native["guidance_scale"]) == (8, 1.0)
     early, done = first.native, last.native
     assert (early["num_inference_steps"], early["guidance_scale"]) == (16, 4.0)
     assert (done["num_inference_steps"], done["guidance_scale"]) == (4, 1.0)

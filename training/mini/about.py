@@ -10,7 +10,7 @@ from typing import Any
 from diffscaler.text2video.vocabulary import FILE_NAME
 from training.config import TrainingConfig
 from training.folder import FPS
-from training.mini.samples import GUIDANCE, NUM_STEPS
+from training.mini.samples import GUIDANCE, GUIDED_STEPS, NUM_STEPS
 from training.mini.unet import MAX_FRAMES
 
 if sys.version_info >= (3, 11):
@@ -24,19 +24,22 @@ BASE_LICENCE = "Apache-2.0"
 def write_about(model: Path, config: TrainingConfig, captions: list[list[str]], distilled: bool) -> None:
     """Write both files into the model folder; what the run started from hands down its words and its licence.
 
-    distilled: whether the weights are those of a model of few steps, or on the way there.
+    distilled: whether the weights are those of a model of few steps, or on the way there. A run that only tunes such a
+    model leaves its guidance inside.
     """
     before = _about(Path(config.init)) if config.init else {}
     licence = before.get("licence", BASE_LICENCE)
     if config.data == "folder" and "your clips" not in licence:
         licence += "; what it learnt from your clips is subject to their terms"
+    guided = distilled or guidance_inside(Path(config.init) if config.init else None)
+    steps = config.distil_to if distilled else GUIDED_STEPS if guided else NUM_STEPS
     native = {
         "width": config.size,
         "height": config.size,
         "num_frames": config.num_frames,
         "fps": FPS,
-        "num_inference_steps": config.distil_to if distilled else NUM_STEPS,
-        "guidance_scale": 1.0 if distilled else GUIDANCE,
+        "num_inference_steps": steps,
+        "guidance_scale": 1.0 if guided else GUIDANCE,
         "max_frames": MAX_FRAMES,
     }
     rows = [
@@ -45,12 +48,17 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]], 
         "",
         "[native]",
         *(f"{key} = {value}" for key, value in native.items()),
-        *(["", "[traits]", "guided = true"] if distilled else []),
+        *(["", "[traits]", "guided = true"] if guided else []),
     ]
     (model / "model.toml").write_text("\n".join(rows) + "\n", encoding="utf-8")
     words = _words(config, captions)
     if words is not None:
         (model / FILE_NAME).write_text(json.dumps(words, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def guidance_inside(folder: Path | None) -> bool:
+    """Whether a model's folder says that its guidance was built in."""
+    return bool(folder and _about(folder).get("traits", {}).get("guided"))
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Bundle:
     shared_noise: float = 0.0
     #: The words of whose sides the second is drawn in the mirror; None where both are known.
     sides: Sides | None = None
+    #: Whether guidance was built into the weights it started from.
+    guided: bool = False
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """The trainable parts, by folder name."""

@@ -19,7 +19,7 @@ from training.mini.average import Average
 from training.mini.bundle import Bundle
 from training.mini.diffusion import build_scheduler, noised, v_loss
 from training.mini.muon import Muon, adam_groups, descend, muon_groups, scheduled_lr
-from training.mini.samples import GUIDANCE, NUM_STEPS, contact_sheet
+from training.mini.samples import GUIDANCE, GUIDED_STEPS, NUM_STEPS, contact_sheet
 from training.mini.text import CaptionTokens
 from training.mini.unet import frame_positions, is_motion_parameter, plain_attention
 
@@ -176,7 +176,7 @@ class DenoiseStage:
 
     def _sampling(self) -> tuple[int, float]:
         """Steps and guidance of the sample sheets."""
-        return NUM_STEPS, GUIDANCE
+        return (GUIDED_STEPS, 1.0) if self.bundle.guided else (NUM_STEPS, GUIDANCE)
 
     def save(self, folder: Path) -> None:
         self.bundle.save(folder)

@@ -20,7 +20,7 @@ from training.compute import Compute
 from training.config import TrainingConfig
 from training.events import Preparing, RunError, StopSignal
 from training.loop import Loop, Schedule, Stage
-from training.mini.about import write_about
+from training.mini.about import guidance_inside, write_about
 from training.mini.bundle import Bundle
 from training.mini.denoise_stage import DenoiseStage
 from training.mini.distil_stage import DistilStage
@@ -43,6 +43,7 @@ def train_mini(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     if config.shared_noise is not None:
         bundle.shared_noise = config.shared_noise
     bundle.sides = sides_of(config)
+    bundle.guided = guidance_inside(Path(config.init) if config.init else None)
     prompts = config.sample_prompts or tuple(c[0] for c in clips.captions[:4])
     latents: list[np.ndarray] = []
     reached: list[str] = []  # "distil", once that stage has begun
