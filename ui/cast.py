@@ -84,7 +84,7 @@ class CastShelf:
             outputs=[self.picked, self.pane, self.new_name, photos, self.cast.agreed, self.cast.note, self.said],
             **QUIET,
         )
-        self.pane.click(self.on_click, self.picked, [self.picked, self.pane, self.said], **QUIET)
+        self.clicked = self.pane.click(self.on_click, self.picked, [self.picked, self.pane, self.said], **QUIET)
 
     # -- photos -------------------------------------------------------------------------------------------------------
 

@@ -15,13 +15,14 @@ from PIL import Image
 from diffscaler.cast import Member
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.detections import Person
-from diffscaler.plan import Node
-from diffscaler.requests import FaceSwapRequest
+from diffscaler.plan import Node, nodes
+from diffscaler.requests import Correction, FaceSwapRequest
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from ui.cast import CastShelf
 from ui.faceswap_tab import FaceSwapTab
+from ui.lineage import titled
 from ui.people import NOBODY, Group, grouped, played_by
 
 
@@ -202,6 +203,18 @@ def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, mo
     html = tab.people.render({**NOBODY, "clip": CLIP}, None)
     assert html.count("<figure") == 5 and html.count(anna.id) == 5 and len(plans) == 1
     assert "data:image/jpeg" in html
+
+
+def test_how_a_swap_was_made_is_told_in_names_and_words(tab: FaceSwapTab, anna: Member, tmp_path: Path) -> None:
+    made = FaceSwapRequest(
+        clip=clip_in(tab, tmp_path),
+        cast=(played_by(anna, (2,)),),
+        corrections=(Correction(start=1, stop=3), Correction(start=0, stop=1, how="over everything")),
+    )
+    story = [titled(tab.studio, node) for node in nodes(tab.studio.recipes.of(made).root)]
+    assert sum("face from anna.png" in line for line in story) == 2  # the swap, and its correction
+    assert any(line.endswith("frames 2-3: skip, frame 1: over everything") for line in story)
+    assert not any("{" in line for line in story)
 
 
 def waiting_clip(tab: FaceSwapTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
