@@ -65,8 +65,8 @@ FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
 
 
 def cast_cards(tab: FaceSwapTab, monkeypatch: pytest.MonkeyPatch, *groups: tuple[int, ...]) -> None:
-    monkeypatch.setattr(tab.people, "_found", lambda state: FOUND)
-    monkeypatch.setattr(tab.people, "groups", lambda state: [Group(numbers, ()) for numbers in groups])
+    monkeypatch.setattr(tab.people, "_found", lambda root: FOUND)
+    monkeypatch.setattr(tab.people, "groups", lambda *given: [Group(numbers, ()) for numbers in groups])
 
 
 def test_cards_decide_who_plays_whom(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,6 @@ def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, mo
     everyone = [Person(i, i, 0, 9, 3, (8.0, 8.0, 24.0, 24.0), 0.9) for i in range(5)]
     found = Node("detect_faces", 1, {}, inputs=(FOUND,))
     frames = SimpleNamespace(frames=np.full((1, 40, 60, 3), 90, np.uint8))
-    monkeypatch.setattr(tab.people, "_asked", lambda state: found)
     monkeypatch.setattr(tab.people, "_people", lambda found: everyone)
     monkeypatch.setattr(tab.studio.library, "complete", lambda key: key == found.key)
     monkeypatch.setattr(tab.studio.library, "read", lambda *given: iter([frames]))
@@ -200,7 +199,7 @@ def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, mo
     monkeypatch.setattr(tab.studio.library, "clip", lambda key: fps if key == found.key else real(key))
     plans, plan = [], tab.studio.recipes.inspect_photo
     monkeypatch.setattr(tab.studio.recipes, "inspect_photo", lambda given: plans.append(given) or plan(given))
-    html = tab.people.render({**NOBODY, "clip": CLIP}, None)
+    html = tab.people.render({**NOBODY, "clip": CLIP}, found, None)
     assert html.count("<figure") == 5 and html.count(anna.id) == 5 and len(plans) == 1
     assert "data:image/jpeg" in html
 
