@@ -123,6 +123,7 @@ def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member
     assert "<script" not in html and "<img src=x" not in html and "Anna" in html
 
 
+@pytest.mark.filterwarnings("ignore:No longer in the cast", "ignore:Cast the people")  # gr.Warning, without a page
 def test_settings_of_a_cast_swap_come_back(
     tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
