@@ -14,7 +14,7 @@ from diffscaler.requests import InspectPhotoRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
-from ui.portraits import Portraits
+from ui.portraits import Portrait, Portraits
 from ui.shelf import Shelf
 from ui.watch import Updates, remembered, said
 
@@ -84,7 +84,7 @@ class CastShelf:
             outputs=[self.picked, self.pane, self.new_name, photos, self.cast.agreed, self.cast.note, self.said],
             **QUIET,
         )
-        self.pane.click(self.on_click, self.picked, [self.picked, self.pane, self.said], **QUIET)
+        self.clicked = self.pane.click(self.on_click, self.picked, [self.picked, self.pane, self.said], **QUIET)
 
     # -- photos -------------------------------------------------------------------------------------------------------
 
@@ -157,19 +157,19 @@ class CastShelf:
 
     def render(self, picked: str) -> str:
         """The cast as HTML."""
-        members = self.portraits.of(self.studio.cast.list())
-        cards = [self._card(member, image, member.id == picked) for member, image in members]
+        everyone = self.portraits.of(self.studio.cast.list())
+        cards = [self._card(portrait, portrait.member.id == picked) for portrait in everyone]
         return f'<h3 class="label">Cast</h3><div class="cards cast">{"".join(cards)}</div>' if cards else ""
 
-    def _card(self, member: Member, image: str, pressed: bool) -> str:
-        grade = self.portraits.grade(member)
+    def _card(self, portrait: Portrait, pressed: bool) -> str:
+        member = portrait.member
         photos = f"{len(member.photos)} photo{'s' if len(member.photos) > 1 else ''}"
         about = escape(f"{member.name}, {photos}. {member.consent}")
         return (
             f'<div class="card" draggable="true" data-member="{member.id}" aria-pressed="{str(pressed).lower()}">'
             f'<button type="button" data-do="pick" data-key="{member.id}" title="{about}"'
-            f' aria-pressed="{str(pressed).lower()}">{image}'
-            f'<span class="name {grade}">{escape(member.name)}</span></button>'
+            f' aria-pressed="{str(pressed).lower()}">{portrait.image}'
+            f'<span class="name {portrait.grade}">{escape(member.name)}</span></button>'
             + pieces.do("dismiss", "×", cls="dismiss", key=member.id, title=f"Take {member.name} out of the cast",
                         confirm=f"Take {member.name} out of the cast? Photos and clips stay.")
             + "</div>"

@@ -78,8 +78,9 @@ class FaceSwapTab:
             trigger_mode="always_last",
             **QUIET,
         )
-        # Who joins or leaves the cast can play people, or can no longer.
-        self.members.picked.change(self.people.look, self.people.state, self.people.outputs, **QUIET)
+        # Who joins or leaves the cast can play people, or can no longer; who leaves was not always the one picked.
+        for cast_changed in (self.members.picked.change, self.members.clicked.then):
+            cast_changed(self.people.look, self.people.state, self.people.outputs, **QUIET)
         self.watch.go.click(self.on_swap, inputs_kwargs=self.inputs, outputs=self.watch.outputs, **QUIET)
         names = ("clip", "faces", "member", "plays", *self.fields)
         costs: dict[str, Any] = {name: self.inputs[name] for name in names}

@@ -30,7 +30,7 @@ NAMES = {
     "upscale": "Upscaled",
     "encode": "Delivered",
 }
-LEFT_OUT = ("sha256", "photos", "about")
+LEFT_OUT = ("sha256", "photos", "about", "cast", "corrections")
 
 
 def chain(studio: Studio, clip: Clip) -> str:
@@ -60,6 +60,19 @@ def titled(studio: Studio, node: Node) -> str:
     # What is as usual says nothing about this clip.
     parts = [f"{name.replace('_', ' ')} {value}" for name, value in node.params.items()
              if name not in LEFT_OUT and value not in ("", None, []) and value != usual.get(name)]  # fmt: skip
-    if photos := node.params.get("photos"):
-        parts.append("face from " + ", ".join(studio.library.file_name(str(sha256)) for sha256 in photos))
+    if photos := [*node.params.get("photos", ()), *photos_of_cast(node)]:
+        names = (studio.library.file_name(str(sha256)) for sha256 in photos)
+        parts.append("face from " + ", ".join(dict.fromkeys(names)))
+    parts += [corrected(row) for row in node.params.get("corrections", ())]
     return ", ".join(parts)
+
+
+def photos_of_cast(node: Node) -> list[str]:
+    """SHA-256 of every performer's photos."""
+    return [str(sha256) for role in node.params.get("cast", ()) for sha256 in role.get("photos", ())]
+
+
+def corrected(row: dict[str, Any]) -> str:
+    """ "frames 2-3: skip"; frames are counted from 1, as people count."""
+    first, last = int(row["start"]) + 1, int(row["stop"])
+    return f"frame{'s' if last > first else ''} {first if first == last else f'{first}-{last}'}: {row['how']}"

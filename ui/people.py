@@ -20,7 +20,7 @@ from diffscaler.requests import FaceSwapRequest, FindPeopleRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pane import QUIET, pane
-from ui.portraits import Portraits, picture_url
+from ui.portraits import Portrait, Portraits, picture_url
 from ui.watch import Updates, remembered, said
 
 if TYPE_CHECKING:
@@ -87,17 +87,21 @@ class PeopleStrip:
 
     def search(self, state: dict[str, Any] | None) -> Updates:
         """Look for the people of the state's clip, unless that was done or is being done."""
-        state = self.counted(known(state))
+        state = known(state)
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
-            if state["clip"] and self._found(state) is None and self._job(state) is None:
-                self.studio.submit(question(state))
+            root = self._asked(state)
+            if root is not None and self._found(root) is None:
+                self.studio.submit(question(state))  # finds the job that does it already, if there is one
         return updates | self.look(state)
 
     def look(self, state: dict[str, Any] | None) -> Updates:
-        state = self.counted(known(state))
-        job = self._job(state) if state["clip"] and self._found(state) is None else None
-        return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: self.render(state, job)}
+        state = known(state)
+        root = self._asked(state)  # once: planning reads the catalogue
+        found, state = self._found(root), counted(state, root)
+        job = self._job(root) if root is not None and found is None else None
+        inside = self.render(state, found, job)
+        return {self.state: state, self.timer: gr.Timer(active=job is not None), self.pane: inside}
 
     def on_click(self, state: dict[str, Any] | None, member: str, event: gr.EventData) -> Updates:
         state = known(state)
@@ -126,13 +130,6 @@ class PeopleStrip:
         state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
         return self.look(state) | {self.said: ""}
 
-    def counted(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The state, without what was said of people whom another detector numbered."""
-        root = self._asked(state)
-        if root is None or root.key == state["found"]:
-            return state
-        return NOBODY | {"clip": state["clip"], "safe": state["safe"], "found": root.key}
-
     def playing(self, clip: str, state: dict[str, Any] | None, safe: bool = False) -> tuple[Playing, ...]:
         """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.
 
@@ -142,11 +139,11 @@ class PeopleStrip:
         state = known(state) | {"safe": safe}
         if not clip or clip != state["clip"] or not state["plays"]:
             return ()
-        found = self._found(state)
+        found = self._found(self._asked(state))
         if found is None or found.key != state["found"]:  # () would mean one face for everyone
             raise InvalidRequest("The people in this clip have to be found again.", "Wait for their cards, then swap.")
         tracks: dict[str, list[int]] = {}
-        for group in self.groups(state):
+        for group in self.groups(state, found):
             if who := state["plays"].get(str(group.number)):
                 tracks.setdefault(who, []).extend(group.tracks)
         return tuple(played_by(self.studio.cast.get(who), tuple(sorted(numbers))) for who, numbers in tracks.items())
@@ -164,26 +161,21 @@ class PeopleStrip:
                    for number in role.people)  # fmt: skip
         return state | {"found": root.key, "plays": {str(number): who for number, who in numbers}}
 
-    def groups(self, state: dict[str, Any]) -> list[Group]:
+    def groups(self, state: dict[str, Any], found: Node) -> list[Group]:
         """The people of the state's clip, most present first, without those that are no faces."""
-        state = known(state)
-        found = self._found(state)
-        if found is None:
-            return []
         return grouped(self._people(found), state["same"], state["gone"])
 
-    def render(self, state: dict[str, Any], job: Job | None) -> str:
-        """The strip as HTML."""
-        if not state.get("clip"):
+    def render(self, state: dict[str, Any], found: Node | None, job: Job | None) -> str:
+        """The strip as HTML. found: the finished detections; job: looks for them"""
+        if not state["clip"]:
             return ""
         if job is not None:
             line = escape(str(job.progress.get("text") or "Looking for people in the clip."))
             return f'<h3 class="label">People</h3><p class="quiet" role="status">{line}</p>'
-        found = self._found(state)
         if found is None:
             return ""
         try:
-            groups = self.groups(state)
+            groups = self.groups(state, found)
             cast = self.portraits.of(self.studio.cast.list())
             cards = [self._card(found, group, state, cast) for group in groups[:MOST]]
         except (DiffScalerError, OSError, StopIteration, IndexError):
@@ -199,17 +191,17 @@ class PeopleStrip:
         )
         return f'<h3 class="label">People {anew}</h3>{inside}{more}'
 
-    def _card(self, found: Node, group: Group, state: dict[str, Any], cast: list[tuple[Member, str]]) -> str:
-        """cast: everyone with their portrait"""
+    def _card(self, found: Node, group: Group, state: dict[str, Any], cast: list[Portrait]) -> str:
         who = state["plays"].get(str(group.number))
         chips = "".join(
-            pieces.do("play", f"{image}<span>{escape(member.name)}</span>", cls="who",
-                      person=str(group.number), member=member.id, pressed=member.id == who)
-            for member, image in cast
+            pieces.do("play", f"{portrait.image}<span>{escape(portrait.member.name)}</span>", cls="who",
+                      person=str(group.number), member=portrait.member.id,
+                      pressed=portrait.member.id == who)
+            for portrait in cast
         )  # fmt: skip
         if not cast:
             chips = '<span class="quiet">Add a performer to the cast to have them play this person.</span>'
-        joining = int(state.get("joining", -1))
+        joining = int(state["joining"])
         same = "same as …" if joining == group.number else "this is the same" if joining >= 0 else "same person"
         tools = pieces.do("same", same, cls="link", person=str(group.number), pressed=joining == group.number)
         tools += pieces.do("gone", "not a face", cls="link", person=str(group.number))
@@ -236,9 +228,8 @@ class PeopleStrip:
         chunks: Any = self.studio.library.read(found.key)
         return people(chunks, self.studio.library.clip(found.key).meta)
 
-    def _found(self, state: dict[str, Any]) -> Node | None:
-        """The node of a clip's people, None before they were looked for."""
-        root = self._asked(state)
+    def _found(self, root: Node | None) -> Node | None:
+        """The node of a clip's people, None before they were found."""
         return root if root is not None and self.studio.library.complete(root.key) else None
 
     def _asked(self, state: dict[str, Any]) -> Node | None:
@@ -248,11 +239,10 @@ class PeopleStrip:
         except (DiffScalerError, ValidationError):  # deleted since, or no key at all
             return None
 
-    def _job(self, state: dict[str, Any]) -> Job | None:
-        """The job that looks for a clip's people, by the same detector."""
-        root = self._asked(state)
-        waiting = self.studio.queue.list(ended=False) if root is not None else []
-        return next((job for job in waiting if root and job.payload.get("key") == root.key), None)
+    def _job(self, root: Node) -> Job | None:
+        """The job that looks for a clip's people."""
+        waiting = self.studio.queue.list(ended=False)
+        return next((job for job in waiting if job.payload.get("key") == root.key), None)
 
 
 def known(state: dict[str, Any] | None) -> dict[str, Any]:
@@ -260,9 +250,16 @@ def known(state: dict[str, Any] | None) -> dict[str, Any]:
     return NOBODY | (state or {})
 
 
+def counted(state: dict[str, Any], root: Node | None) -> dict[str, Any]:
+    """The state, without what was said of people whom another detector numbered. root: what finds them today"""
+    if root is None or root.key == state["found"]:
+        return state
+    return NOBODY | {"clip": state["clip"], "safe": state["safe"], "found": root.key}
+
+
 def question(state: dict[str, Any]) -> FindPeopleRequest:
     """What has to be found out about a state's clip."""
-    return FindPeopleRequest(clip=state["clip"], commercial_only=bool(state.get("safe")))
+    return FindPeopleRequest(clip=state["clip"], commercial_only=bool(state["safe"]))
 
 
 def played_by(member: Member, people: Any) -> Playing:

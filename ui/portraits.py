@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError
 from diffscaler.faceswap.remarks import Grade, PhotoFacts, read_facts, remarks_on
+from diffscaler.plan import Node
 from diffscaler.requests import InspectPhotoRequest
 from diffscaler.studio import Studio
 from ui.pictures import poster_url
@@ -21,8 +24,17 @@ if TYPE_CHECKING:
 FACE_PX = 112
 
 
+@dataclass(frozen=True)
+class Portrait:
+    """A member as a pane shows them. image: HTML; grade: of the best photo, "" when none was looked at yet"""
+
+    member: Member
+    image: str
+    grade: Grade | str
+
+
 class Portraits:
-    """What a worker found in photos, and the faces in them. Ask once for a whole pane: each answer plans a look."""
+    """What a worker found in photos, and the faces in them."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
@@ -30,35 +42,41 @@ class Portraits:
 
     def facts(self, photo: str) -> PhotoFacts | None:
         """What is known of a photo, None before a worker has looked at it."""
-        seen = self._seen(photo)
+        seen = self._seen([photo]).get(photo)
         return seen[0] if seen else None
 
-    def grade(self, member: Member) -> Grade | str:
-        """How good a member's best photo is, "" when none was looked at yet."""
-        grades = [remarks_on(seen[0])[0] for seen in map(self._seen, member.photos) if seen]
-        return next((grade for grade in ("good", "weak", "bad") if grade in grades), "")
+    def of(self, members: list[Member]) -> list[Portrait]:
+        """Everyone's portrait, for a whole pane at once."""
+        seen = self._seen(photo for member in members for photo in member.photos)
+        return [self._portrait(member, [seen[photo] for photo in member.photos if photo in seen]) for member in members]
 
-    def of(self, members: Iterable[Member]) -> list[tuple[Member, str]]:
-        """Members with their face as an <img>."""
-        return [(member, self._image(member)) for member in members]
+    def _portrait(self, member: Member, seen: list[tuple[PhotoFacts, str]]) -> Portrait:
+        grades = [remarks_on(facts)[0] for facts, _ in seen]
+        grade = next((grade for grade in ("good", "weak", "bad") if grade in grades), "")
+        picture = next((face for _, face in seen if face), None) or self._poster(member)
+        return Portrait(member, f'<img src="{picture}" alt="">' if picture else '<span class="blank"></span>', grade)
 
-    def _image(self, member: Member) -> str:
-        seen = (seen for seen in map(self._seen, member.photos) if seen)
-        if face := next((url for facts, url in seen if facts.count), None):
-            return f'<img src="{face}" alt="">'
+    def _poster(self, member: Member) -> str | None:
         try:
-            poster = poster_url(self.studio, self.studio.library.clip(member.photos[0]))
+            return poster_url(self.studio, self.studio.library.clip(member.photos[0]))
         except DiffScalerError:
-            poster = None
-        return f'<img src="{poster}" alt="">' if poster else '<span class="blank"></span>'
-
-    def _seen(self, photo: str) -> tuple[PhotoFacts, str] | None:
-        """What was found in a photo, and its face as a picture inside the page."""
-        try:
-            key = self.studio.recipes.inspect_photo(InspectPhotoRequest(photo=photo)).root.key
-            return self._read(key) if self.studio.library.complete(key) else None
-        except (DiffScalerError, OSError, StopIteration):
             return None
+
+    def _seen(self, photos: Iterable[str]) -> dict[str, tuple[PhotoFacts, str]]:
+        """What was found in photos, with the face as a picture inside the page; nothing of those not looked at yet.
+
+        One plan serves for all, as they differ in the photo only: planning reads the catalogue, which takes 50 ms.
+        """
+        found: dict[str, tuple[PhotoFacts, str]] = {}
+        first: Node | None = None
+        for photo in dict.fromkeys(photos):
+            with suppress(DiffScalerError, OSError, StopIteration):
+                first = first or self.studio.recipes.inspect_photo(InspectPhotoRequest(photo=photo)).root
+                sha256 = self.studio.library.clip(photo).node.params["sha256"]
+                key = replace(first, params={**first.params, "photo": sha256}).key
+                if self.studio.library.complete(key):
+                    found[photo] = self._read(key)
+        return found
 
     def _read_now(self, key: str) -> tuple[PhotoFacts, str]:
         chunk: Any = next(iter(self.studio.library.read(key)))

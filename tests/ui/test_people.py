@@ -15,13 +15,14 @@ from PIL import Image
 from diffscaler.cast import Member
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.detections import Person
-from diffscaler.plan import Node
-from diffscaler.requests import FaceSwapRequest
+from diffscaler.plan import Node, nodes
+from diffscaler.requests import Correction, FaceSwapRequest
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from ui.cast import CastShelf
 from ui.faceswap_tab import FaceSwapTab
+from ui.lineage import titled
 from ui.people import NOBODY, Group, grouped, played_by
 
 
@@ -64,8 +65,8 @@ FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
 
 
 def cast_cards(tab: FaceSwapTab, monkeypatch: pytest.MonkeyPatch, *groups: tuple[int, ...]) -> None:
-    monkeypatch.setattr(tab.people, "_found", lambda state: FOUND)
-    monkeypatch.setattr(tab.people, "groups", lambda state: [Group(numbers, ()) for numbers in groups])
+    monkeypatch.setattr(tab.people, "_found", lambda root: FOUND)
+    monkeypatch.setattr(tab.people, "groups", lambda *given: [Group(numbers, ()) for numbers in groups])
 
 
 def test_cards_decide_who_plays_whom(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +123,7 @@ def test_a_name_cannot_bring_markup_into_the_page(tab: FaceSwapTab, anna: Member
     assert "<script" not in html and "<img src=x" not in html and "Anna" in html
 
 
+@pytest.mark.filterwarnings("ignore:No longer in the cast", "ignore:Cast the people")  # gr.Warning, without a page
 def test_settings_of_a_cast_swap_come_back(
     tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +193,6 @@ def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, mo
     everyone = [Person(i, i, 0, 9, 3, (8.0, 8.0, 24.0, 24.0), 0.9) for i in range(5)]
     found = Node("detect_faces", 1, {}, inputs=(FOUND,))
     frames = SimpleNamespace(frames=np.full((1, 40, 60, 3), 90, np.uint8))
-    monkeypatch.setattr(tab.people, "_asked", lambda state: found)
     monkeypatch.setattr(tab.people, "_people", lambda found: everyone)
     monkeypatch.setattr(tab.studio.library, "complete", lambda key: key == found.key)
     monkeypatch.setattr(tab.studio.library, "read", lambda *given: iter([frames]))
@@ -199,9 +200,21 @@ def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, mo
     monkeypatch.setattr(tab.studio.library, "clip", lambda key: fps if key == found.key else real(key))
     plans, plan = [], tab.studio.recipes.inspect_photo
     monkeypatch.setattr(tab.studio.recipes, "inspect_photo", lambda given: plans.append(given) or plan(given))
-    html = tab.people.render({**NOBODY, "clip": CLIP}, None)
+    html = tab.people.render({**NOBODY, "clip": CLIP}, found, None)
     assert html.count("<figure") == 5 and html.count(anna.id) == 5 and len(plans) == 1
     assert "data:image/jpeg" in html
+
+
+def test_how_a_swap_was_made_is_told_in_names_and_words(tab: FaceSwapTab, anna: Member, tmp_path: Path) -> None:
+    made = FaceSwapRequest(
+        clip=clip_in(tab, tmp_path),
+        cast=(played_by(anna, (2,)),),
+        corrections=(Correction(start=1, stop=3), Correction(start=0, stop=1, how="over everything")),
+    )
+    story = [titled(tab.studio, node) for node in nodes(tab.studio.recipes.of(made).root)]
+    assert sum("face from anna.png" in line for line in story) == 2  # the swap, and its correction
+    assert any(line.endswith("frames 2-3: skip, frame 1: over everything") for line in story)
+    assert not any("{" in line for line in story)
 
 
 def waiting_clip(tab: FaceSwapTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
