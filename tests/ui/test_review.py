@@ -43,7 +43,7 @@ def swap(tab: FaceSwapTab, tmp_path: Path) -> Make:
     """Makes the library's entry of a swapped clip, without any frame of it."""
 
     def make(**values: Any) -> Clip:
-        library, pictures = tab.studio.library, [Image.new("RGB", (64, 48), (40 * i, 90, 120)) for i in range(4)]
+        library, pictures = tab.studio.library, [Image.new("RGB", (64, 48), (6 * i, 90, 120)) for i in range(40)]
         pictures[0].save(tmp_path / "clip.gif", save_all=True, append_images=pictures[1:], duration=100)
         pictures[0].save(tmp_path / "face.png")
         key, face = (tab.studio.add_file(tmp_path / name).key for name in ("clip.gif", "face.png"))
@@ -77,7 +77,7 @@ def test_frames_of_another_swap_are_not_corrected(
 
 
 def test_one_correction_too_many_is_said(tab: FaceSwapTab, swap: Make) -> None:
-    clip = swap(corrections=tuple(Correction(start=i, stop=i + 1) for i in range(100)))
+    clip = swap(corrections=tuple(Correction(start=i % 40, stop=i % 40 + 1) for i in range(100)))
     with pytest.raises(ValidationError, match="at most 100"):
         tab.review.corrected(clip, SKIP)
 
