@@ -162,7 +162,7 @@ def test_a_swapped_clip_is_upscaled_from_the_verbs_under_it(studio: Page) -> Non
     studio.page.locator("#UpscaleRequest-scale label", has_text="2").click()
     studio.page.locator("#upscale-go").click()
     larger = studio.wait_for_clip("upscale", count=2)
-    assert (larger["width"], larger["height"]) == (384, 384)
+    assert (larger["width"], larger["height"]) == (840, 540)
 
 
 def test_the_library_tells_how_a_clip_was_made(studio: Page) -> None:
