@@ -157,12 +157,13 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
 
 
 def test_a_swapped_clip_is_upscaled_from_the_verbs_under_it(studio: Page) -> None:
+    swapped = studio.wait_for_clip("faceswap", count=2)
     studio.page.locator("#faceswap-monitor .verbs button", has_text="Upscale").click()
     studio.page.wait_for_selector("#upscale-clip-shelf .card[aria-pressed=true]", timeout=20_000)
     studio.page.locator("#UpscaleRequest-scale label", has_text="2").click()
     studio.page.locator("#upscale-go").click()
     larger = studio.wait_for_clip("upscale", count=2)
-    assert (larger["width"], larger["height"]) == (840, 540)
+    assert (larger["width"], larger["height"]) == (2 * swapped["width"], 2 * swapped["height"])
 
 
 def test_the_library_tells_how_a_clip_was_made(studio: Page) -> None:
