@@ -1,4 +1,3 @@
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from diffscaler.faceswap.occlusion import drawable
 from diffscaler.faceswap.smooth import noise_level
 from tests.faceswap.acting import perform
 from tests.faceswap.moving import FPS, astronaut, somebody_else, still
+
+CLIPS = Path(__file__).parents[2].parent / "shared/data/clips"
 
 COUNT = 44
 SECONDS = np.arange(COUNT) / FPS
@@ -153,15 +154,14 @@ def test_what_acts_is_kept_where_it_lies():
 
 @pytest.fixture
 def real_clip():
-    """Frames of a clip in the folder that DIFFSCALER_TEST_CLIPS names: real people, not in the repository."""
-    folder = Path(os.environ.get("DIFFSCALER_TEST_CLIPS", ""))
+    """Frames of a clip of real people, which are not in the repository."""
 
     def read(name, start, stop):
-        if not os.environ.get("DIFFSCALER_TEST_CLIPS") or not (folder / name).exists():
-            pytest.skip(f"DIFFSCALER_TEST_CLIPS names no folder with {name}")
+        if not (CLIPS / name).exists():
+            pytest.skip(f"the clip {name} is not here")
         import av
 
-        with av.open(str(folder / name)) as source:
+        with av.open(str(CLIPS / name)) as source:
             frames = [frame.to_ndarray(format="rgb24") for frame in source.decode(video=0)]
         return np.stack(frames[start:stop])
 
