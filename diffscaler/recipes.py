@@ -153,7 +153,8 @@ class Recipes:
             models = (*models, self.catalogue.ref(self.catalogue.spec(request.foreground, "segmenter")))
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
         latents = node(Denoise(params, models), *inputs)
-        frames = node(Decode(DecodeParams(mirrored=mirrored), (model,)), latents)
+        shown = DecodeParams(mirrored=mirrored, steady=spec.native.get("steady", 0.0))
+        frames = node(Decode(shown, (model,)), latents)
         sound = self._sound_of(request.source_clip) if request.source_clip else ()
         if spec.traits.sounds and params.num_frames > 1:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.text2video.mirror import in_mirror
+from diffscaler.text2video.steady import steadied
 from diffscaler.text2video.strength import first_step
 from diffscaler.text2video.vocabulary import Reading
 
@@ -173,6 +174,7 @@ def draw(model: Family, native: dict[str, Any], prompt: str, seed: int) -> npt.N
     """A clip at the model's own settings, without library or jobs: uint8 RGB (F, H, W, 3)."""
     sampling, reading = native_sampling(native, seed), model.read(prompt)
     frames = model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None))
+    frames = steadied(frames, native.get("steady", 0.0))
     return in_mirror(frames) if reading and reading.mirrored else frames
 
 

@@ -285,10 +285,11 @@ def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 class DecodeParams(Params):
-    """mirrored: what was drawn is shown in the mirror (mirror.py)."""
+    """mirrored: what was drawn is shown in the mirror (mirror.py); steady: in 8-bit levels, see steady.py, 0: off."""
 
     mirrored: bool = False
-    later: ClassVar[frozenset[str]] = frozenset({"mirrored"})
+    steady: float = 0.0
+    later: ClassVar[frozenset[str]] = frozenset({"mirrored", "steady"})
 
 
 class Decode:
@@ -304,16 +305,22 @@ class Decode:
         return inputs[0].change(kind="frames")
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
+        from diffscaler.text2video.steady import REACH, steadied
+
         meta = inputs[0].meta
         chunks = list(inputs[0])
         latents = chunks[0].tensors["latents"]
+        reach = REACH if self.params.steady else 0
         with ctx.acquire(self.models[0]) as model:
             # A VAE that compresses time makes all frames at once, or none.
             whole = thrifty(model, ctx, lambda: model.decode(latents)) if model.decodes_whole else None
             for start in range(ctx.start, meta.num_frames, meta.chunk_frames):
-                part = slice(start, start + meta.chunk_frames)
+                # With the neighbours that steadying looks at, so that no frame depends on how the clip is cut.
+                before = min(start, reach)
+                part = slice(start - before, start + meta.chunk_frames + reach)
                 own = np.ascontiguousarray(latents[:, part])
                 frames = whole[part] if whole is not None else thrifty(model, ctx, partial(model.decode, own))
+                frames = steadied(frames, self.params.steady)[before:][: meta.chunk_frames]
                 if self.params.mirrored:
                     frames = in_mirror(frames)
                 ctx.step(start + len(frames), meta.num_frames, "frame")

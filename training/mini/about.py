@@ -42,6 +42,8 @@ def write_about(model: Path, config: TrainingConfig, captions: list[list[str]], 
         "guidance_scale": 1.0 if guided else GUIDANCE,
         "max_frames": MAX_FRAMES,
     }
+    if steady := before.get("native", {}).get("steady"):
+        native["steady"] = steady
     rows = [
         f"title = {json.dumps(Path(config.output_dir).resolve().name, ensure_ascii=False)}",
         f"licence = {json.dumps(licence, ensure_ascii=False)}",
