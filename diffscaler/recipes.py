@@ -273,17 +273,24 @@ class Recipes:
                 )
 
     def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
-        """The swap with its faces sharpened: those that were replaced, and only where they were."""
-        params = RestoreFacesParams.model_validate(
-            {
-                "fidelity": request.fidelity,
-                "blend": request.restore_blend,
-                "wishes": [role["tracks"] for role in swapped.params["cast"]],
-                "corrections": swapped.params.get("corrections", ()),
-            }
-        )
+        """The swap with its faces sharpened: those that were replaced, and only where they were.
+
+        Of a corrected swap only the corrected frames: the others come from the restored swap before it was corrected.
+        """
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
-        return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
+
+        def restored(swap: Node, *before: Node) -> Node:
+            params = RestoreFacesParams.model_validate(
+                {
+                    "fidelity": request.fidelity,
+                    "blend": request.restore_blend,
+                    "wishes": [role["tracks"] for role in swap.params["cast"]],
+                    "corrections": swap.params.get("corrections", ()),
+                }
+            )
+            return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before)
+
+        return restored(swapped, restored(swapped.inputs[2])) if request.corrections else restored(swapped)
 
     def _swapped(self, frames: Node, found: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
         cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]
