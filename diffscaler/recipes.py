@@ -13,6 +13,7 @@ from diffscaler import plan
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
+from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
@@ -99,7 +100,8 @@ class Recipes:
             return self.upscale(request)
         if isinstance(request, FindPeopleRequest):
             title = f"People in {self.library.clip(request.clip).title}"
-            return Recipe(self._detections(self.frames_of(request.clip), request.commercial_only), title, request)
+            found = self._detections(self.frames_of(request.clip), request.commercial_only)
+            return Recipe(node(ListPeople(ListPeopleParams(), ()), found), title, request)
         if isinstance(request, InspectPhotoRequest):
             return self.inspect_photo(request)
         if isinstance(request, ReviewSwapRequest):

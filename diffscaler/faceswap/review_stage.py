@@ -27,7 +27,7 @@ LICENCE = "Likeness measured by ArcFace, for non-commercial research only (insig
 
 
 class ReviewSwap:
-    """Frames, their detections and the swapped frames -> per chunk one row for each replaced face; see `review.COLUMNS`.
+    """Frames, their detections and the swapped frames -> per chunk a row for each replaced face: see `review.COLUMNS`.
 
     models: the detector, and a recogniser when one is installed
     """

@@ -105,7 +105,7 @@ def test_jitter_is_what_no_smooth_movement_has() -> None:
 
 @pytest.mark.parametrize("shake_px", [0.0, 0.15, 0.6])
 def test_jitter_is_measured_as_it_is(around_stage: Any, shake_px: float) -> None:
-    """A face that drifts and shakes by a known amount: found to a twentieth of a pixel, far below a detector's noise."""
+    """A face that drifts and shakes by a known amount: found to a twentieth of a pixel, which no detector does."""
     count = 10
     shake = np.random.default_rng(11).normal(0, shake_px, (count, 2)) if shake_px else np.zeros((count, 2))
     print("seed 11")
