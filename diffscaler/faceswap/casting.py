@@ -144,7 +144,7 @@ class Casting:
             face = main_face(self.ctx.media_path(sha), detector, name)
             if face.others:
                 self.ctx.note(f"The photo {name} shows {face.others + 1} faces; the largest was used.")
-            photos.append(face)
+            photos.append(face.near())  # a whole photo may take 50 MB
         return photos
 
     def tick(self, what: str) -> Callable[[], None]:
