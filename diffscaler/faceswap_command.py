@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from diffscaler.delivery import JsonLines, Lines, deliver
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.people import read_people
 from diffscaler.faceswap.remarks import read_facts, remarks_on
 from diffscaler.library.clips import Clip
 from diffscaler.requests import (
@@ -149,12 +150,10 @@ def looked_up(studio: Studio, request: Request, args: argparse.Namespace) -> Ite
 
 
 def people(args: argparse.Namespace, settings: Settings) -> int:
-    from diffscaler.faceswap import detections
-
     studio = Studio(settings)
     clip = clip_of(studio, args.clip)
-    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (found, chunks):
-        everyone = detections.people(chunks, found.meta)
+    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (_, chunks):
+        everyone = read_people(chunks)
     if args.json:
         write_json({"clip": clip.key, "people": [vars(person) for person in everyone]})
         return DONE

@@ -13,6 +13,7 @@ from diffscaler import plan
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
+from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
@@ -99,7 +100,8 @@ class Recipes:
             return self.upscale(request)
         if isinstance(request, FindPeopleRequest):
             title = f"People in {self.library.clip(request.clip).title}"
-            return Recipe(self._detections(self.frames_of(request.clip), request.commercial_only), title, request)
+            found = self._detections(self.frames_of(request.clip), request.commercial_only)
+            return Recipe(node(ListPeople(ListPeopleParams(), ()), found), title, request)
         if isinstance(request, InspectPhotoRequest):
             return self.inspect_photo(request)
         if isinstance(request, ReviewSwapRequest):
@@ -273,17 +275,24 @@ class Recipes:
                 )
 
     def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
-        """The swap with its faces sharpened: those that were replaced, and only where they were."""
-        params = RestoreFacesParams.model_validate(
-            {
-                "fidelity": request.fidelity,
-                "blend": request.restore_blend,
-                "wishes": [role["tracks"] for role in swapped.params["cast"]],
-                "corrections": swapped.params.get("corrections", ()),
-            }
-        )
+        """The swap with its faces sharpened: those that were replaced, and only where they were.
+
+        Of a corrected swap only the corrected frames: the others come from the restored swap before it was corrected.
+        """
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
-        return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
+
+        def restored(swap: Node, *before: Node) -> Node:
+            params = RestoreFacesParams.model_validate(
+                {
+                    "fidelity": request.fidelity,
+                    "blend": request.restore_blend,
+                    "wishes": [role["tracks"] for role in swap.params["cast"]],
+                    "corrections": swap.params.get("corrections", ()),
+                }
+            )
+            return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before)
+
+        return restored(swapped, restored(swapped.inputs[2])) if request.corrections else restored(swapped)
 
     def _swapped(self, frames: Node, found: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
         cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]

@@ -24,6 +24,7 @@ NAMES = {
     "decode": "Developed",
     "decode_sound": "Sound developed",
     "detect_faces": "Faces found",
+    "list_people": "People told apart",
     "swap_face": "Faces swapped",
     "correct_swap": "Frames corrected",
     "restore_faces": "Faces sharpened",

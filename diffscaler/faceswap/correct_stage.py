@@ -42,6 +42,12 @@ def instead(corrections: tuple[CorrectionParams, ...], frame: int, track: int) -
     return next((each.how for each in reversed(corrections) if each.about(frame, track)), None)
 
 
+def corrected(corrections: tuple[CorrectionParams, ...], start: int, stop: int) -> list[int]:
+    """The frames of [start, stop) that corrections are about, in order."""
+    spans = [range(max(start, each.start), min(stop, each.stop)) for each in corrections]
+    return sorted({index for span in spans for index in span})
+
+
 class CorrectSwapParams(CastParams):
     """The swap that is corrected, and how; of several corrections of the same face the last one holds."""
 
@@ -78,7 +84,7 @@ class CorrectSwap:
             for part, swapped in together(clip, inputs[2], ctx.start):
                 ctx.step(part.start, total, "frame")
                 frames = swapped
-                for index in self._corrected(part.start, part.stop):
+                for index in corrected(self.params.corrections, part.start, part.stop):
                     at = index - part.start
                     if frames is swapped:
                         frames = swapped.copy()
@@ -87,10 +93,6 @@ class CorrectSwap:
                 if frames is not swapped:
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
-
-    def _corrected(self, start: int, stop: int) -> list[int]:
-        spans = [range(max(start, c.start), min(stop, c.stop)) for c in self.params.corrections]
-        return sorted({index for span in spans for index in span})
 
 
 class _Engines:

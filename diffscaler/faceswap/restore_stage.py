@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from diffscaler.faceswap.correct_stage import CorrectionParams, instead
-from diffscaler.media import ClipMeta, FrameChunk, Stream
+from diffscaler.faceswap.correct_stage import CorrectionParams, corrected, instead, together
+from diffscaler.media import ClipMeta, FrameChunk, Frames, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class RestoreFaces:
     fades or leaves a face alone, so does this.
     A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
     models: the restorer
+    A third input is what this stage made of the clip before it was corrected: only frames that a correction is about
+    are restored anew.
     """
 
     name: ClassVar[str] = "restore_faces"
@@ -76,14 +78,18 @@ class RestoreFaces:
         poses = {track.id: fit_poses(track.landmarks) for track in tracks}
         with ctx.acquire(self.models[0]) as restorer:
             ctx.note(LICENCES[restorer.family])
-            for chunk in clip:
-                if chunk.stop <= ctx.start:
-                    continue
-                part = chunk.since(ctx.start)
+            for part, before in self._parts(inputs, ctx.start):
+                anew = range(part.start, part.stop)
+                if before is not None:
+                    anew = corrected(params.corrections, part.start, part.stop)
                 places = [
-                    place for place in places_in(tracks, part.start, part.stop) if self._blend(place, part.start) > 0
+                    place
+                    for place in places_in(tracks, part.start, part.stop)
+                    if part.start + place.offset in anew and self._blend(place, part.start) > 0
                 ]
-                frames = part.frames.copy() if places else part.frames
+                frames = part.frames if before is None else _with(before, part, anew)
+                if places and frames is part.frames:
+                    frames = frames.copy()
                 for place in places:
                     ctx.step(part.start + place.offset, total, "frame")
                     landmarks, pose = place.track.landmarks[place.index], poses[place.track.id][place.index]
@@ -94,8 +100,23 @@ class RestoreFaces:
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
 
+    def _parts(self, inputs: tuple[Stream, ...], start: int) -> Iterator[tuple[FrameChunk, Frames | None]]:
+        """Chunks from frame `start` on, each with its frames as they were restored before the corrections, if known."""
+        if len(inputs) > 2:
+            yield from together(inputs[0], inputs[2], start)
+        else:
+            yield from ((chunk.since(start), None) for chunk in inputs[0] if chunk.stop > start)
+
     def _blend(self, place: Place, start: int) -> float:
         """How far one face is restored, 0..1: as far as it was swapped. start: first frame of the place's chunk"""
         if instead(self.params.corrections, start + place.offset, place.track.id) == "skip":
             return 0.0
         return self.params.blend * float(place.track.weights[place.index])
+
+
+def _with(before: Frames, part: FrameChunk, anew: Collection[int]) -> Frames:
+    """The restored frames of a chunk, those that are to be restored anew as they came."""
+    result = before.copy() if anew else before
+    for index in anew:
+        result[index - part.start] = part.frames[index - part.start]
+    return result
