@@ -63,6 +63,6 @@ def engine_card(
 
 def licence(spec: ModelSpec) -> str:
     """A model's licence in words."""
-    if spec.licence == "unknown":
-        return "licence not known, read it where the file came from"
+    if spec.licence in ("unknown", "yours"):
+        return "licence not known, read it where it came from"
     return spec.licence if spec.commercial else f"{spec.licence}, not known to be for commercial use"

@@ -337,7 +337,7 @@ class FaceSwapRequest(Delivered):
         title="Redraw strength",
         ge=0,
         le=1,
-        description="0 keeps the face that was there, 1 leaves nothing of it, its play neither. (strength)",
+        description="0 keeps the original face, 1 leaves nothing of it, nor of its play. (strength)",
     )
     reference_scale: float = Field(
         0.7,

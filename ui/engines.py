@@ -31,13 +31,16 @@ class EnginePane:
         """Place them here; returns the controls by request field."""
         self.engine = control(FaceSwapRequest, "engine", choices=self.choices(), info=None)
         self.card = pane(card_html(self.card_of("auto")), elem_id="faceswap-engine")
-        with gr.Group(visible=False, elem_id="faceswap-diffusion") as self.place_of_diffusion:
+        about = {"open": True, "visible": False, "elem_id": "faceswap-diffusion"}
+        self.place_of_diffusion = gr.Accordion("How faces are redrawn", **about)
+        with self.place_of_diffusion, gr.Column(elem_classes=["fields"]):
             lists = {"redraw_model": self.models(), "ip_adapter": self.adapters()}
             given: dict[str, dict[str, Any]] = {
                 # A name that is not there is refused with a sentence by the request, not by the list.
                 name: {"choices": found, "allow_custom_value": True}
                 for name, found in lists.items()
             }
+            given["face_prompt"] = {"lines": 2}
             self.own = {name: control(FaceSwapRequest, name, **given.get(name, {})) for name in OF_DIFFUSION}
         return {"engine": self.engine, **self.own}
 
@@ -55,7 +58,7 @@ class EnginePane:
 
     def shown(self, engine: str, model: str | None, adapter: str | None, commercial_only: bool) -> Updates:
         card = self.card_of(engine, model or "", adapter or "", commercial_only)
-        return {self.card: card_html(card), self.place_of_diffusion: gr.Group(visible=engine == "diffusion")}
+        return {self.card: card_html(card), self.place_of_diffusion: gr.Accordion(visible=engine == "diffusion")}
 
     def refresh(self, engine: str, model: str | None, adapter: str | None, commercial_only: bool) -> Updates:
         """Lists as they are now: a download may have added a model."""

@@ -13,11 +13,16 @@ from diffscaler.media import TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from diffscaler.faceswap.detect import Detector
     from diffscaler.faceswap.detections import ClipFaces
     from diffscaler.faceswap.engines import Swapper
     from diffscaler.faceswap.photo import PhotoFace
     from diffscaler.faceswap.track import Track
+
+    Floats = npt.NDArray[np.float32]
 
 EngineName = Literal["builtin", "inswapper", "ghost", "diffusion"]
 
@@ -81,13 +86,14 @@ class Casting:
         from diffscaler.faceswap.track import assigned
 
         self.params, self.faces, self.fps, self.ctx, self.leases = params, faces, fps, ctx, leases
-        self.drawn = drawn
         self.detector, self.models = models[0], {ref.name: ref for ref in models}
         #: everyone in the clip, also those whom nobody plays
         self.found: list[Track] = faces.tracks(fps)
         #: track id -> index into params.cast
         self.plays = assigned(self.found, [role.tracks for role in params.cast])
         self.tracks = [track for track in self.found if track.id in self.plays]
+        self._drawn = drawn
+        self._latents: dict[int, Floats] | None = None
         self._photos: list[list[PhotoFace]] | None = None
 
     @property
@@ -128,11 +134,13 @@ class Casting:
         from diffscaler.text2video.stages import thrifty
 
         self.ctx.note(f"Face swap: faces redrawn by {self.params.redrawn_by}.")
-        drawn = {int(name): part for clip in self.drawn for chunk in clip for name, part in chunk.tensors.items()}
+        if self._latents is None:  # streams are read once, engines may be asked for twice
+            chunks = (chunk for clip in self._drawn for chunk in clip)
+            self._latents = {int(name): part for chunk in chunks for name, part in chunk.tensors.items()}
         model = self.leases.enter_context(self.ctx.acquire(self.models[self.params.redrawn_by]))
         return DiffusionSwapper(
             lambda latents: thrifty(model, self.ctx, lambda: model.decode(latents)),
-            drawn,
+            self._latents,
             self.faces,
             self.tracks,
             self.fps,
