@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from diffscaler.errors import InvalidRequest, ModelNotFound
 from diffscaler.faceswap.casting import Role
 from diffscaler.faceswap.redraw_stage import RedrawFaces, RedrawFacesParams
-from diffscaler.framing import size_of
+from diffscaler.framing import FALLBACK, size_of
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
 from diffscaler.requests import FaceSwapRequest, Text2VideoRequest
 from diffscaler.text2video.stages import EncodeText, EncodeTextParams
-
-#: Steps and hold to the prompt where a model does not say its own.
-STEPS, GUIDANCE = 25, 7.5
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,8 @@ def _adapter(catalogue: Catalogue, name: str, commercial_only: bool) -> ModelSpe
 def chosen(request: FaceSwapRequest, models: RedrawModels) -> FaceSwapRequest:
     """The request with every choice about redrawing made. Raises InvalidRequest for too few steps."""
     spec = models.model
-    steps = request.num_inference_steps or int(spec.native.get("num_inference_steps", STEPS))
+    native = FALLBACK | spec.native
+    steps = request.num_inference_steps or int(native["num_inference_steps"])
     if steps < spec.traits.min_steps:
         raise InvalidRequest(f"{spec.title} needs at least {spec.traits.min_steps} steps.", "Set Steps higher.")
     return request.model_copy(
@@ -115,7 +113,7 @@ def redrawn(
             "window": window,
             "overlap": window // 4,
             "num_inference_steps": request.num_inference_steps,
-            "guidance_scale": float(spec.native.get("guidance_scale", GUIDANCE)),
+            "guidance_scale": float((FALLBACK | spec.native)["guidance_scale"]),
             "seed": request.seed,
             "strength": request.redraw_strength,
             "reference_scale": request.reference_scale,

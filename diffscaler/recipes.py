@@ -18,7 +18,7 @@ from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
-from diffscaler.framing import frames_of, size_of, window_of
+from diffscaler.framing import FALLBACK, frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.models.catalogue import Catalogue
@@ -418,9 +418,6 @@ def takes(request: Text2VideoRequest, count: int) -> list[Text2VideoRequest]:
     seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
     return [request.model_copy(update={"seed": (seed + i) % (MAX_SEED + 1)}) for i in range(count)]
 
-
-#: What a model is sampled with when nothing says it.
-FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
 
 #: Request fields that the sampler is given as they are.
 SAMPLED = (
