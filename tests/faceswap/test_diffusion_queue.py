@@ -156,6 +156,12 @@ def test_the_request_of_a_clip_has_every_choice_made(studio: Studio) -> None:
     chosen = recipe.request
     assert (chosen.redraw_model, chosen.ip_adapter, chosen.num_inference_steps) == ("motion", "look", 30)
     assert studio.recipe(chosen).root.key == recipe.root.key
+    # Redrawn faces can be sharpened like others.
+    (studio.settings.models_dir / "face_restorers").mkdir()
+    (studio.settings.models_dir / "face_restorers" / "sharp.pth").write_bytes(b"x")
+    sharp = studio.recipe(chosen.model_copy(update={"restore": "sharp"})).root.inputs[0]
+    assert [source.stage for source in sharp.inputs] == ["swap_face", "detect_faces"]
+    assert list(sharp.params["wishes"]) == ["all"]
     # A swap by another engine has the key it had before there was this one, whatever the fields about redrawing say.
     plain = request_of(studio, engine="builtin")
     assert studio.recipe(plain).root.key == studio.recipe(plain.model_copy(update={"redraw_strength": 0.9})).root.key
