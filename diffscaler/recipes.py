@@ -11,14 +11,15 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
-from diffscaler.faceswap.casting import NETWORKS, CastParams
+from diffscaler.face_redraw import chosen, pick_redraw_models, redrawn
+from diffscaler.faceswap.casting import NETWORKS, CastParams, Role
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
-from diffscaler.framing import frames_of, size_of, window_of
+from diffscaler.framing import FALLBACK, frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.models.catalogue import Catalogue
@@ -162,7 +163,8 @@ class Recipes:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
             found = self._detections(frames)
-            frames = self._swapped(frames, found, (Playing(faces=request.faces),), self._engine("auto"))
+            cast = self._cast((Playing(faces=request.faces),))
+            frames = self._swapped(frames, found, {"cast": cast, "engine": self.engine("auto")})
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -171,13 +173,22 @@ class Recipes:
     def face_swap(self, request: FaceSwapRequest) -> Recipe:
         frames = self.frames_of(request.clip)
         self._check_licences(request)
-        engine = self._engine(request.engine, request.commercial_only)
+        engine = self.engine(request.engine, request.commercial_only)
         _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames, engine)
         found = self._detections(frames, request.commercial_only)
         look = {name: getattr(request, name) for name in DRAWN}
-        swapped = self._swapped(frames, found, request.playing, engine, **look)
+        look |= {"cast": self._cast(request.playing), "engine": engine}
+        drawn: tuple[Node, ...] = ()
+        ways = {engine, *(correction.how for correction in request.corrections)}
+        if "diffusion" in ways:
+            wanted = request.redraw_model, request.ip_adapter, request.commercial_only
+            models = pick_redraw_models(self.catalogue, *wanted)
+            request = chosen(request, models)
+            look["redrawn_by"] = models.model.name
+            drawn = (redrawn(self.catalogue, request, models, look["cast"], frames, found),)
+        swapped = self._swapped(frames, found, look, drawn if engine == "diffusion" else ())
         if request.corrections:
-            swapped = self._corrected(swapped, request.corrections)
+            swapped = self._corrected(swapped, request.corrections, look, drawn)
         if request.restore:
             swapped = self._restored(swapped, request)
         title = f"Face swap: {self.library.clip(request.clip).title}"
@@ -255,7 +266,7 @@ class Recipes:
     def _detections(self, frames: Node, commercial_only: bool = False) -> Node:
         return node(DetectFaces(DetectFacesParams(), (self._detector(commercial_only),)), frames)
 
-    def _engine(self, wanted: str, commercial_only: bool = False) -> str:
+    def engine(self, wanted: str, commercial_only: bool = False) -> str:
         """The engine meant: "auto" is inswapper where it is installed and may be used, else the built-in one."""
         if wanted != "auto":
             return wanted
@@ -294,22 +305,30 @@ class Recipes:
 
         return restored(swapped, restored(swapped.inputs[2])) if request.corrections else restored(swapped)
 
-    def _swapped(self, frames: Node, found: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
-        cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]
-        params = CastParams.model_validate({"cast": cast, "engine": engine, **look})
-        return node(SwapFace(params, (*found.models, *self._networks(engine))), frames, found)
+    def _cast(self, playing: tuple[Playing, ...]) -> tuple[Role, ...]:
+        return tuple(Role(photos=tuple(self._photo(key) for key in role.faces), tracks=role.people) for role in playing)
 
-    def _corrected(self, swapped: Node, corrections: tuple[Correction, ...]) -> Node:
+    def _swapped(self, frames: Node, found: Node, look: dict[str, Any], drawn: tuple[Node, ...] = ()) -> Node:
+        """look: fields of CastParams; drawn: by the diffusion engine, where it is the one"""
+        params = CastParams.model_validate(look if drawn else look | {"redrawn_by": ""})
+        models = (*found.models, *self._networks(params.engine, drawn))
+        return node(SwapFace(params, models), frames, found, *drawn)
+
+    def _corrected(
+        self, swapped: Node, corrections: tuple[Correction, ...], look: dict[str, Any], drawn: tuple[Node, ...]
+    ) -> Node:
         """The swap with some frames done otherwise; all others are taken as they are."""
         rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in corrections]
-        params = CorrectSwapParams.model_validate({**swapped.params, "corrections": rows})
+        params = CorrectSwapParams.model_validate({**look, "corrections": rows})
         needed = {model.name: model for model in swapped.models}
         for how in dict.fromkeys(c.how for c in corrections):
-            needed |= {model.name: model for model in self._networks(how)}
-        return node(CorrectSwap(params, tuple(needed.values())), *swapped.inputs, swapped)
+            needed |= {model.name: model for model in self._networks(how, drawn)}
+        return node(CorrectSwap(params, tuple(needed.values())), *swapped.inputs[:2], *drawn, swapped)
 
-    def _networks(self, engine: str) -> tuple[ModelRef, ...]:
+    def _networks(self, engine: str, drawn: tuple[Node, ...] = ()) -> tuple[ModelRef, ...]:
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
+        if engine == "diffusion":
+            return (drawn[0].models[1],)  # the other models have done their work
         return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in NETWORKS.get(engine, ()))
 
     def _recognizer(self, commercial_only: bool = False) -> list[ModelRef]:
@@ -409,9 +428,6 @@ def takes(request: Text2VideoRequest, count: int) -> list[Text2VideoRequest]:
     return [request.model_copy(update={"seed": (seed + i) % (MAX_SEED + 1)}) for i in range(count)]
 
 
-#: What a model is sampled with when nothing says it.
-FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
-
 #: Request fields that the sampler is given as they are.
 SAMPLED = (
     "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed", "scheduler", "guidance_rescale",
@@ -431,10 +447,10 @@ def _check_corrections(corrections: tuple[Correction, ...], num_frames: int, eng
             raise InvalidRequest(
                 f"The clip ends before frame {correction.start}.", f"Its frames are 0 to {num_frames - 1}."
             )
-        if correction.how == "over everything" and engine != "builtin":
+        if correction.how == "over everything" and engine not in ("builtin", "diffusion"):
             raise InvalidRequest(
                 f"{engine} cannot draw over what is in front of a face.",
-                "Take the built-in engine for the swap, or correct those frames in another way.",
+                "Take the built-in engine or diffusion for the swap, or correct those frames in another way.",
             )
 
 

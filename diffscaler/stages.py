@@ -18,6 +18,7 @@ STAGES: dict[str, str] = {
     "decode_sound": "diffscaler.text2video.sound_stage:DecodeSound",
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",
     "list_people": "diffscaler.faceswap.people_stage:ListPeople",
+    "redraw_faces": "diffscaler.faceswap.redraw_stage:RedrawFaces",
     "swap_face": "diffscaler.faceswap.stage:SwapFace",
     "restore_faces": "diffscaler.faceswap.restore_stage:RestoreFaces",
     "correct_swap": "diffscaler.faceswap.correct_stage:CorrectSwap",

@@ -34,7 +34,7 @@ CELLS = 120
 HERE_S = 0.25
 MOST = 12
 
-#: What can be done about a stretch of frames, beside the words for it. Only the built-in engine knows what is in front.
+#: What can be done about a stretch of frames, beside the words for it. Not every engine knows what is in front.
 REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
 REMEDIES_HERE = {"skip": "Leave the original here", "over everything": "Draw over it here"}
 
@@ -118,11 +118,11 @@ class ReviewPane:
         fps, vfr = float(clip.meta.fps), clip.meta.vfr
         concerns = review.concerns()
         swap = swap_in(clip.node)
-        builtin = swap is not None and swap.params.get("engine") == "builtin"
-        rows = "".join(self._row(concern, fps, vfr, builtin) for concern in concerns[:MOST])
+        covers = swap is not None and swap.params.get("engine") in ("builtin", "diffusion")
+        rows = "".join(self._row(concern, fps, vfr, covers) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
-        line = heat_line(review, fps, vfr) + ("" if vfr else here(builtin))
+        line = heat_line(review, fps, vfr) + ("" if vfr else here(covers))
         return f'<h3 class="label">Review {self._undo(clip)}</h3>{line}{listed}{card(review)}'
 
     def _offer(self, clip: Clip) -> str:
@@ -139,13 +139,13 @@ class ReviewPane:
         many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
         return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
 
-    def _row(self, concern: Concern, fps: float, vfr: bool, builtin: bool) -> str:
+    def _row(self, concern: Concern, fps: float, vfr: bool, covers: bool) -> str:
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
         buttons = "".join(
             pieces.do("correct", text, cls="link", how=how, **place)
             for how, text in REMEDIES.items()
-            if how != "over everything" or (builtin and concern.what == "something in front")
+            if how != "over everything" or (covers and concern.what == "something in front")
         )
         return (
             f'<li><button type="button" class="link at"{goes_to(start, fps, vfr)}>{span(start, stop, fps)}'
@@ -232,12 +232,12 @@ def goes_to(frame: int, fps: float, vfr: bool) -> str:
     return " disabled" if vfr else f' data-seek="{(frame + 0.5) / fps:.4f}"'
 
 
-def here(builtin: bool) -> str:
+def here(covers: bool) -> str:
     """Buttons that correct the moment the monitor shows; the page writes it into data-at as one is pressed."""
     buttons = "".join(
         pieces.do("correct-here", text, cls="link", how=how, at="")
         for how, text in REMEDIES_HERE.items()
-        if builtin or how != "over everything"
+        if covers or how != "over everything"
     )
     return f'<p class="here">{buttons}</p>'
 

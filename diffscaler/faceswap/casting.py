@@ -9,22 +9,30 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.media import TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from diffscaler.faceswap.detect import Detector
     from diffscaler.faceswap.detections import ClipFaces
     from diffscaler.faceswap.engines import Swapper
     from diffscaler.faceswap.photo import PhotoFace
     from diffscaler.faceswap.track import Track
 
-EngineName = Literal["builtin", "inswapper", "ghost"]
+    Floats = npt.NDArray[np.float32]
+
+EngineName = Literal["builtin", "inswapper", "ghost", "diffusion"]
 
 #: What each engine draws with, by name in the catalogue: the network, the recogniser, and what converts its identities.
+#: Those of diffusion are the request's.
 NETWORKS: dict[str, tuple[str, ...]] = {
     "builtin": (),
     "inswapper": ("inswapper", "arcface"),
     "ghost": ("ghost", "arcface", "crossface-ghost"),
+    "diffusion": (),
 }
 
 
@@ -43,9 +51,10 @@ class CastParams(Params):
     """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
+    redrawn_by: of the diffusion engine: the model that drew its input, by name in the catalogue
     expression: of the built-in engine: how much of the target's own play shows, 0 (the photo's expression) .. 1
-    boost, colour: of the engines that run a network: side of the crop it draws, and how far the drawn face takes on the
-    colours that were there, 0..1
+    boost: of inswapper and ghost: side of the crop they draw
+    colour: of all but the built-in engine: how far the drawn face takes on the colours that were there, 0..1
     """
 
     cast: tuple[Role, ...] = Field(min_length=1)
@@ -54,13 +63,15 @@ class CastParams(Params):
     expression: float = Field(1.0, ge=0, le=1)
     boost: Literal[128, 256, 512] = 128
     colour: float = Field(0.5, ge=0, le=1)
-    later: ClassVar[frozenset[str]] = frozenset({"expression", "boost", "colour"})
+    redrawn_by: str = ""
+    later: ClassVar[frozenset[str]] = frozenset({"expression", "boost", "colour", "redrawn_by"})
 
 
 class Casting:
     """The tracks of a clip that a cast replaces, and swappers for them.
 
     models: of the stage that runs, the detector first; leases: closed when that stage ends
+    drawn: at most one clip, of the latents that `RedrawFaces` drew: what the diffusion engine puts on the tracks
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class Casting:
         fps: float,
         ctx: StageContext,
         leases: ExitStack,
+        drawn: Iterable[Iterable[TensorChunk]] = (),
     ) -> None:
         from diffscaler.faceswap.track import assigned
 
@@ -81,6 +93,8 @@ class Casting:
         #: track id -> index into params.cast
         self.plays = assigned(self.found, [role.tracks for role in params.cast])
         self.tracks = [track for track in self.found if track.id in self.plays]
+        self._drawn = drawn
+        self._latents: dict[int, Floats] | None = None
         self._photos: list[list[PhotoFace]] | None = None
 
     @property
@@ -102,6 +116,8 @@ class Casting:
         """
         if engine == "builtin":
             return self._builtin(free)
+        if engine == "diffusion":
+            return self._diffusion(free)
         return self._network(engine)
 
     def _builtin(self, free: bool) -> Swapper:
@@ -113,6 +129,27 @@ class Casting:
         given = {track: looks[role] for track, role in self.plays.items()}
         params, tick = self.params, self.tick("Following faces")
         return PreviewSwapper(given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, free)
+
+    def _diffusion(self, free: bool) -> Swapper:
+        from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper
+        from diffscaler.text2video.stages import thrifty
+
+        self.ctx.note(f"Face swap: faces redrawn by {self.params.redrawn_by}.")
+        if self._latents is None:  # streams are read once, engines may be asked for twice
+            chunks = (chunk for clip in self._drawn for chunk in clip)
+            self._latents = {int(name): part for chunk in chunks for name, part in chunk.tensors.items()}
+        model = self.leases.enter_context(self.ctx.acquire(self.models[self.params.redrawn_by]))
+        return DiffusionSwapper(
+            lambda latents: thrifty(model, self.ctx, lambda: model.decode(latents)),
+            self._latents,
+            self.faces,
+            self.tracks,
+            self.fps,
+            self.params.strength,
+            self.params.colour,
+            self.tick("Following faces"),
+            free,
+        )
 
     def _network(self, engine: EngineName) -> Swapper:
         import numpy as np

@@ -18,7 +18,7 @@ from diffscaler.stage import ModelRef, Params, StageContext
 if TYPE_CHECKING:
     from diffscaler.faceswap.engines import Place, Swapper
 
-How = Literal["skip", "builtin", "inswapper", "ghost", "over everything"]
+How = Literal["skip", "builtin", "inswapper", "ghost", "diffusion", "over everything"]
 
 
 class CorrectionParams(Params):
@@ -55,7 +55,10 @@ class CorrectSwapParams(CastParams):
 
 
 class CorrectSwap:
-    """Frames, their detections, and the same frames swapped -> the swapped frames, the corrected ones made anew."""
+    """Frames, their detections, and the same frames swapped -> the swapped frames, the corrected ones made anew.
+
+    Where the diffusion engine takes part, what it drew (`RedrawFaces`) comes before the swapped frames.
+    """
 
     name: ClassVar[str] = "correct_swap"
     version: ClassVar[int] = 2
@@ -67,7 +70,7 @@ class CorrectSwap:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        return inputs[2]
+        return inputs[-1]
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
         """Raises what SwapFace raises, also for corrections of people whom the clip has not."""
@@ -78,10 +81,10 @@ class CorrectSwap:
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases)
+            casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases, inputs[2:-1])
             casting.check([*casting.named, *(number for row in self.params.corrections for number in row.tracks)])
             engines = _Engines(casting, self.params)
-            for part, swapped in together(clip, inputs[2], ctx.start):
+            for part, swapped in together(clip, inputs[-1], ctx.start):
                 ctx.step(part.start, total, "frame")
                 frames = swapped
                 for index in corrected(self.params.corrections, part.start, part.stop):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.faceswap.align import ARCFACE_112, Matrix, apply, bounds, crop_by, inverse, similarity
+from diffscaler.faceswap.appearance import cells_at
 from diffscaler.faceswap.builtin import project
 from diffscaler.faceswap.head import LANDMARKS_MM, Pose, fit_pose, turn
 from diffscaler.faceswap.libs import cv2
@@ -88,9 +89,14 @@ def _traced(template: Template, yaw: int, pitch: int) -> Floats:
     return traced_mask(landmarks, MASK_SIZE)
 
 
-def traced_mask(landmarks: npt.NDArray[np.floating], size: int) -> Floats:
-    """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; landmarks: (5, 2), crop pixels."""
-    _, coarse = project(fit_pose(landmarks), (0, 0, size, size))
+def traced_mask(landmarks: npt.NDArray[np.floating], size: int, allowed: Floats | None = None) -> Floats:
+    """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; landmarks: (5, 2), crop pixels.
+
+    allowed: float32 (32, 32), 0..1, where the unrolled face may be drawn over (`occlusion.drawable`); None: everywhere
+    """
+    where, coarse = project(fit_pose(landmarks), (0, 0, size, size))
+    if allowed is not None:
+        coarse = coarse * cv2.remap(allowed, *cells_at(where), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     face = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
     edge = np.clip(np.minimum(np.arange(size), np.arange(size)[::-1]) / (EDGE * size), 0, 1).astype(np.float32)
     return face * np.minimum(edge[:, None], edge[None])

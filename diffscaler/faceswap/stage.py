@@ -71,9 +71,11 @@ class DetectFaces:
 class SwapFace:
     """Frames and their detections -> the same frames with the performer's face. Frames without one pass bit-equal.
 
+    The diffusion engine also reads what `RedrawFaces` drew, as a third input.
+
     A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
     models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
-    the converter
+    the converter; for diffusion the text-to-video model, which decodes what it drew
     """
 
     name: ClassVar[str] = "swap_face"
@@ -100,7 +102,7 @@ class SwapFace:
         ctx.step(ctx.start, total, "frame")
         faces = gather(inputs[1])
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, fps, ctx, leases)
+            casting = Casting(self.params, self.models, faces, fps, ctx, leases, inputs[2:])
             casting.check(casting.named)
             for note in _unchanged(casting):
                 ctx.note(note)

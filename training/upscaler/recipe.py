@@ -116,9 +116,7 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
     output_dir = Path(config.output_dir)
     loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
     torch.manual_seed(config.seed)
-    network = PreviewUpscaler(
-        config.scale, config.upscaler_width, config.upscaler_depth, config.upscaler_residual
-    )
+    network = PreviewUpscaler(config.scale, config.upscaler_width, config.upscaler_depth, config.upscaler_residual)
     if config.init:
         _start_from(network, Path(config.init))
     if pictures is None:
