@@ -24,6 +24,7 @@ FIRST_GUESS = {
     "detect_faces": 0.25,
     "list_people": 0.2,
     "swap_face": 0.3,
+    "measure": 0.05,
     "restore_faces": 10.0,
     "review_swap": 0.3,
     "upscale": 0.8,
