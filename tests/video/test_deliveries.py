@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -174,3 +176,39 @@ def test_clips_shorter_than_an_encoders_delay_are_written(tmp_path: Path, name: 
     for attempt in range(3):  # what was wrong was uninitialised memory
         path = tmp_path / f"{attempt}.mp4"
         assert write_clip(path, meta_for(frames), in_chunks(frames, 2), Encoding(name=name), manifest={}) == count
+
+
+LONG_4K = """
+import resource, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from diffscaler.media import Again, ClipMeta, FrameChunk
+from diffscaler.video.conform import Conform
+from diffscaler.video.encodings import Encoding
+from diffscaler.video.writer import write_clip
+count, path = int(sys.argv[1]), Path(sys.argv[2])
+noise = np.random.default_rng(0).integers(0, 64, (2160, 3840 + 64, 3), np.uint8)
+meta = ClipMeta(kind="frames", width=3840, height=2160, num_frames=count, fps=Fraction(24), duration_s=count / 24)
+def one(i):
+    return FrameChunk(noise[None, :, i % 64 : i % 64 + 3840], i, np.array([i / 24]))
+chunks = Again(lambda: map(one, range(count)))
+made = Conform(matte="2.39:1").apply(chunks, meta)
+assert write_clip(path, meta, made, Encoding(name="dnxhr"), manifest={}) == count
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_4k_is_written_in_flat_memory(tmp_path: Path) -> None:
+    """5,000 frames take hours here; a leak of half a frame in each would show in these 60 as 0.7 GB."""
+    peaks = []
+    for count in (20, 80):
+        path = tmp_path / "long.mov"
+        done = subprocess.run(
+            [sys.executable, "-c", LONG_4K, str(count), str(path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+        path.unlink()
+    assert peaks[1] < 1.05 * peaks[0], peaks
