@@ -14,13 +14,13 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from diffscaler import faceswap_command, models_command
+from diffscaler import deliver_command, faceswap_command, models_command
 from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, place_for
 from diffscaler.errors import DiffScalerError
 from diffscaler.faceswap_command import clip_of
 from diffscaler.library.clips import Clip
 from diffscaler.recipes import takes
-from diffscaler.requests import AspectName, ControlKind, SamplerName, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import AspectName, ControlKind, EncodingName, SamplerName, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED
@@ -81,6 +81,8 @@ def add_commands(commands: Any) -> None:
     add_output(at)
     at.set_defaults(run=upscale)
 
+    deliver_command.add_commands(commands, add_output)
+
     at = commands.add_parser("library", help="what was made, and how")
     verbs = at.add_subparsers(dest="verb", required=True)
     row = verbs.add_parser("list")
@@ -101,7 +103,7 @@ def add_commands(commands: Any) -> None:
 
 def add_output(at: argparse.ArgumentParser) -> None:
     at.add_argument("-o", "--output", type=Path, required=True, help="where to write the result")
-    at.add_argument("--encoding", choices=("auto", "h264", "h265", "prores", "webm", "gif"))
+    at.add_argument("--encoding", choices=get_args(EncodingName))
     at.add_argument("--quality", type=int, help="lower is better and larger (crf)")
     at.add_argument("--bitrate", type=float, dest="bitrate_mbps", help="megabits per second to aim at instead")
     at.add_argument("--dry-run", action="store_true", help="only say what it will take: time, memory, disk")
@@ -116,7 +118,7 @@ def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 OUTPUT_NAMES = ("encoding", "quality", "bitrate_mbps")
 
 # What a file name's ending asks for when --encoding does not say.
-BY_SUFFIX = {".gif": "gif", ".webm": "webm", ".mov": "prores"}
+BY_SUFFIX = {".gif": "gif", ".webm": "webm", ".mov": "prores", ".zip": "pictures"}
 
 
 def delivery(args: argparse.Namespace) -> dict[str, Any]:

@@ -138,6 +138,7 @@ def stopping(studio: Studio, submitted: Job) -> Job:
 def all_notes(clip: Clip, output: Path) -> list[str]:
     """What the file says about how it was made."""
     from diffscaler.video.probe import probe
+    from diffscaler.video.sequence import read_manifest
 
-    manifest = probe(output).manifest or {}
+    manifest = (read_manifest(output) if output.suffix.lower() == ".zip" else probe(output).manifest) or {}
     return [*manifest.get("notes", []), *clip.notes]

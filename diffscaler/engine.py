@@ -16,7 +16,7 @@ import numpy.typing as npt
 from diffscaler import __version__, plan
 from diffscaler.errors import ClipNotFound, JobCancelled
 from diffscaler.library.clips import ClipLibrary
-from diffscaler.media import Chunk, ClipMeta, Stream
+from diffscaler.media import Again, Chunk, ClipMeta, Stream
 from diffscaler.passes import passes
 from diffscaler.plan import Node
 from diffscaler.predict import check_room, meta_of_plan, model_names, seconds_of
@@ -148,7 +148,7 @@ class _Run:
         try:
             began_at = max(0, done - (stage.lookback or 0))
             streams = tuple(
-                Stream(self._meta_in(source), self.chunks(source, self._start_for(source, began_at)))
+                Stream(self._meta_in(source), self._reading(stage, source, self._start_for(source, began_at)))
                 for source in node.inputs
             )
             for ref in node.models:
@@ -190,6 +190,10 @@ class _Run:
             if self._inner:
                 self._inner[-1] += whole
         return chunk, whole - inner
+
+    def _reading(self, stage: Stage, source: Node, start: int) -> Iterator[Chunk] | Again:
+        """A stage that joins finds its inputs finished, and may read them again."""
+        return Again(lambda: self.chunks(source, start)) if stage.joins else self.chunks(source, start)
 
     def _start_for(self, source: Node, began_at: int) -> int:
         """Frames are read from where the stage begins; tensors arrive whole."""

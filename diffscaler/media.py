@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +64,8 @@ class ClipMeta(BaseModel):
 class FrameChunk:
     """Consecutive frames of a clip.
 
-    frames: uint8 RGB (N, H, W, 3); start: index of the first frame in its clip
+    frames: uint8 RGB (N, H, W, 3), uint16 only on the way from a deep file to a deep encoder
+    start: index of the first frame in its clip
     times: float64 (N,), seconds at which each frame appears, the clip's first frame at 0
     """
 
@@ -111,8 +113,21 @@ Chunk: TypeAlias = FrameChunk | TensorChunk | FileChunk
 
 
 @dataclass(frozen=True)
+class Again:
+    """Chunks that can be read more than once: `begin` starts over."""
+
+    begin: Callable[[], Iterator[Any]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.begin()
+
+
+@dataclass(frozen=True)
 class Stream:
-    """A clip on its way into a stage: its facts, and its chunks in order, each read once."""
+    """A clip on its way into a stage: its facts, and its chunks in order.
+
+    They are read once; a stage that joins may read them again from the start.
+    """
 
     meta: ClipMeta
     chunks: Any = field(repr=False)  # Iterator[Chunk]; Any spares every stage a cast

@@ -45,11 +45,16 @@ def seconds_of(library: ClipLibrary, node: Node) -> float:
     return work * (FIRST_GUESS.get(node.stage, 0.5) if pace is None else pace)
 
 
-def disk_bytes(meta: ClipMeta) -> int:
+def disk_bytes_of(library: ClipLibrary, node: Node) -> int:
+    """Predicted size of a node's clip once it is stored."""
+    return disk_bytes(meta_of_plan(library, node), getattr(node.build(), "bytes_per_pixel", FILE_BYTES_PER_PIXEL))
+
+
+def disk_bytes(meta: ClipMeta, file_bytes_per_pixel: float = FILE_BYTES_PER_PIXEL) -> int:
     """Predicted size of a stored clip."""
     if meta.kind == "tensors":
         return 2**16 * max(1, meta.num_frames)
-    per_pixel = FRAME_BYTES_PER_PIXEL if meta.kind == "frames" else FILE_BYTES_PER_PIXEL
+    per_pixel = FRAME_BYTES_PER_PIXEL if meta.kind == "frames" else file_bytes_per_pixel
     return int(meta.width * meta.height * meta.num_frames * per_pixel)
 
 
@@ -89,7 +94,7 @@ def check_room(library: ClipLibrary, todo: list[Node], reserve_bytes: int = 0) -
                 f" {free / 1e9:.1f} GB are free.",
                 "Use a smaller scale or a smaller clip.",
             )
-        total += max(0, disk_bytes(meta) - library.stored_bytes(node.key))
+        total += max(0, disk_bytes_of(library, node) - library.stored_bytes(node.key))
     free = shutil.disk_usage(library.root).free - reserve_bytes
     if total > free and todo:
         # Intermediates of other clips can be made again; what this plan starts from stays.

@@ -25,6 +25,7 @@ FIRST_GUESS = {
     "list_people": 0.2,
     "redraw_faces": 0.6,
     "swap_face": 0.3,
+    "measure": 0.05,
     "restore_faces": 10.0,
     "review_swap": 0.3,
     "upscale": 0.8,

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from diffscaler import plan
+from diffscaler import plan, predict
 from diffscaler.errors import InvalidRequest
 from diffscaler.face_redraw import chosen, pick_redraw_models, redrawn
 from diffscaler.faceswap.casting import NETWORKS, CastParams, Role
@@ -29,9 +29,11 @@ from diffscaler.requests import (
     MAX_SEED,
     Correction,
     Delivered,
+    DeliverRequest,
     FaceSwapRequest,
     FindPeopleRequest,
     InspectPhotoRequest,
+    MeasureRequest,
     Playing,
     Request,
     ReviewSwapRequest,
@@ -55,7 +57,12 @@ from diffscaler.text2video.stages import (
 )
 from diffscaler.text2video.vocabulary import read_prompt
 from diffscaler.upscale.stage import Upscale, UpscaleParams
+from diffscaler.video.destination import check_encoder, destination
+from diffscaler.video.measure_stage import Measure, MeasureParams
 from diffscaler.video.stage import Encode, EncodeParams
+
+# How often a clip is encoded at most until its bitrate is met; two are usual.
+BITRATE_PASSES = 4
 
 DETECTOR, BETTER_DETECTOR = "centerface", "scrfd"
 
@@ -81,6 +88,7 @@ def request_from(row: dict[str, Any]) -> Request:
 
 REQUESTS: tuple[type[Request], ...] = (
     Text2VideoRequest, FaceSwapRequest, UpscaleRequest, FindPeopleRequest, InspectPhotoRequest, ReviewSwapRequest,
+    DeliverRequest, MeasureRequest,
 )  # fmt: skip
 
 
@@ -107,6 +115,10 @@ class Recipes:
             return self.inspect_photo(request)
         if isinstance(request, ReviewSwapRequest):
             return self.review_swap(request)
+        if isinstance(request, DeliverRequest):
+            return self.deliver(request)
+        if isinstance(request, MeasureRequest):
+            return self.measure(request)
         raise TypeError(f"no recipe for {type(request).__name__}")
 
     def text2video(self, request: Text2VideoRequest) -> Recipe:
@@ -222,6 +234,32 @@ class Recipes:
         frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
         title = f"{self.library.clip(request.clip).title}, {request.scale}x"
         return self._delivered(frames, request, title, self._about(request.clip), self._sound_of(request.clip))
+
+    def deliver(self, request: DeliverRequest) -> Recipe:
+        """A clip -> a file for a destination: from its frames where they are kept, else from the file it has."""
+        clip = self.library.clip(request.clip)
+        frames = self.frames_of(request.clip)
+        if frames.stage != plan.IMPORT and not self.library.complete(frames.key):
+            frames = clip.node  # drawing it again would take longer, and was not asked for
+        meta = predict.meta_of_plan(self.library, frames)
+        info = self.library.file_info(frames.params["sha256"]) if frames.stage == plan.IMPORT else {}
+        return self._delivered(
+            frames,
+            request,
+            f"{clip.title}, delivered",
+            self._about(request.clip),
+            self._sound_of(request.clip),
+            **destination(request, meta, info, frames.params.get("sha256", "")),
+        )
+
+    def measure(self, request: MeasureRequest) -> Recipe:
+        """A delivered file and the frames it was written from -> its quality card."""
+        clip = self.library.clip(request.clip)
+        if clip.stage != "encode":
+            raise InvalidRequest(f"{clip.title!r} was not delivered by the studio.", "Deliver it first.")
+        if clip.node.params.get("encoding") == "pictures":
+            raise InvalidRequest("Pictures in a ZIP are not measured.", "They are the frames as they are.")
+        return Recipe(node(Measure(MeasureParams(), ()), clip.node), f"Measuring {clip.title}", request)
 
     def _follows(self, request: Text2VideoRequest, shape: dict[str, Any]) -> Stage:
         """The stage that makes of a clip to follow what the ControlNet reads. shape: fields of Shaped"""
@@ -355,10 +393,22 @@ class Recipes:
         return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
 
     def _delivered(
-        self, frames: Node, request: Delivered, title: str, about: dict[str, str], sound: tuple[Node, ...] = ()
+        self,
+        frames: Node,
+        request: Delivered,
+        title: str,
+        about: dict[str, str],
+        sound: tuple[Node, ...] = (),
+        **for_destination: Any,
     ) -> Recipe:
+        check_encoder(request.encoding)
         params = EncodeParams(
-            encoding=request.encoding, quality=request.quality, bitrate_mbps=request.bitrate_mbps, about=about
+            encoding=request.encoding,
+            quality=request.quality,
+            bitrate_mbps=request.bitrate_mbps,
+            about=about,
+            passes=1 if request.bitrate_mbps is None else BITRATE_PASSES,
+            **for_destination,
         )
         return Recipe(node(Encode(params, ()), frames, *sound), title, request)
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from diffscaler.video.conform import Matte, RateName
+
 MAX_PROMPT = 2000
 MAX_SEED = 2**31 - 1
 
@@ -15,7 +17,10 @@ AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
 SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
 ControlKind = Literal["canny", "depth", "pose", "none"]
 EngineChoice = Literal["auto", "builtin", "inswapper", "ghost", "diffusion"]
-EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
+EncodingName = Literal[
+    "auto", "h264", "h265", "h265_10bit", "av1", "prores", "prores4444", "dnxhr", "dnxhr_10bit", "webm", "gif",
+    "pictures",
+]  # fmt: skip
 
 
 def more(group: str) -> dict[str, Any]:
@@ -460,3 +465,47 @@ class UpscaleRequest(Delivered):
         description="Pixels of input worked on at once; smaller takes less memory.",
         json_schema_extra=more("Speed"),
     )
+
+
+class DeliverRequest(Delivered):
+    """A clip of the library written for a destination, from the frames that are there."""
+
+    clip: ClipKey = Field(title="Clip", description="From the library.")
+    matte: Matte = Field(
+        "none", title="Matte", description="Black bars down to this shape; the size stays.",
+        json_schema_extra=more("Picture"),
+    )  # fmt: skip
+    longest: int | None = Field(
+        None,
+        title="Longest side",
+        ge=64,
+        le=16384,
+        description="Pixels; larger clips are made smaller. Empty: as it is.",
+        json_schema_extra=more("Picture"),
+    )
+    frame_rate: RateName = Field(
+        "as it is",
+        title="Frame rate",
+        description="constant: uneven times become the nearest usual rate. Frames are shown again or left out.",
+        json_schema_extra=more("Picture"),
+    )
+    timecode: str = Field(
+        "",
+        title="Timecode",
+        pattern=r"^(\d\d:[0-5]\d:[0-5]\d[:;]\d\d)?$",
+        description="Of the first frame, 01:00:00:00; a semicolon drops frames. Empty: the source's own.",
+        json_schema_extra=more("Edit suite"),
+    )
+    reel: str = Field(
+        "",
+        title="Reel",
+        max_length=32,
+        description="Reel name of the timecode track; MOV only. Empty: the source's own.",
+        json_schema_extra=more("Edit suite"),
+    )
+
+
+class MeasureRequest(Request):
+    """What came out of a delivery: the figures of its quality card."""
+
+    clip: ClipKey = Field(title="Clip", description="A delivered clip of the library.")

@@ -26,6 +26,7 @@ STAGES: dict[str, str] = {
     "inspect_photo": "diffscaler.faceswap.photo_stage:InspectPhoto",
     "upscale": "diffscaler.upscale.stage:Upscale",
     "beginning": "diffscaler.beginning:Beginning",
+    "measure": "diffscaler.video.measure_stage:Measure",
     "encode": "diffscaler.video.stage:Encode",
 }
 

@@ -120,7 +120,7 @@ class Studio:
             "steps": len(every),
             "ready": len(every) - len(todo),
             "seconds": sum(predict.seconds_of(self.library, node) for node in todo),
-            "disk_bytes": sum(predict.disk_bytes(predict.meta_of_plan(self.library, node)) for node in todo),
+            "disk_bytes": sum(predict.disk_bytes_of(self.library, node) for node in todo),
         }
 
     def add_file(self, path: Path, name: str | None = None) -> Clip:

@@ -9,8 +9,9 @@ import gradio as gr
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.recipes import request_from
-from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import DeliverRequest, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.studio import Studio
+from ui.deliver_tab import DeliverTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
 from ui.queue_panel import QueuePanel
@@ -19,7 +20,7 @@ from ui.training_tab import TrainingTab
 from ui.upscale_tab import UpscaleTab
 from ui.watch import Updates, explained
 
-WorkTab = Text2VideoTab | FaceSwapTab | UpscaleTab
+WorkTab = Text2VideoTab | FaceSwapTab | UpscaleTab | DeliverTab
 
 
 class Acts:
@@ -52,7 +53,7 @@ class Acts:
         for tab in self.work.values():
             outputs += tab.fields.values()
         outputs += [at for at in self.swap.filling if at not in outputs]
-        outputs.append(self.upscale.clips.picked)
+        outputs += [self.upscale.clips.picked, self.deliver.clips.picked]
         outputs += self.words.leads.inputs.values()
         states = {watch.name: watch.state for watch in self.watches}
         gr.on(
@@ -82,6 +83,12 @@ class Acts:
         assert isinstance(tab, UpscaleTab)
         return tab
 
+    @property
+    def deliver(self) -> DeliverTab:
+        tab = self.work[DeliverRequest]
+        assert isinstance(tab, DeliverTab)
+        return tab
+
     def on_act(self, event: gr.EventData, search: str, kind: str, **states: dict[str, Any]) -> Updates:
         verb, key = str(event.do), str(getattr(event, "key", ""))
         try:
@@ -102,6 +109,9 @@ class Acts:
 
     def do_upscale(self, key: str, states: dict[str, Any]) -> Updates:
         return {self.tabs: gr.Tabs(selected="upscale"), self.upscale.clips.picked: [key]}
+
+    def do_deliver(self, key: str, states: dict[str, Any]) -> Updates:
+        return {self.tabs: gr.Tabs(selected="deliver"), self.deliver.clips.picked: [key]}
 
     def do_compare(self, key: str, states: dict[str, Any]) -> Updates:
         clip = self.studio.library.clip(key)

@@ -14,7 +14,7 @@ from diffscaler import __version__, cli
 from diffscaler.settings import ROOT, Settings, read_settings
 from diffscaler.wording import worded
 
-COMMANDS = ("serve", "test", "generate", "swap", "upscale", "train", "bench", "doctor", "library", "models")
+COMMANDS = ("serve", "test", "generate", "swap", "upscale", "deliver", "train", "bench", "doctor", "library", "models")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,6 +11,8 @@ from annotated_types import Ge, Le, MaxLen, MultipleOf
 from pydantic.fields import FieldInfo
 
 from diffscaler.requests import Request
+from diffscaler.video.destination import offered
+from diffscaler.video.encodings import formats
 
 Controls = dict[str, Any]
 
@@ -25,14 +27,6 @@ WORDS: dict[str, dict[Any, str]] = {
         "inswapper": "inswapper",
         "ghost": "GHOST",
         "diffusion": "diffusion: redraw",
-    },
-    "encoding": {
-        "auto": "automatic",
-        "h264": "H.264",
-        "h265": "H.265",
-        "prores": "ProRes",
-        "webm": "WebM",
-        "gif": "GIF",
     },
     "scheduler": {
         "native": "the model's own",
@@ -60,7 +54,9 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
     }
     common |= {"value": None if field.is_required() else field.default} | overrides
     limits = limits_of(field)
-    if "choices" in overrides:
+    if name == "encoding":
+        common.setdefault("choices", encodings(get_args(kind)))
+    if "choices" in common:
         return gr.Dropdown(**common)
     if get_origin(kind) is Literal:
         values = get_args(kind)
@@ -82,6 +78,12 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
         common = {"max_length": length, "lines": lines, **common}
         return gr.Textbox(**common)
     raise TypeError(f"no control for {model.__name__}.{name}: {kind}")
+
+
+def encodings(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(title, name) of the file formats that can be written here."""
+    titles = {name: form.title for name, form in formats().items()}
+    return [(titles.get(name, "automatic"), name) for name in offered(names)]
 
 
 def more(model: type[Request], names: Iterable[str] | None = None, **overrides: dict[str, Any]) -> Controls:

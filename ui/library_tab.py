@@ -24,6 +24,7 @@ KINDS = {
     "from words": ("Text2VideoRequest",),
     "swapped": ("FaceSwapRequest",),
     "upscaled": ("UpscaleRequest",),
+    "delivered": ("DeliverRequest",),
     "imported": ("",),
 }
 EMPTY = "Nothing here yet. What you make or drop on the page is kept here."

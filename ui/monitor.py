@@ -10,6 +10,7 @@ from diffscaler.library.clips import Clip
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.pictures import preview_url
+from ui.wipe import compared
 
 
 def empty(text: str) -> str:
@@ -72,23 +73,11 @@ def of_clip(studio: Studio, clip: Clip, extra: str = "") -> str:
 
 def of_pair(studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "") -> str:
     """Before and after, in step: as a wipe over each other, or side by side."""
-    kind = "wipe" if wipe else "pair"
-    handle = (
-        '<input type="range" min="0" max="100" value="50" aria-label="Wipe between before and after">' if wipe else ""
-    )
-    shape = f"--w:{max(1, after.meta.width)};--h:{max(1, after.meta.height)}"
     return (
-        f'<div class="screen"><div class="{kind} synced" style="{shape}">'
-        f"{side(studio, before, 'before')}{side(studio, after, 'after')}"
-        f'{handle}<button type="button" class="play" aria-label="Play or pause both">pause</button></div></div>'
+        f'<div class="screen">{compared(studio, before, after, wipe=wipe)}</div>'
         f'<div class="under"><h2>{escape(after.title)}</h2>{pieces.facts(studio, after)}{extra}'
         f"{pieces.verbs(studio, after, compared=True)}</div>"
     )
-
-
-def side(studio: Studio, clip: Clip, which: str) -> str:
-    shown = pieces.player(studio, clip, label=which, controls=False)
-    return f'<figure class="{which}">{shown}<figcaption>{which}</figcaption></figure>'
 
 
 def screen(inside: str, line: str = "") -> str:

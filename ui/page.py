@@ -1,13 +1,14 @@
-"""The page as a whole: a header, five tabs, the queue under all of them."""
+"""The page as a whole: a header, six tabs, the queue under all of them."""
 
 from __future__ import annotations
 
 import gradio as gr
 
-from diffscaler.requests import FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import DeliverRequest, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.studio import Studio
 from ui import api
 from ui.acts import Acts, WorkTab
+from ui.deliver_tab import DeliverTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
 from ui.queue_panel import QueuePanel
@@ -27,12 +28,12 @@ def build_page(studio: Studio) -> gr.Blocks:
         # Whatever a browser remembers stands outside the tabs: a tab's inside is only there once it was opened.
         at = remembered("tab", "text2video")
         text2video, faceswap, upscale = Text2VideoTab(studio), FaceSwapTab(studio), UpscaleTab(studio)
-        training, library = TrainingTab(studio), LibraryTab(studio)
+        deliver, training, library = DeliverTab(studio), TrainingTab(studio), LibraryTab(studio)
         with gr.Tabs(elem_id="tabs", selected="text2video", overflow_behavior="wrap") as tabs:
-            for tab in (text2video, faceswap, upscale, training, library):
+            for tab in (text2video, faceswap, upscale, deliver, training, library):
                 tab.place()
         queue.place()
-        for part in (text2video, faceswap, upscale, training, library, queue):
+        for part in (text2video, faceswap, upscale, deliver, training, library, queue):
             part.wire(page)
         for tab in (text2video, faceswap, upscale):
             tab.keep_models(queue.models)
@@ -40,9 +41,11 @@ def build_page(studio: Studio) -> gr.Blocks:
             Text2VideoRequest: text2video,
             FaceSwapRequest: faceswap,
             UpscaleRequest: upscale,
+            DeliverRequest: deliver,
         }
         Acts(studio, tabs, queue, library, training, work).wire()
-        remember_tab(page, tabs, at, [text2video.tab, faceswap.tab, upscale.tab, training.tab, library.tab])
+        every = (text2video, faceswap, upscale, deliver, training, library)
+        remember_tab(page, tabs, at, [tab.tab for tab in every])
         api.add(studio)
     return page
 

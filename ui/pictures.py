@@ -84,10 +84,13 @@ def make_poster(studio: Studio, clip: Clip, path: Path) -> bool:
 def middle_frame(studio: Studio, clip: Clip) -> Frames:
     """uint8 RGB (H, W, 3). Raises MediaError, StopIteration."""
     from diffscaler.video.reader import read_frames
+    from diffscaler.video.sequence import read_picture
 
     at = clip.meta.num_frames // 2
     if clip.meta.kind == "file":
         path = studio.library.path(clip.key)
+        if path.suffix == ".zip":
+            return read_picture(path, at)
         if clip.stage == IMPORT and clip.meta.num_frames > 2000:
             at = 48  # a long film is not decoded up to its middle for a thumbnail
         return next(iter(read_frames(path, at, 1))).frames[0]

@@ -9,6 +9,7 @@ from diffscaler.library.clips import Clip
 from diffscaler.media import ClipMeta
 from diffscaler.plan import IMPORT, nodes
 from diffscaler.studio import Studio
+from diffscaler.video.encodings import formats
 from ui.pictures import media_url, poster_url
 
 VIDEO_SUFFIXES = ("mp4", "webm", "m4v", "mov")
@@ -46,7 +47,7 @@ def player(studio: Studio, clip: Clip, *, label: str = "", controls: bool = True
     suffix = url.rsplit(".", 1)[-1].lower() if url else ""
     shape = f"--w:{max(1, clip.meta.width)};--h:{max(1, clip.meta.height)}"
     name = escape(label or clip.title)
-    if suffix in VIDEO_SUFFIXES and clip.node.params.get("encoding") != "prores":
+    if suffix in VIDEO_SUFFIXES and not edit_file(clip):
         # Browsers start a clip by themselves only when it is muted.
         back = f' poster="{poster}"' if poster else ""
         return (
@@ -57,6 +58,12 @@ def player(studio: Studio, clip: Clip, *, label: str = "", controls: bool = True
     if picture is None:
         return '<p class="invite quiet">The file of this clip is gone.</p>'
     return f'<img class="media" style="{shape}" src="{picture}" alt="{name}">'
+
+
+def edit_file(clip: Clip) -> bool:
+    """Whether a clip is a file for an edit suite, which no browser plays."""
+    form = formats().get(str(clip.node.params.get("encoding")))
+    return form is not None and form.muxer == "mov"
 
 
 def size_of(meta: ClipMeta) -> str:
@@ -110,6 +117,13 @@ def verbs(studio: Studio, clip: Clip, *, compared: bool = False) -> str:
     row = [
         do("swap", "Swap faces", key=clip.key, disabled=not usable),
         do("upscale", "Upscale", key=clip.key, disabled=not usable),
+        do(
+            "deliver",
+            "Deliver",
+            key=clip.key,
+            disabled=not usable,
+            title="As a file for an edit suite, a phone, a link",
+        ),
         do("reuse", "Use settings", key=clip.key, disabled=not clip.request),
     ]
     if not compared and (clip.request or {}).get("clip"):

@@ -1,4 +1,4 @@
-// Small things the page does by itself: keys, clips in step, the wipe. Everything else is Python.
+// Small things the page does by itself: keys, places in time, drag and drop. Everything else is Python.
 (() => {
   const FRAME_S = 1 / 24, SPEEDS = [1, 2, 4];
   const typing = el => el && (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName) && el.type !== 'range');
@@ -31,29 +31,6 @@
       all.forEach(v => { v.pause(); v.currentTime += key === 'arrowleft' ? -FRAME_S : FRAME_S; });
     } else return;
     event.preventDefault();
-  });
-
-  // the wipe follows its (invisible) slider
-  document.addEventListener('input', event => {
-    const wipe = event.target.closest && event.target.closest('.wipe');
-    if (wipe) wipe.style.setProperty('--at', event.target.value + '%');
-  });
-  document.addEventListener('pointermove', event => {
-    const wipe = event.target.closest && event.target.closest('.wipe');
-    if (!wipe || event.pointerType !== 'mouse') return;
-    const box = wipe.getBoundingClientRect();
-    const at = Math.round(100 * Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
-    wipe.style.setProperty('--at', at + '%');
-    const slider = wipe.querySelector('input[type=range]');
-    if (slider) slider.value = at;
-  });
-
-  document.addEventListener('click', event => {
-    const play = event.target.closest && event.target.closest('.synced .play');
-    if (!play) return;
-    const all = [...play.parentElement.querySelectorAll('video')];
-    const pause = all.length && !all[0].paused;
-    all.forEach(v => pause ? v.pause() : v.play());
   });
 
   // a place in time: every clip on the monitor goes there and rests
@@ -89,20 +66,8 @@
     if (name && name.getAttribute('aria-pressed') !== 'true') name.click();
   });
 
-  // before and after keep step: the first leads
+  // a clip in a tab nobody looks at rests
   setInterval(() => {
-    for (const group of document.querySelectorAll('.synced')) {
-      const [lead, ...others] = group.querySelectorAll('video');
-      if (!lead || !seen(group)) continue;
-      const play = group.querySelector('.play');
-      if (play) play.textContent = lead.paused ? 'play' : 'pause';
-      for (const other of others) {
-        if (Math.abs(other.currentTime - lead.currentTime) > 0.08 && !other.seeking) other.currentTime = lead.currentTime;
-        if (other.paused !== lead.paused) lead.paused ? other.pause() : other.play().catch(() => {});
-        other.playbackRate = lead.playbackRate;
-      }
-    }
-    // a clip in a tab nobody looks at rests
     for (const video of document.querySelectorAll('.monitor video')) {
       if (!seen(video) && !video.paused) { video.pause(); video.dataset.rests = '1'; }
       else if (seen(video) && video.dataset.rests) { delete video.dataset.rests; video.play().catch(() => {}); }

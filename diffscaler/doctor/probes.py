@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from diffscaler import installer
-from diffscaler.doctor.samples import ffmpeg_encodes, onnx_session, pyav_round_trip
+from diffscaler.doctor.samples import deliveries, ffmpeg_encodes, onnx_session, pyav_round_trip
 from diffscaler.environment import SUPPORTED
 
 LOW_DISK_BYTES = 2 * 10**9
@@ -82,6 +82,7 @@ def checks(data_dir: Path, models_dir: Path, root: Path, device: str | None = No
         *rows,
         check("ffmpeg encoders", ffmpeg_encodes, repair="imageio-ffmpeg"),
         check("PyAV round trip", pyav_round_trip, repair="av"),
+        check("deliveries", deliveries, repair="av"),
         check("data folder", lambda: folder(data_dir)),
         check("models folder", lambda: models_folder(models_dir)),
         check("built-in models", lambda: built_in_models(root)),

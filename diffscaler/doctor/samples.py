@@ -47,6 +47,36 @@ def ffmpeg_encodes() -> str:
     return f"{imageio_ffmpeg.get_ffmpeg_version()} encodes {', '.join(FFMPEG_ENCODERS)}"
 
 
+def deliveries() -> str:
+    """PyAV, which writes every delivery, encodes two frames for each of its formats."""
+    import tempfile
+    from fractions import Fraction
+    from pathlib import Path
+
+    import numpy as np
+
+    from diffscaler.media import ClipMeta, FrameChunk
+    from diffscaler.video.encodings import Encoding, formats, missing
+    from diffscaler.video.writer import write_clip
+
+    lacking = missing()
+    frames = np.zeros((2, 128, 256, 3), np.uint8)
+    meta = ClipMeta(kind="frames", width=256, height=128, num_frames=2, fps=Fraction(8), duration_s=0.25)
+    titles: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, form in formats().items():
+            if name == "png" or name in lacking:
+                continue
+            chunk = FrameChunk(frames, 0, np.arange(2) / 8)
+            encoding = Encoding.model_validate({"name": name})
+            write_clip(Path(folder) / f"{name}{form.suffix}", meta, [chunk], encoding, manifest={})
+            titles.append(form.title)
+    if lacking:
+        words = ", ".join(f"{formats()[name].title} (FFmpeg lacks {encoder})" for name, encoder in lacking.items())
+        raise LookupError(f"not offered: {words}; these work: {', '.join(titles)}")
+    return ", ".join(titles)
+
+
 def pyav_round_trip() -> str:
     """PyAV writes three frames of H.264 and reads three back."""
     import numpy as np

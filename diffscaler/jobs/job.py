@@ -10,7 +10,7 @@ Kind = Literal["plan", "train", "model"]
 State = Literal["queued", "running", "done", "failed", "stopped"]
 
 #: Requests whose result is read by the page and shown nowhere else.
-LOOKUPS = frozenset({"FindPeopleRequest", "InspectPhotoRequest", "ReviewSwapRequest"})
+LOOKUPS = frozenset({"FindPeopleRequest", "InspectPhotoRequest", "MeasureRequest", "ReviewSwapRequest"})
 
 ENDED: tuple[State, ...] = ("done", "failed", "stopped")
 

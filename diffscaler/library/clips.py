@@ -37,7 +37,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 
 #: Stages whose clips only say something about other clips. Unless somebody keeps one, it holds nothing back from being
 #: deleted, and goes with what it is about.
-LOOKUPS = ("detect_faces", "list_people", "review_swap", "inspect_photo")
+LOOKUPS = ("detect_faces", "list_people", "review_swap", "inspect_photo", "measure")
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,11 @@ class ClipLibrary:
         if row is None:
             return {"name": sha256[:12], "manifest": None}
         return {"name": row["name"], "manifest": json.loads(row["info"]).get("manifest")}
+
+    def file_info(self, sha256: str) -> dict[str, Any]:
+        """What `probe` found in an imported file, by the names of MediaInfo; empty when it is gone."""
+        row = self._one("SELECT info FROM file WHERE sha256 = ?", sha256)
+        return json.loads(row["info"]) if row else {}
 
     # -- clips ----------------------------------------------------------------------------------------------------
 

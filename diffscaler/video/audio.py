@@ -54,8 +54,23 @@ class SoundCopy:
             elif form.text_codec and _codec(track) in TEXT_CODECS:
                 self._feeds[track.index] = self._as_text(track, form.text_codec)
         tracks = [source.streams[index] for index in self._feeds]
+        self.notes = self._notes(source, form)
         self._packets: Iterator[Packet[Any]] = source.demux(tracks) if tracks else iter(())
         self._held: Packet[Any] | None = None
+
+    def _notes(self, source: InputContainer, form: Format) -> tuple[str, ...]:
+        """What became of tracks that were not copied as they are."""
+        notes: list[str] = []
+        for number, track in enumerate(source.streams.audio, 1):
+            if track.index not in self._feeds:
+                notes.append(f"Sound track {number} cannot be decoded here and was left out.")
+            elif (codec := _codec(track)) not in form.audio_copy:
+                made = (form.audio_encoder or "").removeprefix("lib")
+                notes.append(f"Sound track {number} was converted from {codec} to {made}: {form.title} takes no other.")
+        for number, track in enumerate(source.streams.subtitles, 1):
+            if track.index not in self._feeds:
+                notes.append(f"Subtitle track {number} ({_codec(track) or 'unknown'}) is no text and was left out.")
+        return tuple(notes)
 
     def copy_until(self, time_s: float | None) -> None:
         """Write everything that begins before `time_s`; everything left, and each track's end, when None."""

@@ -1,6 +1,8 @@
-"""From a decoded frame, whatever its pixel format, to 8-bit RGB; and from RGB to what an encoder takes."""
+"""From a decoded frame, whatever its pixel format, to RGB of 8 or 16 bits; and from RGB to what an encoder takes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,9 @@ from diffscaler.media import Frames
 # Without these flags swscale takes shortcuts that are off by several levels and differ between CPU types.
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 EXACT = SCALING | Interpolation.FULL_CHR_H_INP
+
+# swscale counts 16 bits as 256 times 8 bits: white is here, and 10 bits come back to themselves exactly.
+DEEP_WHITE = 255 * 256
 
 BT709, BT470BG, UNSPECIFIED, BT2020 = 1, 5, 2, 9
 
@@ -39,13 +44,13 @@ class RgbConverter:
     def __init__(self) -> None:
         self._scaler = VideoReformatter()
 
-    def convert(self, frame: VideoFrame, width: int, height: int) -> Frames:
-        """uint8 RGB (height, width, 3) of a frame, scaled when the size differs.
+    def convert(self, frame: VideoFrame, width: int, height: int, deep: bool = False) -> Frames:
+        """uint8 RGB (height, width, 3) of a frame, scaled when the size differs; uint16 when `deep`, DEEP_WHITE white.
 
         Honours the frame's own matrix and range. Alpha is composited over black.
         """
         alpha = has_alpha(frame)
-        name = "rgba" if alpha else "rgb24"
+        name = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
         scaled = self._scaler.reformat(
             frame,
             width,
@@ -57,7 +62,7 @@ class RgbConverter:
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )
-        pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        pixels: Frames = np.asarray(scaled.to_ndarray(), dtype=np.uint16 if deep else np.uint8)
         return over_black(pixels) if alpha else pixels
 
 
@@ -67,12 +72,13 @@ def has_alpha(frame: VideoFrame) -> bool:
 
 
 def over_black(rgba: Frames) -> Frames:
-    """uint8 (H, W, 4) straight alpha -> uint8 RGB (H, W, 3) over black, rounded to nearest."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    if alpha.min(initial=255) == 255:
+    """uint8 or uint16 (H, W, 4) straight alpha -> RGB (H, W, 3) over black, rounded to nearest."""
+    full = 255 if rgba.dtype == np.uint8 else DEEP_WHITE
+    alpha = np.minimum(rgba[..., 3:], full).astype(np.uint16 if full == 255 else np.uint32)
+    if alpha.min(initial=full) == full:
         return np.ascontiguousarray(rgba[..., :3])
-    blended: npt.NDArray[np.uint16] = (rgba[..., :3] * alpha + 127) // 255
-    return blended.astype(np.uint8)
+    blended: npt.NDArray[np.integer[Any]] = (rgba[..., :3] * alpha + full // 2) // full
+    return blended.astype(rgba.dtype)
 
 
 def _full_by_nature(frame: VideoFrame) -> bool:
@@ -82,9 +88,11 @@ def _full_by_nature(frame: VideoFrame) -> bool:
 def to_encoder(scaler: VideoReformatter, frame: Frames, pix_fmt: str, matrix: int) -> VideoFrame:
     """A frame for an encoder.
 
-    frame: uint8 RGB (H, W, 3); matrix: swscale's number, ignored for RGB formats. YUV comes out in limited range.
+    frame: uint8 or uint16 RGB (H, W, 3); matrix: swscale's number, ignored for RGB formats
+    YUV comes out in limited range.
     """
-    source = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+    name = "rgb24" if frame.dtype == np.uint8 else "rgb48le"
+    source = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=name)
     if pix_fmt == "rgb24":
         return source
     return scaler.reformat(

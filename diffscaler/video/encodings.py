@@ -1,4 +1,6 @@
-"""The formats a clip can be delivered in, and what each asks of its encoder. Pure: nothing here encodes.
+"""The formats a clip can be delivered in, as encoders.toml lists them, and what each asks of its encoder.
+
+Pure: nothing here encodes.
 
 Sizes: H.264 and H.265 in 4:2:0 store even sizes only, and 4:4:4 does not play in browsers; FFmpeg's ProRes encoder
 garbles the edge of odd sizes. There a clip with an odd side is delivered one pixel larger, its last row or column
@@ -7,31 +9,58 @@ repeated: no pixel is lost. WebM, GIF and PNG keep odd sizes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Name = Literal["h264", "h265", "prores", "webm", "gif", "png"]
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Name = Literal[
+    "h264",
+    "h265",
+    "h265_10bit",
+    "av1",
+    "prores",
+    "prores4444",
+    "dnxhr",
+    "dnxhr_10bit",
+    "webm",
+    "gif",
+    "png",
+    "pictures",
+]
+
+TABLE = Path(__file__).with_name("encoders.toml")
 
 # x264, x265 and VP9 give the same bytes for the same number of threads only, so it is fixed, whatever the machine.
 THREADS = 4
 
-# x265 refuses smaller pictures.
-X265_SIDE = 16
-
 KEY_INTERVAL_S = 2
 
+# x265 takes the delay of its B-frames from the third frame's time; in shorter clips it stays uninitialised, and times
+# of decoding are random (seen with x265 4.1 at 10 bits).
+X265_DELAY = 3
 
-@dataclass(frozen=True)
-class Format:
-    """What a format name stands for.
+
+class Format(BaseModel):
+    """What a format name stands for: one table of encoders.toml.
 
     muxer, encoder, pix_fmt: FFmpeg's names; quality: the default, lower is better; best, worst: its range, None where
     the format has no such choice; even: sides are stored rounded up to even; clock: ticks per second of the container
-    where it is coarse, else 0
+    where it is coarse, else 0; key_frames: how far apart they are is ours to say; smallest: (width, height) the encoder
+    takes; codec_tag: the container's name for the codec where FFmpeg's own choice plays in fewer places
+    audio_copy: sound codecs the container takes as they are; audio_encoder: what others become, None: it holds no sound
+    text_codec: what text subtitles become; bytes_per_pixel: what a frame takes on disk, about
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     suffix: str
@@ -43,39 +72,28 @@ class Format:
     worst: int = 51
     even: bool = False
     clock: int = 0
-    options: dict[str, str] = field(default_factory=dict[str, str])
+    key_frames: bool = False
+    smallest: tuple[int, int] = (1, 1)
+    codec_tag: str = ""
+    options: dict[str, str] = {}
     audio_copy: tuple[str, ...] = ()
     audio_encoder: str | None = None
     text_codec: str | None = None
+    bytes_per_pixel: float = 0.12
+
+    @property
+    def deep(self) -> bool:
+        """Whether it holds more than 8 bits a channel."""
+        from av.video.format import VideoFormat
+
+        return max(part.bits for part in VideoFormat(self.pix_fmt).components) > 8
 
 
-_MP4_AUDIO = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
-_X265 = f"pools={THREADS}:frame-threads=2:log-level=error"
-
-FORMATS: dict[Name, Format] = {
-    "h264": Format(
-        "H.264 MP4", ".mp4", "mp4", "libx264", "yuv420p", 14, even=True, options={"preset": "medium"},
-        audio_copy=_MP4_AUDIO, audio_encoder="aac", text_codec="mov_text",
-    ),
-    "h265": Format(
-        "H.265 MP4", ".mp4", "mp4", "libx265", "yuv420p", 16, even=True,
-        options={"preset": "medium", "x265-params": _X265},
-        audio_copy=_MP4_AUDIO, audio_encoder="aac", text_codec="mov_text",
-    ),
-    "prores": Format(
-        "ProRes 422 HQ MOV", ".mov", "mov", "prores_ks", "yuv422p10le", even=True,
-        options={"profile": "3", "vendor": "apl0"},
-        audio_copy=("aac", "mp3", "ac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_s16be", "pcm_f32le"),
-        audio_encoder="aac", text_codec="mov_text",
-    ),
-    "webm": Format(
-        "VP9 WebM", ".webm", "webm", "libvpx-vp9", "yuv420p", 18, worst=63, clock=1000,
-        options={"deadline": "good", "cpu-used": "4", "row-mt": "0", "tile-columns": "2"},
-        audio_copy=("opus", "vorbis"), audio_encoder="libopus", text_codec="webvtt",
-    ),
-    "gif": Format("GIF", ".gif", "gif", "gif", "pal8", clock=100),
-    "png": Format("PNG", ".png", "", "png", "rgb24"),
-}  # fmt: skip
+@cache
+def formats() -> dict[str, Format]:
+    """Every format of the table, by name."""
+    table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return {name: Format.model_validate(row) for name, row in table.items()}
 
 
 class Encoding(BaseModel):
@@ -95,7 +113,7 @@ class Encoding(BaseModel):
 
     @model_validator(mode="after")
     def _settings_exist(self) -> Encoding:
-        form = FORMATS[self.name]
+        form = formats()[self.name]
         if form.quality is None and (self.quality is not None or self.bitrate_mbps is not None):
             raise ValueError(f"{form.title} has one quality only: leave quality and bitrate out.")
         if self.quality is not None and self.bitrate_mbps is not None:
@@ -106,7 +124,7 @@ class Encoding(BaseModel):
 
     @property
     def format(self) -> Format:
-        return FORMATS[self.name]
+        return formats()[self.name]
 
     @property
     def suffix(self) -> str:
@@ -116,6 +134,11 @@ class Encoding(BaseModel):
     @property
     def pix_fmt(self) -> str:
         return self.format.pix_fmt
+
+    @property
+    def deep(self) -> bool:
+        """Whether it holds more than 8 bits a channel."""
+        return self.format.deep
 
     @property
     def carries_sound(self) -> bool:
@@ -129,18 +152,21 @@ def stored_size(encoding: Encoding, width: int, height: int) -> tuple[int, int]:
     return width + width % 2, height + height % 2
 
 
-def encoder_options(encoding: Encoding, fps: Fraction, avx512: bool = False) -> dict[str, str]:
+def encoder_options(
+    encoding: Encoding, fps: Fraction, avx512: bool = False, num_frames: int | None = None
+) -> dict[str, str]:
     """The encoder's options.
 
     fps sets how far apart key frames lie: 2 seconds, so that players seek quickly
-    avx512: the processor has AVX-512, whose code in x264 must be avoided
+    avx512: the processor has AVX-512, whose code in x264 must be avoided; num_frames: of the clip, where it is known
     """
     form = encoding.format
     options = dict(form.options)
-    if form.quality is None:
+    if not form.key_frames:
         return options
     options["g"] = str(max(1, min(250, round(fps * KEY_INTERVAL_S))))
-    options["threads"] = str(THREADS)
+    if form.encoder != "libsvtav1":
+        options["threads"] = str(THREADS)
     if encoding.bitrate_mbps is None:
         options["crf"] = str(form.quality if encoding.quality is None else encoding.quality)
     if form.encoder == "libx264" and avx512:
@@ -148,7 +174,23 @@ def encoder_options(encoding: Encoding, fps: Fraction, avx512: bool = False) -> 
         options["x264-params"] = "asm=AVX2"
     if form.encoder == "libx265":
         options["x265-params"] += f":keyint={options['g']}"
+        if num_frames is not None and num_frames < X265_DELAY:
+            options["x265-params"] += ":bframes=0"
     return options
+
+
+def missing() -> dict[str, str]:
+    """The formats that cannot be written here: name -> the encoder that this FFmpeg lacks."""
+    return {name: form.encoder for name, form in formats().items() if not _there(form.encoder)}
+
+
+def _there(encoder: str) -> bool:
+    from av.codec.codec import Codec, UnknownCodecError
+
+    try:
+        return Codec(encoder, "w").is_encoder
+    except UnknownCodecError:
+        return False
 
 
 def bit_rate(encoding: Encoding) -> int:

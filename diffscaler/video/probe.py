@@ -46,6 +46,7 @@ class MediaInfo(BaseModel):
     num_frames: exact; fps: average; vfr: times are not multiples of 1 / fps
     duration_s: from the first frame's start to the last one's end; start_s: the first frame on the container's clock
     primaries, transfer, matrix, color_range: FFmpeg's names, "" where the file states none
+    timecode, reel: of the timecode track, "" without one
     metadata: tags, names in lower case, without our manifest; manifest: how the studio made this file, or None
     """
 
@@ -72,6 +73,8 @@ class MediaInfo(BaseModel):
     audio: tuple[AudioInfo, ...] = ()
     subtitles: int = 0
     chapters: int = 0
+    timecode: str = ""
+    reel: str = ""
     metadata: dict[str, str] = {}
     manifest: dict[str, Any] | None = None
     is_image: bool = False
@@ -138,6 +141,8 @@ def _probe_video(path: Path) -> MediaInfo:
             audio=tuple(_audio_info(track, timeline.start_s) for track in container.streams.audio),
             subtitles=len(container.streams.subtitles),
             chapters=len(container.chapters()),
+            timecode=_track_tag(container, "timecode"),
+            reel=_track_tag(container, "reel_name"),
             metadata=metadata,
             manifest=manifest,
             is_image=container.format.name == "gif" and len(timeline) == 1,
@@ -154,6 +159,15 @@ def first_frame(container: InputContainer, stream: VideoStream, name: str) -> Vi
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise no_frames(name) from error
     raise no_frames(name)
+
+
+def _track_tag(container: InputContainer, name: str) -> str:
+    """A tag that stands with a track or, in MXF and WebM, with the file."""
+    for tags in (*(stream.metadata for stream in container.streams), container.metadata):
+        for key, value in tags.items():
+            if key.lower() == name:
+                return value
+    return ""
 
 
 def _audio_info(track: AudioStream, video_start: Fraction) -> AudioInfo:

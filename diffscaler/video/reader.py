@@ -27,10 +27,13 @@ from diffscaler.video.timeline import Timeline, damaged, read_timeline
 DECODE_THREADS = 4
 
 
-def read_frames(path: Path, start: int = 0, chunk_frames: int | None = None) -> Iterator[FrameChunk]:
+def read_frames(
+    path: Path, start: int = 0, chunk_frames: int | None = None, *, deep: bool = False
+) -> Iterator[FrameChunk]:
     """Frames from index `start` on, as `probe` counts them; nothing when `start` is past the end.
 
     Every chunk but the last holds `chunk_frames` frames (as many as ClipMeta says when None).
+    deep: videos come as uint16, colour.DEEP_WHITE white, so that nothing of 10 or 12 bits is lost; pictures stay uint8
     Raises MediaError as `probe` does, and for a frame that cannot be decoded, naming it: none is made up or skipped.
     """
     if start < 0 or (chunk_frames is not None and chunk_frames < 1):
@@ -48,13 +51,13 @@ def read_frames(path: Path, start: int = 0, chunk_frames: int | None = None) -> 
     else:
         timeline = read_timeline(path)
         if start < len(timeline):
-            yield from in_chunks(_video_frames(path, timeline, start), timeline.times, start, chunk_frames)
+            yield from in_chunks(_video_frames(path, timeline, start, deep), timeline.times, start, chunk_frames)
 
 
 def in_chunks(
     frames: Iterator[Frames], times: npt.NDArray[np.float64], start: int, chunk_frames: int | None
 ) -> Iterator[FrameChunk]:
-    """Gather single frames, uint8 RGB (H, W, 3), into chunks. times: float64, of the whole clip."""
+    """Gather single frames, uint8 or uint16 RGB (H, W, 3), into chunks. times: float64, of the whole clip."""
     chunk: Frames | None = None
     filled = 0
     for frame in frames:
@@ -62,7 +65,7 @@ def in_chunks(
             height, width = frame.shape[:2]
             size = chunk_frames or ClipMeta(kind="file", width=width, height=height).chunk_frames
             # The consumer may keep a chunk, so each one has memory of its own.
-            chunk = np.empty((min(size, len(times) - start), height, width, 3), np.uint8)
+            chunk = np.empty((min(size, len(times) - start), height, width, 3), frame.dtype)
         chunk[filled] = frame
         filled += 1
         if filled == len(chunk):
@@ -72,7 +75,7 @@ def in_chunks(
         yield FrameChunk(chunk[:filled], start, times[start : start + filled])
 
 
-def _video_frames(path: Path, timeline: Timeline, start: int) -> Iterator[Frames]:
+def _video_frames(path: Path, timeline: Timeline, start: int, deep: bool) -> Iterator[Frames]:
     """Upright frames from `start` to the end."""
     with open_media(path) as container:
         stream = video_stream(container, path.name)
@@ -83,7 +86,7 @@ def _video_frames(path: Path, timeline: Timeline, start: int) -> Iterator[Frames
         check_size(path.name, width, height)
     converter = RgbConverter()
     for frame in _frames_from(path, timeline, start):
-        yield orientation.apply(converter.convert(frame, width, height))
+        yield orientation.apply(converter.convert(frame, width, height, deep))
 
 
 def _frames_from(path: Path, timeline: Timeline, start: int) -> Iterator[VideoFrame]:

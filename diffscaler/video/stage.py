@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from diffscaler.media import Chunk, ClipMeta, FileChunk, Stream
+from diffscaler.media import Again, Chunk, ClipMeta, FileChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
+from diffscaler.video.conform import Conform
 
 if TYPE_CHECKING:
     from diffscaler.video.encodings import Encoding
@@ -19,12 +20,22 @@ class EncodeParams(Params):
 
     quality: as that encoding counts it (crf), None for its default; bitrate_mbps: instead of a quality
     about: what the manifest says beyond the plan: prompt, seed, consent
+    passes: how often to encode at most until a bitrate is met; conform: what the destination asks of the frames
+    timecode, reel: of a timecode track, "" for none
+    deep: SHA-256 of the imported file these frames are, to be read again at its full depth, "" for none
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"passes", "conform", "timecode", "reel", "deep"})
 
     encoding: str = "auto"
     quality: int | None = None
     bitrate_mbps: float | None = None
     about: dict[str, str] = Field(default_factory=dict)
+    passes: int = 1
+    conform: Conform = Conform()
+    timecode: str = ""
+    reel: str = ""
+    deep: str = ""
 
 
 class Encode:
@@ -42,7 +53,7 @@ class Encode:
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
         from diffscaler.video.encodings import stored_size
 
-        meta = inputs[0]
+        meta = self.params.conform.meta(inputs[0])
         if self._is_picture(meta):
             return meta.change(kind="file")
         width, height = stored_size(self._encoding(), meta.width, meta.height)
@@ -51,6 +62,11 @@ class Encode:
     def suffix(self, meta: ClipMeta) -> str:
         """The ending of the file this will write for an input like `meta`, e.g. ".mp4"."""
         return ".png" if self._is_picture(meta) else self._encoding().suffix
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """About what a frame takes on disk."""
+        return self._encoding().format.bytes_per_pixel
 
     def _is_picture(self, meta: ClipMeta) -> bool:
         return meta.still and self.params.encoding == "auto"
@@ -64,16 +80,19 @@ class Encode:
         )
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
+        from diffscaler.video.reader import read_frames
         from diffscaler.video.stills import write_still
         from diffscaler.video.wav import write_wav
         from diffscaler.video.writer import write_clip
 
         meta = inputs[0].meta
         manifest = {**self.params.about, **ctx.recipe}
+        conform = self.params.conform
         if self._is_picture(meta):
             path = ctx.scratch / "picture.png"
-            frame = next(iter(inputs[0])).frames[0]
-            for _ in inputs[0]:
+            chunks = conform.apply(inputs[0], meta)
+            frame = next(chunks).frames[0]
+            for _ in chunks:
                 pass
             write_still(path, frame, manifest)
             yield FileChunk(path, 1)
@@ -84,13 +103,26 @@ class Encode:
         if len(inputs) > 1:
             made = next(iter(inputs[1])).tensors
             sound = write_wav(ctx.scratch / "sound.wav", made["samples"], int(made["rate"][0]))
+        told: dict[str, None] = {}
+        source = inputs[0]
+        if self.params.deep:
+            deep = ctx.media_path(self.params.deep)
+            source = Stream(meta, Again(lambda: read_frames(deep, chunk_frames=meta.chunk_frames, deep=True)))
+        chunks = Again(lambda: conform.apply(source, meta, lambda text: told.setdefault(text)))
+        made = conform.meta(meta)
+        tags = {"timecode": self.params.timecode, "reel_name": self.params.reel}
         written = write_clip(
             path,
-            meta,
-            inputs[0],
+            made,
+            chunks,
             encoding,
             sound=sound,
             manifest=manifest,
-            on_frames=lambda done: ctx.step(done, max(done, meta.num_frames), "frame"),
+            on_frames=lambda done: ctx.step(done, max(done, made.num_frames), "frame"),
+            track={name: value for name, value in tags.items() if value},
+            note=lambda text: told.setdefault(text),
+            passes=self.params.passes,
         )
+        for text in told:
+            ctx.note(text)
         yield FileChunk(path, written)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from diffscaler.video.container import open_media
 from diffscaler.video.cpu import has_avx512
 from diffscaler.video.encodings import Encoding
 from diffscaler.video.manifest import KEY, manifest_text, split_metadata
+from diffscaler.video.sequence import write_sequence
 from diffscaler.video.stills import write_still
 from diffscaler.video.storage import writing
 from diffscaler.video.timeline import read_timeline
@@ -29,7 +30,10 @@ from diffscaler.video.timeline import read_timeline
 # Tags that describe the source's container, not its content.
 DROPPED_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")
 
-Timed = tuple[Frames, int, int]  # uint8 RGB (H, W, 3), its pts and how long it stays, in ticks
+# A rate this near its target is not tried again.
+CLOSE_ENOUGH = 0.03
+
+Timed = tuple[Frames, int, int]  # uint8 or uint16 RGB (H, W, 3), its pts and how long it stays, in ticks
 
 
 def write_clip(
@@ -41,6 +45,9 @@ def write_clip(
     sound: Path | None = None,
     manifest: dict[str, Any],
     on_frames: Callable[[int], None] | None = None,
+    track: Mapping[str, str] | None = None,
+    note: Callable[[str], None] | None = None,
+    passes: int = 1,
 ) -> int:
     """Encode a clip into `path` and return how many frames it holds. The caller moves the file where it belongs.
 
@@ -48,19 +55,76 @@ def write_clip(
     sound: the file whose audio tracks, text subtitles, chapters and tags belong to the clip; sound that goes on after
     the clip is kept only when it did so in that file
     on_frames: called with the number of frames encoded so far, after each chunk
+    track: tags of the picture's track; "timecode" and "reel_name" make a timecode track in MOV and MP4
+    note: told what could not be kept as it was
+    passes: with a target bitrate, how often to encode at most until it is met; `chunks` is read anew for each
     Same frames, settings and sound give the same bytes. Whatever fails leaves no file.
     Raises NotEnoughRoom when the disk is full, MediaError when there is nothing to write or the encoder refuses.
     """
     path = Path(path)
+    note = note or (lambda text: None)
+    if sound is not None and not encoding.carries_sound:
+        note(f"{encoding.format.title} holds no sound: it was left out.")
     if encoding.name == "png":
         return _write_one_picture(path, chunks, manifest, on_frames)
+    if encoding.name == "pictures":
+        with writing(path):
+            return write_sequence(path, meta, chunks, manifest, on_frames)
+    if encoding.bitrate_mbps is not None:
+        return _to_bitrate(path, meta, chunks, encoding, sound, manifest, on_frames, track, note, passes)
     with writing(path):
-        count = _encode(path, meta, chunks, encoding, sound, manifest, on_frames)
+        count, notes, _ = _encode(path, meta, chunks, encoding, sound, manifest, on_frames, track)
         if encoding.name == "gif":
             gif.add_comment(path, manifest_text(manifest))
-        # A disk can fill up in the last write, which FFmpeg does not always report: read back what is there.
-        if len(read_timeline(path)) != count:
-            raise MediaError(f"{path.name} could not be written completely.", "Check the disk and try again.")
+        _check_whole(path, count)
+    for text in notes:
+        note(text)
+    return count
+
+
+def _check_whole(path: Path, count: int) -> None:
+    """A disk can fill up in the last write, which FFmpeg does not always report: read back what is there."""
+    if len(read_timeline(path)) != count:
+        raise MediaError(f"{path.name} could not be written completely.", "Check the disk and try again.")
+
+
+def _to_bitrate(
+    path: Path,
+    meta: ClipMeta,
+    chunks: Iterable[FrameChunk],
+    encoding: Encoding,
+    sound: Path | None,
+    manifest: dict[str, Any],
+    on_frames: Callable[[int], None] | None,
+    track: Mapping[str, str] | None,
+    note: Callable[[str], None],
+    passes: int,
+) -> int:
+    """Encode, measure, and encode again aiming higher or lower; the nearest one stays.
+
+    One mechanism for every encoder: FFmpeg's two passes work differently in each, and not at all in some.
+    """
+    target = aim = encoding.bitrate_mbps or 0.0
+    best, count, notes = 0.0, 0, tuple[str, ...]()
+    attempt = path.with_name(f"again-{path.name}")
+    for _ in range(max(1, passes)):
+        with writing(attempt):
+            tried = encoding.model_copy(update={"bitrate_mbps": aim})
+            count, notes, size_bytes = _encode(attempt, meta, chunks, tried, sound, manifest, on_frames, track)
+            _check_whole(attempt, count)
+            real = size_bytes * 8 / 1e6 / max(meta.duration_s, 1e-6)
+            if not best or abs(real - target) < abs(best - target):
+                best = real
+                attempt.replace(path)
+        attempt.unlink(missing_ok=True)
+        if abs(real - target) <= CLOSE_ENOUGH * target or not real:
+            break
+        aim = min(1000.0, max(0.001, aim * min(8.0, max(0.125, target / real))))
+    for text in notes:
+        note(text)
+    if abs(best - target) > 0.1 * target:
+        why = "this picture takes no more" if best < target else "this picture takes no less"
+        note(f"The picture came to {best:.3g} Mbit/s, not {target:.3g}: {why} at its size and rate.")
     return count
 
 
@@ -72,7 +136,9 @@ def _encode(
     sound: Path | None,
     manifest: dict[str, Any],
     on_frames: Callable[[int], None] | None,
-) -> int:
+    track: Mapping[str, str] | None,
+) -> tuple[int, tuple[str, ...], int]:
+    """(frames, what became of the sound, bytes of the picture's track)."""
     clock = encodings.time_base(encoding, meta.fps, meta.vfr)
     frames = timed_frames(chunks, meta, clock, on_frames)
     first = next(frames, None)
@@ -83,7 +149,8 @@ def _encode(
             av.open(str(path), "w", format=encoding.format.muxer, container_options=encodings.muxer_options(encoding))
         )
         height, width = first[0].shape[:2]
-        picture = _Picture(output, encoding, meta.fps, clock, width, height)
+        picture = _Picture(output, encoding, meta, clock, width, height)
+        picture.tag(track or {})
         tags: dict[str, str] = {}
         copy: SoundCopy | None = None
         if sound is not None and encoding.carries_sound:
@@ -105,33 +172,34 @@ def _encode(
         picture.finish()
         if copy is not None:
             copy.copy_until(None)
-    return count
+    return count, copy.notes if copy else (), picture.size_bytes
 
 
 class _Picture:
     """The video stream of an output and its encoder."""
 
     def __init__(
-        self, output: OutputContainer, encoding: Encoding, fps: Fraction, clock: Fraction, width: int, height: int
+        self, output: OutputContainer, encoding: Encoding, meta: ClipMeta, clock: Fraction, width: int, height: int
     ) -> None:
         self._output, self._clock = output, clock
         self._shape = (height, width)
         self._width, self._height = encodings.stored_size(encoding, width, height)
         form = encoding.format
-        if form.encoder == "libx265" and min(width, height) < encodings.X265_SIDE:
+        least_width, least_height = form.smallest
+        if width < least_width or height < least_height:
+            least = f"{least_width} pixels a side" if least_width == least_height else f"{least_width} x {least_height}"
             raise MediaError(
-                f"H.265 needs pictures of at least {encodings.X265_SIDE} pixels a side, and these are "
-                f"{width} x {height}.",
-                "Choose H.264.",
+                f"{form.title} needs pictures of at least {least}, and these are {width} x {height}.",
+                "Choose H.264, or ProRes for an edit suite.",
             )
-        options = {**encodings.encoder_options(encoding, fps, has_avx512()), "flags": "+bitexact"}
+        options = {**encodings.encoder_options(encoding, meta.fps, has_avx512(), meta.num_frames), "flags": "+bitexact"}
         stream: Any = output.add_stream(
-            form.encoder, rate=fps, options=options, width=self._width, height=self._height, time_base=clock,
+            form.encoder, rate=meta.fps, options=options, width=self._width, height=self._height, time_base=clock,
             bit_rate=encodings.bit_rate(encoding),
         )  # fmt: skip
         stream.pix_fmt = form.pix_fmt
-        if form.encoder == "libx265":
-            stream.codec_context.codec_tag = "hvc1"  # QuickTime and Safari play no other kind of H.265
+        if form.codec_tag:
+            stream.codec_context.codec_tag = form.codec_tag
         if form.encoder != "gif":
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
@@ -141,9 +209,14 @@ class _Picture:
         self._scaler = VideoReformatter()
         self._palettes = gif.Palettes(width, height, clock) if form.encoder == "gif" else None
         self._stays: dict[int, int] = {}
+        self.size_bytes = 0
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Tags of this track, before anything is written."""
+        self._stream.metadata.update(tags)
 
     def write(self, frame: Frames, pts: int, stays: int) -> None:
-        """frame: uint8 RGB (H, W, 3)"""
+        """frame: uint8 or uint16 RGB (H, W, 3)"""
         if frame.shape[:2] != self._shape:
             raise ValueError(f"A clip's frames have one size: {frame.shape[:2]} after {self._shape}.")
         height, width = self._shape
@@ -166,6 +239,7 @@ class _Picture:
         for packet in packets:
             # Encoders drop durations, and without them the last frame's is lost.
             packet.duration = self._stays.pop(packet.pts, packet.duration)
+            self.size_bytes += packet.size
             self._output.mux(packet)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from diffscaler.presets import preset, presets
-from diffscaler.requests import Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import DeliverRequest, Request, Text2VideoRequest, UpscaleRequest
 from diffscaler.settings import Settings
 from ui import looks
 
 KINDS: dict[str, tuple[type[Request], dict[str, str]]] = {
     "text2video": (Text2VideoRequest, {"prompt": "a dog"}),
     "upscale": (UpscaleRequest, {"clip": "abcdef"}),
+    "deliver": (DeliverRequest, {"clip": "abcdef"}),
 }
 NAMES = [(kind, name) for kind in KINDS for name in presets(Settings(), kind)]
 

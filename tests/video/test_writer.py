@@ -129,7 +129,7 @@ def test_whatever_fails_leaves_no_file(tmp_path):
         write_clip(path, meta_for(frames), stopped(), Encoding(), manifest={})
     with pytest.raises(MediaError, match="no frames to write"):
         write_clip(path, meta_for(frames), [], Encoding(), manifest={})
-    with pytest.raises(MediaError, match=r"H\.265 needs pictures of at least 16 pixels"):
+    with pytest.raises(MediaError, match=r"H\.265 MP4 needs pictures of at least 16 pixels"):
         write_clip(path, meta_for(frames[:, :8]), in_chunks(frames[:, :8], 4), Encoding(name="h265"), manifest={})
     with pytest.raises(ValueError, match="one size"):
         write_clip(

@@ -1,0 +1,39 @@
+"""Before and after of a clip in step: as a wipe over each other or side by side. assets/theme/wipe.js moves it."""
+
+from __future__ import annotations
+
+from html import escape
+
+from diffscaler.library.clips import Clip
+from diffscaler.studio import Studio
+from ui import pieces
+
+EDGE = (
+    '<input type="range" class="edge" min="0" max="100" step="1" value="50" aria-valuetext="50 % before, 50 % after"'
+    ' aria-label="Wipe between before and after"><span class="grip" aria-hidden="true"></span>'
+)
+TRANSPORT = (
+    '<button type="button" class="play" aria-label="Play or pause both">pause</button>'
+    '<input type="range" class="scrub" min="0" max="1000" step="1" value="0" aria-label="Position in both clips">'
+)
+
+
+def compared(studio: Studio, before: Clip, after: Clip, *, wipe: bool) -> str:
+    """The two clips as HTML. wipe: over each other at first; a button changes between that and side by side
+
+    They may differ in size: under a wipe the first is drawn at the second's shape.
+    """
+    kind, other = ("wipe", "side by side") if wipe else ("pair", "wipe")
+    shape = f"--w:{max(1, after.meta.width)};--h:{max(1, after.meta.height)}"
+    moving = not (before.meta.still and after.meta.still)
+    return (
+        f'<div class="{kind} synced" style="{shape}" role="group" aria-label="Before and after">'
+        f"{_side(studio, before, 'before')}{_side(studio, after, 'after')}{EDGE}"
+        f'<div class="transport">{TRANSPORT if moving else ""}'
+        f'<button type="button" class="view-as">{other}</button></div></div>'
+    )
+
+
+def _side(studio: Studio, clip: Clip, which: str) -> str:
+    shown = pieces.player(studio, clip, label=which, controls=False)
+    return f'<figure class="{which}">{shown}<figcaption>{escape(which)}</figcaption></figure>'
