@@ -94,6 +94,7 @@ def test_both_play_in_step_and_stay_so_after_pause_jump_and_drag(page: Any) -> N
 
 def test_the_line_is_moved_by_pointer_and_by_keys_and_the_clips_play_on(page: Any) -> None:
     box = page.locator(".synced").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(640 / 360, rel=0.01)  # else the halves do not meet
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.5, middle)
     page.mouse.down()
