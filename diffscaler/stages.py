@@ -23,6 +23,9 @@ STAGES: dict[str, str] = {
     "review_swap": "diffscaler.faceswap.review_stage:ReviewSwap",
     "inspect_photo": "diffscaler.faceswap.photo_stage:InspectPhoto",
     "upscale": "diffscaler.upscale.stage:Upscale",
+    "excerpt": "diffscaler.upscale.excerpt:Excerpt",
+    "resize": "diffscaler.upscale.resize:Resize",
+    "interpolate": "diffscaler.upscale.interpolate:Interpolate",
     "beginning": "diffscaler.beginning:Beginning",
     "encode": "diffscaler.video.stage:Encode",
 }
