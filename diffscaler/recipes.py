@@ -234,7 +234,7 @@ class Recipes:
             frames = node(Interpolate(InterpolateParams(times=request.fps_times), ()), frames)
         told = [self.library.clip(request.clip).title]
         told += [f"{request.scale}x" if request.scale in (2, 4) else str(request.scale)] if request.scale != 1 else []
-        told += [f"{whole.fps * request.fps_times:g} fps"] if request.fps_times > 1 else []
+        told += [f"{float(whole.fps * request.fps_times):.5g} fps"] if request.fps_times > 1 else []
         title = f"{'Trial: ' if tried else ''}{', '.join(told)}"
         return self._delivered(frames, request, title, self._about(request.clip), sound)
 

@@ -70,15 +70,21 @@ def of_clip(studio: Studio, clip: Clip, extra: str = "") -> str:
     )
 
 
-def of_pair(studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "") -> str:
-    """Before and after, in step: as a wipe over each other, or side by side."""
+def of_pair(
+    studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "", start_s: float | None = None
+) -> str:
+    """Before and after, in step: as a wipe over each other, or side by side.
+
+    start_s: where in `before` a trial `after` begins; None when both are the whole clip
+    """
     kind = "wipe" if wipe else "pair"
     handle = (
         '<input type="range" min="0" max="100" value="50" aria-label="Wipe between before and after">' if wipe else ""
     )
     shape = f"--w:{max(1, after.meta.width)};--h:{max(1, after.meta.height)}"
+    part = "" if start_s is None else f' data-from="{start_s:g}"'
     return (
-        f'<div class="screen"><div class="{kind} synced" style="{shape}">'
+        f'<div class="screen"><div class="{kind} synced" style="{shape}"{part}>'
         f"{side(studio, before, 'before')}{side(studio, after, 'after')}"
         f'{handle}<button type="button" class="play" aria-label="Play or pause both">pause</button></div></div>'
         f'<div class="under"><h2>{escape(after.title)}</h2>{pieces.facts(studio, after)}{extra}'

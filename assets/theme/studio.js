@@ -62,10 +62,10 @@
     if (at) videos().forEach(v => { v.pause(); v.currentTime = parseFloat(at.dataset.seek); });
   });
 
-  // a correction of what is shown: the moment goes with the click, so it is written down before anyone else hears of it
+  // a correction or a trial of what is shown: the moment goes with the click, so it is written down before anyone else hears of it
   document.addEventListener('click', event => {
-    const here = event.target.closest && event.target.closest('[data-do=correct-here]');
-    if (here) here.dataset.at = videos().length ? videos()[0].currentTime : '';
+    const here = event.target.closest && event.target.closest('[data-do=correct-here], [data-do=try-here]');
+    if (here) here.dataset.at = videos().length ? leader(videos()).currentTime : '';
   }, true);
 
   // a performer dropped on a person plays them, as a press on their name there does
@@ -89,15 +89,18 @@
     if (name && name.getAttribute('aria-pressed') !== 'true') name.click();
   });
 
-  // before and after keep step: the first leads
+  // before and after keep step: the first leads, but a trial leads the longer clip it is a part of
+  const leader = all => all[0].closest('[data-from]') ? all[all.length - 1] : all[0];
   setInterval(() => {
     for (const group of document.querySelectorAll('.synced')) {
-      const [lead, ...others] = group.querySelectorAll('video');
-      if (!lead || !seen(group)) continue;
+      const all = [...group.querySelectorAll('video')];
+      if (!all.length || !seen(group)) continue;
+      const lead = leader(all), others = all.filter(v => v !== lead), from = parseFloat(group.dataset.from || 0);
       const play = group.querySelector('.play');
       if (play) play.textContent = lead.paused ? 'play' : 'pause';
       for (const other of others) {
-        if (Math.abs(other.currentTime - lead.currentTime) > 0.08 && !other.seeking) other.currentTime = lead.currentTime;
+        const there = lead.currentTime + from;
+        if (Math.abs(other.currentTime - there) > 0.08 && !other.seeking) other.currentTime = there;
         if (other.paused !== lead.paused) lead.paused ? other.pause() : other.play().catch(() => {});
         other.playbackRate = lead.playbackRate;
       }
