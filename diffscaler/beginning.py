@@ -65,7 +65,12 @@ class Finished:
 
 
 #: What a clip is not, by the stage that did not come to it.
-NOT_DONE = {"swap_face": "faces not swapped", "restore_faces": "faces not restored", "upscale": "not upscaled"}
+NOT_DONE = {
+    "swap_face": "faces not swapped",
+    "restore_faces": "faces not restored",
+    "upscale": "not upscaled",
+    "interpolate": "at the old frame rate",
+}
 
 
 def finished(library: ClipLibrary, root: Node) -> Finished | None:

@@ -20,7 +20,15 @@ from diffscaler.errors import DiffScalerError
 from diffscaler.faceswap_command import clip_of
 from diffscaler.library.clips import Clip
 from diffscaler.recipes import takes
-from diffscaler.requests import AspectName, ControlKind, EncodingName, SamplerName, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import (
+    AspectName,
+    ControlKind,
+    EncodingName,
+    Region,
+    SamplerName,
+    Text2VideoRequest,
+    UpscaleRequest,
+)
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED
@@ -75,9 +83,13 @@ def add_commands(commands: Any) -> None:
 
     at = commands.add_parser("upscale", help="a larger clip or picture")
     at.add_argument("clip", help="a file, or a key from the library")
-    at.add_argument("--scale", type=int, choices=(2, 4))
+    at.add_argument("--scale", type=scale_of, choices=SCALES, help="times larger, or as large as fits; 4 unless said")
+    at.add_argument("--fps-times", type=int, choices=(1, 2, 4), help="so many times the frame rate")
     at.add_argument("--upscaler")
     at.add_argument("--tile", type=int)
+    at.add_argument("--region", type=region_of, metavar="X,Y,WIDTH,HEIGHT", help="try it on a part of the picture")
+    at.add_argument("--from", type=float, dest="start_s", metavar="SECOND", help="try it on a part of the clip")
+    at.add_argument("--length", type=float, dest="length_s", metavar="SECONDS", help="of the trial; 1 unless said")
     add_output(at)
     at.set_defaults(run=upscale)
 
@@ -108,6 +120,21 @@ def add_output(at: argparse.ArgumentParser) -> None:
     at.add_argument("--bitrate", type=float, dest="bitrate_mbps", help="megabits per second to aim at instead")
     at.add_argument("--dry-run", action="store_true", help="only say what it will take: time, memory, disk")
     at.add_argument("--json", action="store_true", help="one JSON event a line on stdout")
+
+
+SCALES = get_args(UpscaleRequest.model_fields["scale"].annotation)
+
+
+def scale_of(text: str) -> int | str:
+    """What stands for a scale: a number as such, a target by its name in any case."""
+    names = {str(scale).lower(): scale for scale in SCALES}
+    return names.get(text.lower(), text)
+
+
+def region_of(text: str) -> Region:
+    """ "10,20,320,180": left, top, width, height. Raises ValueError (pydantic's is one), which argparse words."""
+    x, y, width, height = (int(part) for part in text.split(","))
+    return Region(x=x, y=y, width=width, height=height)
 
 
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -155,7 +182,8 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
 def upscale(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
-    values = given(args, "scale", "upscaler", "tile") | delivery(args)
+    names = ("scale", "fps_times", "upscaler", "tile", "region", "start_s", "length_s")
+    values = given(args, *names) | delivery(args)
     return deliver(studio, UpscaleRequest(clip=clip_of(studio, args.clip).key, **values), args)
 
 

@@ -147,6 +147,8 @@ class _Run:
         spent, worked_from = 0.0, done
         try:
             began_at = max(0, done - (stage.lookback or 0))
+            if (reads_from := getattr(stage, "reads_from", None)) is not None:
+                began_at = reads_from(done)
             streams = tuple(
                 Stream(self._meta_in(source), self._reading(stage, source, self._start_for(source, began_at)))
                 for source in node.inputs

@@ -29,6 +29,9 @@ FIRST_GUESS = {
     "restore_faces": 10.0,
     "review_swap": 0.3,
     "upscale": 0.8,
+    "excerpt": 0.02,
+    "resize": 0.03,
+    "interpolate": 0.5,
     "encode": 0.08,
 }
 
@@ -53,6 +56,9 @@ LABELS = {
     "review_swap": "Looking at the result",
     "inspect_photo": "Looking at a photo",
     "upscale": "Upscaling",
+    "excerpt": "Reading the part to try",
+    "resize": "Fitting the size",
+    "interpolate": "Drawing frames between",
     "encode": "Writing the file",
 }
 

@@ -25,6 +25,7 @@ from diffscaler.models.annotators import pick_annotator
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
+from diffscaler.predict import meta_of_plan
 from diffscaler.requests import (
     MAX_SEED,
     Correction,
@@ -56,6 +57,9 @@ from diffscaler.text2video.stages import (
     Shaped,
 )
 from diffscaler.text2video.vocabulary import read_prompt
+from diffscaler.upscale.excerpt import Excerpt, excerpt_of
+from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
+from diffscaler.upscale.resize import BOXES, Resize, ResizeParams, size_after
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.destination import check_encoder, destination
 from diffscaler.video.measure_stage import Measure, MeasureParams
@@ -231,9 +235,33 @@ class Recipes:
         return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
-        frames = self._upscaled(self.frames_of(request.clip), request.scale, request.upscaler, request.tile)
-        title = f"{self.library.clip(request.clip).title}, {request.scale}x"
-        return self._delivered(frames, request, title, self._about(request.clip), self._sound_of(request.clip))
+        """frames [-> a part of them] [-> larger [-> fitted]] [-> more a second] -> file.
+
+        The frame rate comes last: the network, which takes longest, sees only frames that were there, and another rate
+        begins with frames that are larger already.
+        """
+        frames = self.frames_of(request.clip)
+        whole = meta_of_plan(self.library, frames)
+        sound = self._sound_of(request.clip)
+        if whole.still and request.fps_times > 1:
+            raise InvalidRequest("A picture has no frame rate to raise.", "Leave the frame rate as it is.")
+        size = size_after(whole, request.scale)
+        factor, tried = size[0] / whole.width, excerpt_of(whole, request)
+        if tried:
+            frames, sound = node(Excerpt(tried, ()), frames), ()
+            size = (round(tried.width * factor), round(tried.height * size[1] / whole.height))
+        if request.scale != 1:
+            times = int(request.scale) if request.scale in (2, 4) else 2 if factor <= 2 else 4
+            frames = self._upscaled(frames, times, request.upscaler, request.tile)
+            if request.scale in BOXES:
+                frames = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), frames)
+        if request.fps_times > 1:
+            frames = node(Interpolate(InterpolateParams(times=request.fps_times), ()), frames)
+        told = [self.library.clip(request.clip).title]
+        told += [f"{request.scale}x" if request.scale in (2, 4) else str(request.scale)] if request.scale != 1 else []
+        told += [f"{float(whole.fps * request.fps_times):.5g} fps"] if request.fps_times > 1 else []
+        title = f"{'Trial: ' if tried else ''}{', '.join(told)}"
+        return self._delivered(frames, request, title, self._about(request.clip), sound)
 
     def deliver(self, request: DeliverRequest) -> Recipe:
         """A clip -> a file for a destination: from its frames where they are kept, else from the file it has."""

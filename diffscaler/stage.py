@@ -79,6 +79,8 @@ class Stage(Protocol):
     name, version: part of every key; raise `version` whenever output for the same input changes
     lookback: earlier frames of its own inputs a stage needs to begin mid-clip; None: it can only start over
     joins: reads all inputs more than once or out of step, so they are finished before it starts
+    A stage whose frames are not numbered as those of its inputs has a method `reads_from(start)` as well: the first
+    frame of its inputs that its output from frame `start` on is made of.
     """
 
     @property
@@ -106,7 +108,7 @@ class Stage(Protocol):
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         """Yield the clip's chunks from frame `ctx.start` on.
 
-        Inputs of kind "frames" or "file" arrive as FrameChunks beginning at `ctx.start - lookback` (or 0); tensor
-        inputs arrive whole.
+        Inputs of kind "frames" or "file" arrive as FrameChunks beginning at `ctx.start - lookback` (or 0), or at
+        `reads_from(ctx.start)`; tensor inputs arrive whole.
         """
         ...

@@ -21,6 +21,7 @@ SLIDER_STEPS = 1000
 # Fields whose words read better than their values.
 WORDS: dict[str, dict[Any, str]] = {
     "scale": {1: "off", 2: "2×", 4: "4×"},
+    "fps_times": {1: "as it is", 2: "2×", 4: "4×"},
     "engine": {
         "auto": "best there is",
         "builtin": "built in",
@@ -61,7 +62,7 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
     if get_origin(kind) is Literal:
         values = get_args(kind)
         choices = [(WORDS.get(name, {}).get(value, str(value)), value) for value in values]
-        return gr.Radio(choices, **common) if len(choices) < 5 else gr.Dropdown(choices, **common)
+        return gr.Radio(choices, **common) if len(choices) < 6 else gr.Dropdown(choices, **common)
     if kind is bool:
         return gr.Checkbox(**common)
     if kind in (int, float) and optional:

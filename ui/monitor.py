@@ -71,10 +71,15 @@ def of_clip(studio: Studio, clip: Clip, extra: str = "") -> str:
     )
 
 
-def of_pair(studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "") -> str:
-    """Before and after, in step: as a wipe over each other, or side by side."""
+def of_pair(
+    studio: Studio, before: Clip, after: Clip, *, wipe: bool, extra: str = "", start_s: float | None = None
+) -> str:
+    """Before and after, in step: as a wipe over each other, or side by side.
+
+    start_s: where in `before` a trial `after` begins; None when both are the whole clip
+    """
     return (
-        f'<div class="screen">{compared(studio, before, after, wipe=wipe)}</div>'
+        f'<div class="screen">{compared(studio, before, after, wipe=wipe, start_s=start_s)}</div>'
         f'<div class="under"><h2>{escape(after.title)}</h2>{pieces.facts(studio, after)}{extra}'
         f"{pieces.verbs(studio, after, compared=True)}</div>"
     )

@@ -11,7 +11,7 @@ from diffscaler.errors import DiffScalerError
 from diffscaler.library.clips import Clip
 from diffscaler.requests import UpscaleRequest
 from diffscaler.studio import Studio
-from ui import looks, monitor
+from ui import looks, monitor, pieces
 from ui.controls import control, filled, more
 from ui.estimate import costing, upscalers
 from ui.pane import QUIET, pane
@@ -20,6 +20,7 @@ from ui.source import source_of
 from ui.watch import Updates, Watch
 
 KIND = "upscale"
+TRY = "Try on one second from here"
 
 
 class UpscaleTab:
@@ -40,11 +41,13 @@ class UpscaleTab:
                 with gr.Row(elem_classes=["fields"]):
                     scale = control(UpscaleRequest, "scale", info=None)
                     model = control(UpscaleRequest, "upscaler", choices=upscalers(studio), info=None)
+                    rate = control(UpscaleRequest, "fps_times", info=None)
                 rest = more(UpscaleRequest)
                 self.watch.button()
+                self.trial = pane(pieces.do("try-here", TRY, cls="link", at=""), elem_id="upscale-trial")
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
-        self.fields = {"scale": scale, "upscaler": model, **rest}
+        self.fields = {"scale": scale, "upscaler": model, "fps_times": rate, **rest}
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
@@ -58,6 +61,9 @@ class UpscaleTab:
             **QUIET,
         )
         self.watch.go.click(self.on_upscale, inputs_kwargs=inputs, outputs=self.watch.outputs, **QUIET)
+        self.trial.click(
+            self.on_try, [self.watch.state, *inputs.values()], self.watch.outputs, **QUIET
+        )  # fmt: skip
         gr.on([at.change for at in inputs.values()], self.on_change, inputs_kwargs=inputs, outputs=self.watch.go,
               trigger_mode="always_last", **QUIET)  # fmt: skip
         self.chips.click(self.on_preset, outputs=[*self.fields.values(), self.chips], **QUIET)
@@ -72,6 +78,21 @@ class UpscaleTab:
         with self.watch.said_in(updates):
             updates |= self.watch.submit(UpscaleRequest(clip="".join(clip[:1]), **filled(values)))
         return updates
+
+    def on_try(self, event: gr.EventData, state: dict[str, Any], clip: list[str], *given: Any) -> Updates:
+        """The same on one second of the clip, from where the monitor stands."""
+        updates: Updates = {self.watch.said: ""}
+        with self.watch.said_in(updates):
+            values = filled(dict(zip(self.fields, given, strict=True)))
+            start_s = self.moment(state, str(event.at))
+            updates |= self.watch.submit(UpscaleRequest(clip="".join(clip[:1]), start_s=start_s, **values))
+        return updates
+
+    def moment(self, state: dict[str, Any], at: str) -> float:
+        """Seconds into the clip picked, for `at`, where the monitor stands: on a trial it counts from its start."""
+        shown = self.studio.library.clip(str(state["clip"])) if state.get("clip") else None
+        began = (shown.request or {}).get("start_s") if shown else None
+        return float(at or 0) + (began or 0.0)
 
     def on_change(self, clip: list[str], **values: Any) -> Any:
         try:
@@ -95,7 +116,7 @@ class UpscaleTab:
 
     def show(self, clip: Clip) -> str:
         """The larger clip with the smaller one under a wipe."""
-        source = source_of(self.studio, clip)
-        if source is None:
+        source, asked = source_of(self.studio, clip), clip.request or {}
+        if source is None or asked.get("region"):  # a part of the picture does not lie over the whole of it
             return monitor.of_clip(self.studio, clip)
-        return monitor.of_pair(self.studio, source, clip, wipe=True)
+        return monitor.of_pair(self.studio, source, clip, wipe=True, start_s=asked.get("start_s"))

@@ -39,10 +39,10 @@
     if (at) videos().forEach(v => { v.pause(); v.currentTime = parseFloat(at.dataset.seek); });
   });
 
-  // a correction of what is shown: the moment goes with the click, so it is written down before anyone else hears of it
+  // a correction or a trial of what is shown: the moment goes with the click, so it is written down before anyone else hears of it
   document.addEventListener('click', event => {
-    const here = event.target.closest && event.target.closest('[data-do=correct-here]');
-    if (here) here.dataset.at = videos().length ? videos()[0].currentTime : '';
+    const here = event.target.closest && event.target.closest('[data-do=correct-here], [data-do=try-here]');
+    if (here) here.dataset.at = videos().length ? leader(videos()).currentTime : '';
   }, true);
 
   // a performer dropped on a person plays them, as a press on their name there does

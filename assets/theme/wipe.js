@@ -1,4 +1,5 @@
-// Before and after of a clip: both play in step, and a line wipes from one to the other. The first video leads.
+// Before and after of a clip: both play in step, and a line wipes from one to the other. The first video leads; a trial
+// (data-from: the second of the first clip at which it begins) leads the longer clip that it is a part of.
 (() => {
   const FAR_S = 0.3;        // further apart than this, the second one jumps; nearer, it runs a little faster or slower
   const NEAR_S = 0.004;     // nearer than this, it is left alone
@@ -6,6 +7,11 @@
   const MOST = 0.25;        // at most this much faster or slower
 
   const groups = () => document.querySelectorAll('.synced');
+  const from = group => parseFloat(group.dataset.from || 0);
+  const ordered = group => {
+    const all = [...group.querySelectorAll('video')];
+    return group.dataset.from === undefined ? all : all.reverse();
+  };
   const seen = el => el.offsetParent !== null;
   const inside = (event, what) => event.target.closest && event.target.closest(what);
 
@@ -15,7 +21,8 @@
   function follow(group, lead, others) {
     for (const video of [lead, ...others]) video.loop = false;
     if (lead.ended) {
-      for (const video of [lead, ...others]) video.currentTime = 0;
+      lead.currentTime = 0;
+      for (const other of others) other.currentTime = from(group);
       held.add(group);
     }
     let ready = !lead.seeking && lead.readyState >= 2;
@@ -30,7 +37,7 @@
   function step(group, lead, other) {
     // A clip that ends sooner rests on its last frame until the other begins again.
     const end = Number.isFinite(other.duration) ? Math.max(0, other.duration - 0.001) : Infinity;
-    const over = lead.currentTime >= end, target = Math.min(lead.currentTime, end);
+    const there = lead.currentTime + from(group), over = there >= end, target = Math.min(there, end);
     const drift = other.currentTime - target, resting = lead.paused || over;
     if (resting && !other.paused) other.pause();
     if (other.seeking) return false;
@@ -60,7 +67,7 @@
 
   function tick() {
     for (const group of groups()) {
-      const [lead, ...others] = group.querySelectorAll('video');
+      const [lead, ...others] = ordered(group);
       if (!lead || !seen(group)) continue;
       follow(group, lead, others);
       show(group, lead);
@@ -70,7 +77,7 @@
   requestAnimationFrame(tick);
 
   function toggle(group) {
-    const lead = group.querySelector('video');
+    const [lead] = ordered(group);
     if (!lead) return;
     if (lead.paused && !held.delete(group)) lead.play().catch(() => {});
     else lead.pause();
@@ -106,7 +113,7 @@
     const edge = inside(event, '.edge'), scrub = inside(event, '.scrub');
     if (edge) wipeTo(edge.closest('.wipe'), parseFloat(edge.value));
     if (!scrub) return;
-    const group = scrub.closest('.synced'), lead = group.querySelector('video');
+    const group = scrub.closest('.synced'), [lead] = ordered(group);
     held.delete(group);
     if (lead && lead.duration) { lead.pause(); lead.currentTime = Math.min(lead.duration - 0.001, lead.duration * scrub.value / 1000); }
   });

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.faceswap.appearance import SIZE, unroll
-from diffscaler.faceswap.cuts import is_cut, thumbnail
 from diffscaler.faceswap.follow import Follower, as_detections
 from diffscaler.faceswap.head import fit_poses
 from diffscaler.faceswap.region import FaceDetector, Picture, Seen
 from diffscaler.media import FrameChunk, TensorChunk
+from diffscaler.video.cuts import is_cut, thumbnail
 
 Tensors = dict[str, npt.NDArray[Any]]
 Frame = npt.NDArray[np.uint8]

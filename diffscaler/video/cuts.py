@@ -6,10 +6,10 @@ frames after as well, finds the same cuts in the clips of the tests at five to t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-
-from diffscaler.faceswap.libs import cv2
 
 SIZE = (32, 18)
 JUMP = 22.0  # mean difference of thumbnails, 0..255, that only a new picture reaches ...
@@ -18,7 +18,10 @@ UNLIKE = 0.75  # ... together with colour histograms that overlap less than this
 
 def thumbnail(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """A frame, uint8 RGB (H, W, 3), as a small float32 (18, 32, 3)."""
-    return cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+    import cv2
+
+    small: Any = cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)
 
 
 def is_cut(before: npt.NDArray[np.float32] | None, now: npt.NDArray[np.float32]) -> bool:
