@@ -19,8 +19,10 @@ from diffscaler.requests import (
     EngineChoice,
     FaceSwapRequest,
     FindPeopleRequest,
+    FrontChoice,
     InspectPhotoRequest,
     Playing,
+    RegionName,
     Request,
     ReviewSwapRequest,
 )
@@ -44,11 +46,19 @@ def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], 
     )  # fmt: skip
     at.add_argument(
         "--correct", action="append", default=[], metavar="FROM-TO[:PEOPLE][=HOW]",
-        help="frames that are done otherwise: 40-52 leaves the original, 40-52:1='over everything'",
+        help="frames that are done otherwise: 40-52 leaves the original, 40-52:1='over everything', 40-52=parsing",
     )  # fmt: skip
     at.add_argument("--engine", choices=get_args(EngineChoice))
     at.add_argument("--people", choices=("all", "largest"))
     at.add_argument("--strength", type=float)
+    at.add_argument("--in-front", choices=get_args(FrontChoice), help="what keeps hands, hair and glasses in front")
+    at.add_argument(
+        "--regions", metavar="REGION,...", type=lambda text: tuple(text.split(",")),
+        help=f"what the new face covers where a face parser looks: {', '.join(get_args(RegionName))}",
+    )  # fmt: skip
+    for name, what in (("padding", "share of the crop the outline is drawn in"), ("blur", "share of the crop"),
+                       ("steady", "seconds of frames that have a say in a mask")):  # fmt: skip
+        at.add_argument(f"--mask-{name}", type=float, help=what)
     add_output(at)
     at.set_defaults(run=swap)
 
@@ -84,7 +94,8 @@ def swap(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     cast = tuple(playing(studio, text) for text in args.cast)
     corrections = tuple(correction(text) for text in args.correct)
-    values = given(args, "consent", "engine", "people", "strength") | delivery(args)
+    masks = ("in_front", "regions", "mask_padding", "mask_blur", "mask_steady")
+    values = given(args, "consent", "engine", "people", "strength", *masks) | delivery(args)
     if not cast and not args.face:
         raise InvalidRequest("Nobody is to be swapped in.", "Give a photo with --face, or a performer with --cast.")
     faces = tuple(studio.add_file(path).key for path in args.face)

@@ -13,6 +13,8 @@ from diffscaler import plan
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
+from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes
+from diffscaler.faceswap.mask_stage import MaskName, MaskParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
@@ -30,7 +32,6 @@ from diffscaler.requests import (
     FaceSwapRequest,
     FindPeopleRequest,
     InspectPhotoRequest,
-    Playing,
     Request,
     ReviewSwapRequest,
     Text2VideoRequest,
@@ -160,7 +161,8 @@ class Recipes:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
             found = self._detections(frames)
-            frames = self._swapped(frames, found, (Playing(faces=request.faces),), self._engine("auto"))
+            usual = FaceSwapRequest.model_construct(faces=request.faces)  # all but the face as a swap has it by itself
+            frames = self._swapped(frames, found, usual, self._engine("auto"))
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -170,12 +172,11 @@ class Recipes:
         frames = self.frames_of(request.clip)
         self._check_licences(request)
         engine = self._engine(request.engine, request.commercial_only)
-        _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames, engine)
+        _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames)
         found = self._detections(frames, request.commercial_only)
-        look = {name: getattr(request, name) for name in DRAWN}
-        swapped = self._swapped(frames, found, request.playing, engine, **look)
+        swapped = self._swapped(frames, found, request, engine)
         if request.corrections:
-            swapped = self._corrected(swapped, request.corrections)
+            swapped = self._corrected(swapped, request)
         if request.restore:
             swapped = self._restored(swapped, request)
         title = f"Face swap: {self.library.clip(request.clip).title}"
@@ -199,7 +200,8 @@ class Recipes:
         swapped = shown.inputs[0] if shown.stage == "restore_faces" else shown
         if swapped.stage not in ("swap_face", "correct_swap"):
             raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
-        given = {name: value for name, value in swapped.params.items() if name in ReviewSwapParams.model_fields}
+        told = set(ReviewSwapParams.model_fields) - set(MaskParams.model_fields)
+        given = {name: value for name, value in swapped.params.items() if name in told}
         safe = bool((clip.request or {}).get("commercial_only"))
         models = [*swapped.inputs[1].models, *self._recognizer(safe)]
         review = ReviewSwap(ReviewSwapParams.model_validate(given), tuple(models))
@@ -274,30 +276,45 @@ class Recipes:
 
     def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
         """The swap with its faces sharpened: those that were replaced, and only where they were."""
+        masks = masks_of(swapped)
+        front = fronts(self.catalogue, request.in_front, request.commercial_only)
         params = RestoreFacesParams.model_validate(
             {
                 "fidelity": request.fidelity,
                 "blend": request.restore_blend,
                 "wishes": [role["tracks"] for role in swapped.params["cast"]],
                 "corrections": swapped.params.get("corrections", ()),
+                **mask_look(request, front, masks),
             }
         )
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
-        return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1])
+        return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1], *masks.values())
 
-    def _swapped(self, frames: Node, found: Node, playing: tuple[Playing, ...], engine: str, **look: Any) -> Node:
-        cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in playing]
+    def _swapped(self, frames: Node, found: Node, request: FaceSwapRequest, engine: str) -> Node:
+        """request: of the swap; engine: as `_engine` says"""
+        cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in request.playing]
+        front = fronts(self.catalogue, request.in_front, request.commercial_only)
+        masks = mask_nodes(self.catalogue, request, frames, found, front)
+        look = {name: getattr(request, name) for name in DRAWN}
+        if engine != "builtin" or masks or front != ("looks",):  # else as that engine always did, under the same key
+            look |= mask_look(request, front, masks)
         params = CastParams.model_validate({"cast": cast, "engine": engine, **look})
-        return node(SwapFace(params, (*found.models, *self._networks(engine))), frames, found)
+        return node(SwapFace(params, (*found.models, *self._networks(engine))), frames, found, *masks.values())
 
-    def _corrected(self, swapped: Node, corrections: tuple[Correction, ...]) -> Node:
+    def _corrected(self, swapped: Node, request: FaceSwapRequest) -> Node:
         """The swap with some frames done otherwise; all others are taken as they are."""
-        rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in corrections]
-        params = CorrectSwapParams.model_validate({**swapped.params, "corrections": rows})
+        rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in request.corrections]
+        ways = list(dict.fromkeys(c.how for c in request.corrections))
+        frames, found, masks = *swapped.inputs[:2], masks_of(swapped)
+        masks = mask_nodes(self.catalogue, request, frames, found, ways) | masks
+        look: dict[str, Any] = {}
+        if masks or "in_front" in swapped.params or any(NETWORKS.get(how) for how in ways):
+            look = mask_look(request, fronts(self.catalogue, request.in_front, request.commercial_only), masks)
+        params = CorrectSwapParams.model_validate({**swapped.params, **look, "corrections": rows})
         needed = {model.name: model for model in swapped.models}
-        for how in dict.fromkeys(c.how for c in corrections):
+        for how in ways:
             needed |= {model.name: model for model in self._networks(how)}
-        return node(CorrectSwap(params, tuple(needed.values())), *swapped.inputs, swapped)
+        return node(CorrectSwap(params, tuple(needed.values())), frames, found, swapped, *masks.values())
 
     def _networks(self, engine: str) -> tuple[ModelRef, ...]:
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
@@ -415,18 +432,19 @@ SAMPLED = (
 DRAWN = ("strength", "expression", "boost", "colour")
 
 
-def _check_corrections(corrections: tuple[Correction, ...], num_frames: int, engine: str) -> None:
-    """Raise InvalidRequest for corrections that would do nothing. num_frames: of the clip; engine: of the swap"""
+def _check_corrections(corrections: tuple[Correction, ...], num_frames: int) -> None:
+    """Raise InvalidRequest for corrections that would do nothing. num_frames: of the clip"""
     for correction in corrections:
         if correction.start >= num_frames:
             raise InvalidRequest(
                 f"The clip ends before frame {correction.start}.", f"Its frames are 0 to {num_frames - 1}."
             )
-        if correction.how == "over everything" and engine != "builtin":
-            raise InvalidRequest(
-                f"{engine} cannot draw over what is in front of a face.",
-                "Take the built-in engine for the swap, or correct those frames in another way.",
-            )
+
+
+def masks_of(swapped: Node) -> dict[MaskName, Node]:
+    """The masks among a swap's inputs, by name; they come last."""
+    given = swapped.params.get("masks", ())
+    return dict(zip(given, swapped.inputs[len(swapped.inputs) - len(given) :], strict=True))
 
 
 def consent_row(consents: list[str]) -> dict[str, str]:

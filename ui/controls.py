@@ -39,6 +39,13 @@ WORDS: dict[str, dict[Any, str]] = {
     },
     "aspect": {"native": "the model's own"},
     "control_kind": {"canny": "edges", "pose": "poses", "none": "as it is"},
+    "in_front": {
+        "auto": "automatic",
+        "parsing": "what the face parser sees",
+        "occluder": "what the occluder sees",
+        "looks": "what looks unlike the face",
+        "none": "nothing",
+    },
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 
@@ -60,6 +67,10 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
         values = get_args(kind)
         choices = [(WORDS.get(name, {}).get(value, str(value)), value) for value in values]
         return gr.Radio(choices, **common) if len(choices) < 5 else gr.Dropdown(choices, **common)
+    if get_origin(kind) is tuple:  # of Literals: some of them
+        values = get_args(get_args(kind)[0])
+        choices = [(WORDS.get(name, {}).get(value, str(value)), value) for value in values]
+        return gr.CheckboxGroup(choices, **common | {"value": list(common["value"] or ())})
     if kind is bool:
         return gr.Checkbox(**common)
     if kind in (int, float) and optional:

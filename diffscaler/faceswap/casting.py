@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.faceswap.mask_stage import Front, MaskName, MaskParams
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
     from diffscaler.faceswap.detect import Detector
     from diffscaler.faceswap.detections import ClipFaces
     from diffscaler.faceswap.engines import Swapper
+    from diffscaler.faceswap.masks import FaceMasks, StoredMasks
     from diffscaler.faceswap.photo import PhotoFace
     from diffscaler.faceswap.track import Track
 
@@ -39,7 +41,7 @@ class Role(Params):
     tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
 
 
-class CastParams(Params):
+class CastParams(MaskParams):
     """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
@@ -54,13 +56,14 @@ class CastParams(Params):
     expression: float = Field(1.0, ge=0, le=1)
     boost: Literal[128, 256, 512] = 128
     colour: float = Field(0.5, ge=0, le=1)
-    later: ClassVar[frozenset[str]] = frozenset({"expression", "boost", "colour"})
+    later: ClassVar[frozenset[str]] = MaskParams.later | {"expression", "boost", "colour"}
 
 
 class Casting:
     """The tracks of a clip that a cast replaces, and swappers for them.
 
     models: of the stage that runs, the detector first; leases: closed when that stage ends
+    stored: the masks among its inputs, by name
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Casting:
         fps: float,
         ctx: StageContext,
         leases: ExitStack,
+        stored: Mapping[MaskName, StoredMasks] | None = None,
     ) -> None:
         from diffscaler.faceswap.track import assigned
 
@@ -82,6 +86,8 @@ class Casting:
         self.plays = assigned(self.found, [role.tracks for role in params.cast])
         self.tracks = [track for track in self.found if track.id in self.plays]
         self._photos: list[list[PhotoFace]] | None = None
+        self._stored = stored or {}
+        self._masks: FaceMasks | None = None
 
     @property
     def named(self) -> list[int]:
@@ -95,16 +101,14 @@ class Casting:
             if number not in there:
                 raise InvalidRequest(f"There is no person {number} in this clip.", "See `python app.py people CLIP`.")
 
-    def swapper(self, engine: EngineName, free: bool = False) -> Swapper:
-        """An engine that draws every track's performer. free: nothing is kept in front of the faces.
+    def swapper(self, engine: EngineName, in_front: tuple[Front, ...] | None = None) -> Swapper:
+        """An engine that draws every track's performer. in_front: what keeps things in front; None: see MaskParams.
 
         Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing.
         """
-        if engine == "builtin":
-            return self._builtin(free)
-        return self._network(engine)
+        return self._builtin(in_front) if engine == "builtin" else self._network(engine, in_front)
 
-    def _builtin(self, free: bool) -> Swapper:
+    def _builtin(self, in_front: tuple[Front, ...] | None) -> Swapper:
         from diffscaler.faceswap.builtin import prepare_reference
         from diffscaler.faceswap.engines import PreviewSwapper
 
@@ -112,9 +116,15 @@ class Casting:
         looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in self.photos()]
         given = {track: looks[role] for track, role in self.plays.items()}
         params, tick = self.params, self.tick("Following faces")
-        return PreviewSwapper(given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, free)
+        front: tuple[Front, ...] = ("looks",) if in_front is None else in_front
+        masks = self.masks() if self._stored else None
+        networks = (lambda track, index: masks.unrolled(track, index, front)) if masks else None
+        return PreviewSwapper(
+            given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, "looks" not in front,
+            networks,
+        )  # fmt: skip
 
-    def _network(self, engine: EngineName) -> Swapper:
+    def _network(self, engine: EngineName, in_front: tuple[Front, ...] | None) -> Swapper:
         from diffscaler.faceswap.network_swapper import LICENCES, IdentitySwapper
 
         self.ctx.note(LICENCES[engine])
@@ -125,8 +135,23 @@ class Casting:
         with self.ctx.acquire(self.models[names[1]]) as recognizer:
             features = [[recognizer.features(face.photo, face.landmarks) for face in of] for of in photos]
         given = {track: features[role] for track, role in self.plays.items()}
-        params = self.params
-        return IdentitySwapper(network, given, self.tracks, params.strength, params.boost, params.colour)
+        params, masks, front = self.params, self.masks(), in_front or ()
+        return IdentitySwapper(
+            network, given, self.tracks, params.strength, params.boost, params.colour,
+            lambda template, track, index: masks.crop(template, track, index, front),
+        )  # fmt: skip
+
+    def masks(self) -> FaceMasks:
+        """The masks of the cast's tracks; what the looks say is worked out when it is first asked for."""
+        from diffscaler.faceswap.masks import FaceMasks, looks_of
+
+        if self._masks is None:
+            tick = self.tick("Following faces")
+            self._masks = FaceMasks(
+                self.params, self.tracks, self.fps, self._stored,
+                lambda: looks_of(self.tracks, self.faces, self.fps, tick),
+            )  # fmt: skip
+        return self._masks
 
     def photos(self) -> list[list[PhotoFace]]:
         """The performers' faces, one list for each of the cast."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,31 +70,44 @@ def mask_for(template: Template, pose: Pose) -> Floats:
     Tracing rays takes 8 ms a face. Crops are upright and of one scale, so what is left to know is how far the face is
     turned: masks are traced once for a few turns, and a face gets a mix of the four nearest.
     """
+    return _mixed(pose, lambda yaw, pitch: _traced(template, yaw, pitch)[0])
+
+
+def places_for(template: Template, pose: Pose) -> Floats:
+    """Which place of the face plane a crop shows at each cell of its mask: float32 (MASK_SIZE, MASK_SIZE, 2), mm."""
+    return _mixed(pose, lambda yaw, pitch: _traced(template, yaw, pitch)[1])
+
+
+def _mixed(pose: Pose, table: Callable[[int, int], Floats]) -> Floats:
+    """What `table` says for the four turns nearest to a pose, mixed; it is given whole steps of yaw and pitch."""
     yaw = float(np.clip(pose.yaw / YAW_STEP, -YAW_STEPS, YAW_STEPS))
     pitch = float(np.clip(-np.arcsin(np.clip(pose.rotation[2, 1], -1, 1)) / PITCH_STEP, -PITCH_STEPS, PITCH_STEPS))
     left, above = min(int(np.floor(yaw)), YAW_STEPS - 1), min(int(np.floor(pitch)), PITCH_STEPS - 1)
     across, down = np.float32(yaw - left), np.float32(pitch - above)
-    rows = [
-        _traced(template, left, row) * (1 - across) + _traced(template, left + 1, row) * across
-        for row in (above, above + 1)
-    ]
+    rows = [table(left, row) * (1 - across) + table(left + 1, row) * across for row in (above, above + 1)]
     return rows[0] * (1 - down) + rows[1] * down
 
 
 @lru_cache(maxsize=256)
-def _traced(template: Template, yaw: int, pitch: int) -> Floats:
-    """The mask of the generic head, turned by whole steps."""
+def _traced(template: Template, yaw: int, pitch: int) -> tuple[Floats, Floats]:
+    """The mask of the generic head, turned by whole steps, and the places of the face plane that are seen in it."""
     flat = LANDMARKS_MM @ turn(yaw * YAW_STEP, pitch * PITCH_STEP, 0.0)[:2].T
     landmarks = apply(template.matrix(flat, MASK_SIZE), flat)
-    return traced_mask(landmarks, MASK_SIZE)
+    return traced(landmarks, MASK_SIZE)
 
 
-def traced_mask(landmarks: npt.NDArray[np.floating], size: int) -> Floats:
-    """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; landmarks: (5, 2), crop pixels."""
-    _, coarse = project(fit_pose(landmarks), (0, 0, size, size))
-    face = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
+def traced(landmarks: npt.NDArray[np.floating], size: int) -> tuple[Floats, Floats]:
+    """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; and which place of the face plane is
+    seen at each pixel: float32 (size, size, 2), mm. landmarks: (5, 2), crop pixels."""
+    where, coarse = project(fit_pose(landmarks), (0, 0, size, size))
+    face, places = (cv2.resize(table, (size, size), interpolation=cv2.INTER_LINEAR) for table in (coarse, where))
+    return face * border(size), places
+
+
+def border(size: int) -> Floats:
+    """1 inside a crop, 0 at its border, so that nothing is cut off sharply there: float32 (size, size)."""
     edge = np.clip(np.minimum(np.arange(size), np.arange(size)[::-1]) / (EDGE * size), 0, 1).astype(np.float32)
-    return face * np.minimum(edge[:, None], edge[None])
+    return np.minimum(edge[:, None], edge[None])
 
 
 def paste(frame: Frame, face: Frame, matrix: Matrix, mask: Floats) -> None:
@@ -116,19 +130,19 @@ def paste(frame: Frame, face: Frame, matrix: Matrix, mask: Floats) -> None:
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ (x, y)
     where, part = (right - x, below - y), frame[y:below, x:right]
-    weight = cv2.warpAffine(mask, _resized(moved, cells / size), where, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    weight = cv2.warpAffine(mask, resized(moved, cells / size), where, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     weight = np.clip(weight, 0, 1)
     shrink = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if shrink > 1:  # crops larger than the face: whole factors by area first, a plain warp would alias
         small = max(1, round(size / shrink))
-        face, moved = cv2.resize(face, (small, small), interpolation=cv2.INTER_AREA), _resized(moved, small / size)
+        face, moved = cv2.resize(face, (small, small), interpolation=cv2.INTER_AREA), resized(moved, small / size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     drawn = cv2.warpAffine(face, moved, where, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # 8-bit in and out; its weights may sum to 1.00001, which rounds away: where the weight is 0 the frame stays.
     frame[y:below, x:right] = cv2.blendLinear(drawn, np.ascontiguousarray(part), weight, 1 - weight)
 
 
-def _resized(matrix: Matrix, factor: float) -> Matrix:
+def resized(matrix: Matrix, factor: float) -> Matrix:
     """`matrix` (2, 3) for a crop resized by `factor`: a pixel centre c becomes (c + 0.5) * factor - 0.5."""
     scaled = matrix * factor
     scaled[:, 2] += 0.5 * factor - 0.5

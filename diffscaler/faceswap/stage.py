@@ -69,9 +69,10 @@ class DetectFaces:
 
 
 class SwapFace:
-    """Frames and their detections -> the same frames with the performer's face. Frames without one pass bit-equal.
+    """Frames, their detections, and masks if any -> the same frames with the performer's face. Frames without one pass
+    bit-equal.
 
-    A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
+    A frame's result depends on the frame, the detections and the masks alone, so chunks and resume leave no trace.
     models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
     the converter, which the swapper loads itself: it is named so that it is part of the key
     """
@@ -94,17 +95,18 @@ class SwapFace:
         """
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
+        from diffscaler.faceswap.masks import read_masks
 
         clip, fps = inputs[0], float(inputs[0].meta.fps)
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
-        faces = gather(inputs[1])
+        faces, stored = gather(inputs[1]), read_masks(self.params.masks, inputs[2:])
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, fps, ctx, leases)
+            casting = Casting(self.params, self.models, faces, fps, ctx, leases, stored)
             casting.check(casting.named)
             for note in _unchanged(casting):
                 ctx.note(note)
-            swapper = casting.swapper(self.params.engine)
+            swapper = casting.swapper(self.params.engine, self.params.in_front)
             for chunk in clip:
                 if chunk.stop <= ctx.start:
                     continue

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import InvalidRequest, ModelNotFound
 from diffscaler.media import ClipMeta
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
-from diffscaler.plan import node
+from diffscaler.plan import Node, node, nodes
 from diffscaler.recipes import Recipe, Recipes
 from diffscaler.requests import (
     Correction,
@@ -26,6 +26,7 @@ from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from diffscaler.video.stage import Encode, EncodeParams
+from tests.faceswap import tiny_onnx
 from tests.fakes import FakeClip, FakeClipParams
 
 ABOUT = {"consent": "Ada: 2 May", "cast": "Ada, Bo"}
@@ -77,10 +78,76 @@ def test_what_is_drawn_from_a_swapped_picture_says_who_agreed(studio: Studio, mo
 def test_corrections_that_would_do_nothing_are_refused(studio: Studio, clip: str, photo: str) -> None:
     with pytest.raises(InvalidRequest, match="ends before frame 900"):
         swap(studio, clip, photo, Correction(start=900, stop=1000))
-    free = Correction(start=0, stop=2, how="over everything")
-    swap(studio, clip, photo, free)
-    with pytest.raises(InvalidRequest, match="ghost cannot draw over"):
-        swap(studio, clip, photo, free, engine="ghost")
+
+
+def put(studio: Studio, *makers: Any) -> None:
+    """Networks in the models folder: pairs of what makes a file and its name."""
+    studio.settings.models_dir.mkdir(parents=True, exist_ok=True)
+    for make, name in makers:
+        make(studio.settings.models_dir / name)
+
+
+PARSER, OCCLUDER, LANDMARKS = (
+    (tiny_onnx.parser, "bisenet_resnet_18.onnx"),
+    (tiny_onnx.occluder, "xseg_2.onnx"),
+    (tiny_onnx.landmarker, "2d106det.onnx"),
+)
+SWAPPERS = ((tiny_onnx.swapper, "inswapper_128.onnx"), (tiny_onnx.arcface, "w600k_r50.onnx"))
+
+
+def swap_in(recipe: Recipe, stage: str = "swap_face") -> Node:
+    return next(node for node in nodes(recipe.root) if node.stage == stage)
+
+
+def test_without_networks_a_built_in_swap_is_the_one_it_always_was(studio: Studio, clip: str, photo: str) -> None:
+    params = swap_in(swap(studio, clip, photo)).params
+    assert set(params) == {"cast", "engine", "strength"}, "its key must not change: the clips are there already"
+    assert swap_in(swap(studio, clip, photo, in_front="none")).params["in_front"] == []
+
+
+def test_what_stays_in_front_is_chosen_from_what_is_installed(studio: Studio, clip: str, photo: str) -> None:
+    put(studio, *SWAPPERS)
+    made = swap_in(swap(studio, clip, photo, engine="inswapper"))
+    assert made.params["in_front"] == ["looks"] and len(made.inputs) == 2
+    put(studio, PARSER)
+    made = swap_in(swap(studio, clip, photo, regions=("skin", "nose"), mask_blur=0.05))
+    assert made.params["in_front"] == ["parsing", "looks"] and made.params["blur"] == 0.05
+    assert made.inputs[2].stage == "mask_faces" and made.inputs[2].params["regions"] == ["skin", "nose"]
+    assert [model.name for model in made.inputs[2].models] == ["bisenet_resnet_18"]
+    put(studio, OCCLUDER, LANDMARKS)
+    made = swap_in(swap(studio, clip, photo))
+    assert made.params["in_front"] == ["parsing", "occluder"]
+    assert made.params["masks"] == ["parsing", "occluder", "landmarks"]
+    assert [node.params["what"] for node in made.inputs[2:]] == made.params["masks"]
+    assert all(node.params["wishes"] == [[0], "all"] for node in made.inputs[2:])
+    safe = swap_in(swap(studio, clip, photo, commercial_only=True))
+    assert len(safe.inputs) == 2 and "in_front" not in safe.params
+    with pytest.raises(InvalidRequest, match="may not be used commercially"):
+        swap(studio, clip, photo, in_front="occluder", commercial_only=True)
+
+
+def test_a_network_that_is_not_installed_is_named(studio: Studio, clip: str, photo: str) -> None:
+    for how in ("parsing", "occluder"):
+        with pytest.raises(ModelNotFound, match="No face") as refused:
+            swap(studio, clip, photo, in_front=how)
+        assert ".onnx" in refused.value.hint
+        with pytest.raises(ModelNotFound, match="No face"):
+            swap(studio, clip, photo, Correction(start=0, stop=2, how=how))
+
+
+def test_a_correction_brings_its_own_mask_and_leaves_the_swap_as_it_is(studio: Studio, clip: str, photo: str) -> None:
+    put(studio, *SWAPPERS, PARSER)
+    before = swap_in(swap(studio, clip, photo, engine="inswapper", in_front="looks"))
+    row = Correction(start=1, stop=2, how="parsing")
+    recipe = swap(studio, clip, photo, row, engine="inswapper", in_front="looks")
+    made = swap_in(recipe, "correct_swap")
+    assert swap_in(recipe).key == before.key and made.inputs[2].key == before.key
+    assert made.params["masks"] == ["parsing"] and made.inputs[3].params["what"] == "parsing"
+    both = swap_in(swap(studio, clip, photo, row, engine="inswapper"), "correct_swap")
+    assert both.params["masks"] == ["parsing"] and both.inputs[3].key == made.inputs[3].key
+    put(studio, (lambda path: path.write_bytes(b"weights"), "codeformer.pth"))
+    sharp = swap_in(swap(studio, clip, photo, row, engine="inswapper", restore="codeformer"), "restore_faces")
+    assert sharp.params["in_front"] == ["parsing", "looks"] and sharp.inputs[2].key == made.inputs[3].key
 
 
 def with_recogniser(studio: Studio, monkeypatch: Any) -> Recipes:

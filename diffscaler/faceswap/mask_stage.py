@@ -1,0 +1,137 @@
+"""The stage that asks a network, face by face, where a swapped face may be drawn; and which masks there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from diffscaler.media import ClipMeta, FrameChunk, Stream, TensorChunk
+from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from diffscaler.faceswap.track import Track
+
+Region = Literal["skin", "brows", "eyes", "nose", "mouth", "lips", "glasses"]
+#: What tells which things stay in front of a face: two networks, and how the face looks at other times (occlusion.py).
+Front = Literal["parsing", "occluder", "looks"]
+MaskName = Literal["parsing", "occluder", "landmarks"]
+
+#: What glasses, hats and hair leave free.
+REGIONS: tuple[Region, ...] = ("skin", "brows", "eyes", "nose", "mouth", "lips")
+#: Which kind of model draws which mask.
+KINDS: dict[MaskName, Literal["face_parser", "face_occluder", "face_landmarker"]] = {
+    "parsing": "face_parser",
+    "occluder": "face_occluder",
+    "landmarks": "face_landmarker",
+}
+#: What the page and the file must say.
+LICENCES: dict[MaskName, str] = {
+    "parsing": "Face regions by BiSeNet (MIT), trained on CelebAMask-HQ, which is for non-commercial research only.",
+    "occluder": "What is in front of faces by XSeg (GPL-3.0, DeepFaceLab).",
+    "landmarks": "Face outlines by 106 landmarks, for non-commercial research only (insightface).",
+}
+
+
+class MaskParams(Params):
+    """What a stage that draws faces does with masks.
+
+    in_front: what keeps things in front of the faces, all of it at once; empty: nothing does; None: as it was before
+    this could be said, the looks for the built-in engine, nothing for the others
+    masks: which masks the stage's last inputs hold, in their order; "landmarks" takes the place of the generic outline
+    padding: how far the outline is drawn in, blur: of the mask, each as a share of the crop's side
+    steady: seconds around a frame whose masks have a say in its own
+    """
+
+    in_front: tuple[Front, ...] | None = None
+    masks: tuple[MaskName, ...] = ()
+    padding: float = Field(0.0, ge=0, le=0.2)
+    blur: float = Field(0.0, ge=0, le=0.1)
+    steady: float = Field(0.0, ge=0, le=0.3)
+    later: ClassVar[frozenset[str]] = frozenset({"in_front", "masks", "padding", "blur", "steady"})
+
+
+class MaskFacesParams(Params):
+    """what: which mask; wishes: whose faces, the `tracks` of every `Role` of the swap, in order
+
+    regions: that may be drawn over; of parsing only
+    """
+
+    what: MaskName
+    wishes: tuple[Literal["all", "largest"] | tuple[int, ...], ...] = ("all",)
+    regions: tuple[Region, ...] = REGIONS
+
+
+class MaskFaces:
+    """Frames and their detections -> one mask for each followed face of each frame; see `masks.StoredMasks`.
+
+    A mask depends on its frame and the detections alone, so chunks and resume leave no trace.
+    models: the network
+    """
+
+    name: ClassVar[str] = "mask_faces"
+    version: ClassVar[int] = 1
+    lookback: ClassVar[int | None] = 0
+    joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
+    Params = MaskFacesParams
+
+    def __init__(self, params: MaskFacesParams, models: tuple[ModelRef, ...]) -> None:
+        self.params, self.models = params, models
+
+    def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
+        clip = inputs[0]
+        return ClipMeta(
+            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
+        )
+
+    def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
+        """Raises ModelNotFound when the network's file is missing or another one."""
+        from diffscaler.faceswap.detections import gather
+        from diffscaler.faceswap.engines import places_in
+        from diffscaler.faceswap.masks import mask_rows
+        from diffscaler.faceswap.track import assigned
+
+        clip, total = inputs[0], inputs[0].meta.num_frames
+        ctx.step(ctx.start, total, "frame")
+        found = gather(inputs[1]).tracks(float(clip.meta.fps))
+        chosen = assigned(found, self.params.wishes)
+        tracks = [track for track in found if track.id in chosen]
+        ctx.note(LICENCES[self.params.what])
+        with ctx.acquire(self.models[0]) as network:
+            draw = drawer(self.params, network)
+            chunk: FrameChunk
+            for chunk in clip:
+                if chunk.stop <= ctx.start:
+                    continue
+                part = chunk.since(ctx.start)
+                rows: list[tuple[int, int, Any]] = []
+                for place in places_in(tracks, part.start, part.stop):
+                    ctx.step(part.start + place.offset, total, "frame")
+                    if place.track.weights[place.index] > 0:
+                        mask = draw(part.frames[place.offset], place.track, place.index)
+                        rows.append((place.track.id, part.start + place.offset, mask))
+                ctx.step(part.stop, total, "frame")
+                yield TensorChunk(mask_rows(rows), part.start, len(part.frames))
+
+
+def drawer(params: MaskFacesParams, network: Any) -> Callable[[npt.NDArray[np.uint8], Track, int], Any]:
+    """What makes the mask of a track's face in a frame (uint8 RGB (H, W, 3)): float32 (S, S), 0..1, in FFHQ's crop."""
+    from diffscaler.faceswap.align import apply
+    from diffscaler.faceswap.landmarks import outline_mask
+    from diffscaler.faceswap.masks import CROP, SIDE, stored_crop, stored_matrix
+
+    def parsed(frame: npt.NDArray[np.uint8], track: Track, index: int) -> Any:
+        return network.mask(stored_crop(frame, track.landmarks[index], CROP), params.regions)
+
+    def uncovered(frame: npt.NDArray[np.uint8], track: Track, index: int) -> Any:
+        return network.mask(stored_crop(frame, track.landmarks[index], network.size))
+
+    def outlined(frame: npt.NDArray[np.uint8], track: Track, index: int) -> Any:
+        points = network.points(frame, track.boxes[index], track.landmarks[index])
+        return outline_mask(apply(stored_matrix(track.landmarks[index]), points), SIDE)
+
+    return {"parsing": parsed, "occluder": uncovered, "landmarks": outlined}[params.what]
