@@ -112,6 +112,19 @@ def test_a_swap_of_nobody_is_refused(home: Path, capsys: pytest.CaptureFixture[s
     assert "Nobody is to be swapped in." in capsys.readouterr().err
 
 
+def test_masks_can_be_asked_for_and_what_is_wrong_with_them_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["swap", str(home / "two.mp4"), "--face", str(home / "eileen.png"), "-o", str(home / "no.mp4")]
+    assert run([*words, "--in-front", "parsing"]) == 1
+    told = capsys.readouterr().err
+    assert "No face parser is installed." in told and "bisenet_resnet_34.onnx" in told
+    assert run([*words, "--regions", "skin,ears"]) == 1 and "ears" in capsys.readouterr().err
+    assert run([*words, "--mask-blur", "3"]) == 1 and "mask_blur" in capsys.readouterr().err
+    assert run([*words, "--correct", "1-2=occluder"]) == 1
+    assert "No face occluder is installed." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -120,6 +133,7 @@ def test_a_swap_of_nobody_is_refused(home: Path, capsys: pytest.CaptureFixture[s
         ("40-52:1,3", Correction(start=40, stop=53, people=(1, 3))),
         ("0-1:2=over everything", Correction(start=0, stop=2, people=(2,), how="over everything")),
         ("5=builtin", Correction(start=5, stop=6, how="builtin")),
+        ("5:1=parsing", Correction(start=5, stop=6, people=(1,), how="parsing")),
     ],
 )
 def test_corrections_are_read_as_written(text: str, expected: Correction) -> None:
@@ -134,7 +148,7 @@ def test_what_names_no_frames_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "sentence", "hint"),
-    [("9-3", "ends before it begins", "3-9"), ("3=blur", "'blur' is no way", "skip, builtin, inswapper, ghost, over")],
+    [("9-3", "ends before it begins", "3-9"), ("3=blur", "'blur' is no way", "skip, builtin, inswapper, ghost, parsing")],
 )
 def test_what_is_wrong_with_a_correction_is_said(text: str, sentence: str, hint: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence) as refused:

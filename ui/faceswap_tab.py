@@ -142,7 +142,8 @@ class FaceSwapTab:
             gr.Warning(f"No longer in the cast: {escape(', '.join(lost))}.", title="Not all of it is back")
         elif request.cast and not member and not state["plays"]:
             gr.Warning("Cast the people on their cards again.", title="Not all of it is back")
-        fields = {at: getattr(request, name) for name, at in self.fields.items()}
+        values = request.model_dump(mode="json")  # lists for what may be ticked
+        fields = {at: values[name] for name, at in self.fields.items()}
         if member:
             fields[self.fields["people"]] = whole[0].people
         chosen = member.id if member else ""

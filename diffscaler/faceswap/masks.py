@@ -111,13 +111,15 @@ def stored_crop(frame: Frame, landmarks: npt.NDArray[np.floating], size: int) ->
     return crop_by(frame, resized(FFHQ.matrix(landmarks, CROP), size / CROP), size)
 
 
-def looks_of(tracks: Iterable[Track], faces: ClipFaces, fps: float, tick: Callable[[], None]) -> dict[int, Floats]:
+def looks_of(
+    tracks: Iterable[Track], faces: ClipFaces, fps: float, tick: Callable[[], None], hair: bool = False
+) -> dict[int, Floats]:
     """By track, where its face may be drawn over judged by how it looks at other times: `occlusion.drawable`."""
     allowed: dict[int, Floats] = {}
     for track in tracks:
         poses = fit_poses(track.landmarks)
         tones = track_tones(track, poses, faces, fps, tick)
-        allowed[track.id] = drawable(track, poses, faces, tones, tick)
+        allowed[track.id] = drawable(track, poses, faces, tones, tick, hair)
     return allowed
 
 

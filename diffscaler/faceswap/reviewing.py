@@ -36,7 +36,7 @@ class Reviewer:
         """recognizer: an `inswapper.Recognizer`, when one is installed"""
         self.casting, self.detector, self.recognizer = casting, detector, recognizer
         self.poses = {track.id: fit_poses(track.landmarks) for track in casting.tracks}
-        looks = looks_of(casting.tracks, casting.faces, casting.fps, casting.tick("Following faces"))
+        looks = looks_of(casting.tracks, casting.faces, casting.fps, casting.tick("Following faces"), hair=True)
         self.hidden = {track: 1 - allowed for track, allowed in looks.items()}
         self.before: dict[int, tuple[int, Floats, Floats]] = {}
         self.wanted = self._identities()

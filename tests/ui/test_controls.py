@@ -32,6 +32,15 @@ def test_a_literal_becomes_choices_whose_values_are_the_requests() -> None:
     assert [value for _, value in radio.choices] == [1, 2, 4] and radio.value == 1
 
 
+def test_a_field_of_several_words_lets_some_be_ticked() -> None:
+    group = control(FaceSwapRequest, "regions")
+    assert isinstance(group, gr.CheckboxGroup) and "glasses" not in group.value
+    assert [value for _, value in group.choices] == [*group.value, "glasses"]
+    with pytest.raises(ValidationError) as error:
+        FaceSwapRequest(clip="0" * 8, faces=("1" * 8,), **filled({"regions": []}))
+    assert worded(error.value)[0].startswith("regions = ")
+
+
 def test_an_empty_field_leaves_the_choice_to_the_model_and_a_number_may_be_text() -> None:
     request = Text2VideoRequest(**filled({"prompt": "a dog", "seed": "", "num_frames": None, "width": "128"}))
     assert (request.seed, request.num_frames, request.width) == (None, None, 128)
