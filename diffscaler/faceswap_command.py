@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from diffscaler.delivery import JsonLines, Lines, deliver
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.identity_stage import people_in, told_apart
 from diffscaler.faceswap.remarks import read_facts, remarks_on
 from diffscaler.library.clips import Clip
 from diffscaler.requests import (
@@ -160,21 +161,22 @@ def looked_up(studio: Studio, request: Request, args: argparse.Namespace) -> Ite
 
 
 def people(args: argparse.Namespace, settings: Settings) -> int:
-    from diffscaler.faceswap import detections
-
     studio = Studio(settings)
     clip = clip_of(studio, args.clip)
-    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (found, chunks):
-        everyone = detections.people(chunks, found.meta)
+    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (found, _):
+        everyone, how = people_in(studio.library, found.node), told_apart(found.node)
     if args.json:
-        write_json({"clip": clip.key, "people": [vars(person) for person in everyone]})
+        write_json({"clip": clip.key, "people": [vars(person) for person in everyone], "told_apart": how})
         return DONE
     fps = float(clip.meta.fps)
     for person in everyone:
         sys.stdout.write(
             f"{person.track:>3}  {person.start / fps:6.1f} to {person.stop / fps:.1f} s, "
-            f"{person.best_box[3] - person.best_box[1]:.0f} px high, {person.confidence:.0%} sure\n"
+            f"person {person.person}, {person.best_box[3] - person.best_box[1]:.0f} px high, "
+            f"{person.confidence:.0%} sure\n"
         )
+    if len(everyone) > 1:
+        sys.stdout.write(f"The first number is what --cast takes; people told apart {how}.\n")
     sys.stdout.write(f"In the library: {clip.key[:12]}\n" if everyone else "No face was found in this clip.\n")
     return DONE
 

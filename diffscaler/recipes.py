@@ -13,6 +13,7 @@ from diffscaler import plan
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
+from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, IdentifyPeople, IdentifyPeopleParams
 from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes
 from diffscaler.faceswap.mask_stage import MaskName, MaskParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
@@ -99,8 +100,7 @@ class Recipes:
         if isinstance(request, UpscaleRequest):
             return self.upscale(request)
         if isinstance(request, FindPeopleRequest):
-            title = f"People in {self.library.clip(request.clip).title}"
-            return Recipe(self._detections(self.frames_of(request.clip), request.commercial_only), title, request)
+            return self.find_people(request)
         if isinstance(request, InspectPhotoRequest):
             return self.inspect_photo(request)
         if isinstance(request, ReviewSwapRequest):
@@ -186,7 +186,17 @@ class Recipes:
         names = [*about.get("cast", "").split(", "), *(role.name for role in request.cast)]
         if cast := ", ".join(dict.fromkeys(name for name in names if name)):
             about["cast"] = cast
+        if any(not isinstance(role.people, str) for role in request.playing):
+            about["people"] = "told apart " + (BY_VECTORS if self._recognizer(request.commercial_only) else BY_LOOKS)
         return self._delivered(swapped, request, title, about, self._sound_of(request.clip))
+
+    def find_people(self, request: FindPeopleRequest) -> Recipe:
+        """A clip -> its people; where a recogniser may be used, by their identities as well."""
+        frames = self.frames_of(request.clip)
+        root = self._detections(frames, request.commercial_only)
+        if recognizer := self._recognizer(request.commercial_only):
+            root = node(IdentifyPeople(IdentifyPeopleParams(), tuple(recognizer)), frames, root)
+        return Recipe(root, f"People in {self.library.clip(request.clip).title}", request)
 
     def inspect_photo(self, request: InspectPhotoRequest) -> Recipe:
         """A photo -> what face it shows, and how well."""

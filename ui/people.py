@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.identity_stage import detections_of, people_in, told_apart
 from diffscaler.jobs.job import Job
 from diffscaler.plan import Node
 from diffscaler.requests import FaceSwapRequest, FindPeopleRequest, Playing
@@ -155,7 +156,7 @@ class PeopleStrip:
         """
         state = NOBODY | {"clip": request.clip, "safe": request.commercial_only}
         root = self._asked(state)
-        if root is None or root.key != counted:  # their numbers would mean other people today
+        if root is None or detections_of(root).key != counted:  # their numbers would mean other people today
             return state
         numbers = ((number, who) for role, who in members.items() if not isinstance(role.people, str)
                    for number in role.people)  # fmt: skip
@@ -189,7 +190,8 @@ class PeopleStrip:
         more = (
             f'<p class="quiet">{len(groups) - MOST} more are seen for moments only.</p>' if len(groups) > MOST else ""
         )
-        return f'<h3 class="label">People {anew}</h3>{inside}{more}'
+        how = f'<p class="quiet">Told apart {escape(told_apart(found))}.</p>' if len(groups) > 1 else ""
+        return f'<h3 class="label">People {anew}</h3>{inside}{more}{how}'
 
     def _card(self, found: Node, group: Group, state: dict[str, Any], cast: list[Portrait]) -> str:
         who = state["plays"].get(str(group.number))
@@ -222,11 +224,8 @@ class PeopleStrip:
         return picture_url(picture[top:bottom, left:right])
 
     def _people_now(self, found: Node) -> list[Person]:
-        """Everyone in a clip, by the node of its finished detections."""
-        from diffscaler.faceswap.detections import people
-
-        chunks: Any = self.studio.library.read(found.key)
-        return people(chunks, self.studio.library.clip(found.key).meta)
+        """Everyone in a clip, by the node that found them."""
+        return people_in(self.studio.library, found)
 
     def _found(self, root: Node | None) -> Node | None:
         """The node of a clip's people, None before they were found."""

@@ -18,6 +18,7 @@ from diffscaler.recipes import Recipe, Recipes
 from diffscaler.requests import (
     Correction,
     FaceSwapRequest,
+    FindPeopleRequest,
     Playing,
     ReviewSwapRequest,
     Text2VideoRequest,
@@ -172,3 +173,17 @@ def test_a_review_is_as_strict_about_licences_as_the_swap(
     review = with_recogniser(studio, monkeypatch).of(ReviewSwapRequest(clip=key)).root
     assert [(row["start"], row["stop"], row["how"]) for row in review.params["corrections"]] == [(1, 3, "skip")]
     assert [model.name for model in review.models] == ["centerface", *([] if safe else ["arcface"])]
+
+
+def test_people_are_told_apart_by_a_recogniser_where_it_may_be_used(studio: Studio, clip: str, photo: str) -> None:
+    looks = studio.recipes.of(FindPeopleRequest(clip=clip)).root
+    assert looks.stage == "detect_faces" and "look" in swap(studio, clip, photo).root.params["about"]["people"]
+    put(studio, SWAPPERS[1])
+    root = studio.recipes.of(FindPeopleRequest(clip=clip)).root
+    assert root.stage == "identify_people" and [model.name for model in root.models] == ["arcface"]
+    assert root.inputs[1].key == looks.key == swap_in(swap(studio, clip, photo)).inputs[1].key
+    assert "ArcFace" in swap(studio, clip, photo).root.params["about"]["people"]
+    assert studio.recipes.of(FindPeopleRequest(clip=clip, commercial_only=True)).root.key == looks.key
+    assert "look" in swap(studio, clip, photo, commercial_only=True).root.params["about"]["people"]
+    everyone = studio.recipes.of(FaceSwapRequest(clip=clip, faces=(photo,)))
+    assert "people" not in everyone.root.params["about"]
