@@ -14,7 +14,7 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, IdentifyPeople, IdentifyPeopleParams
-from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes
+from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes, spans_of
 from diffscaler.faceswap.mask_stage import MaskName, MaskParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
@@ -316,7 +316,8 @@ class Recipes:
         rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in request.corrections]
         ways = list(dict.fromkeys(c.how for c in request.corrections))
         frames, found, masks = *swapped.inputs[:2], masks_of(swapped)
-        masks = mask_nodes(self.catalogue, request, frames, found, ways) | masks
+        spans = spans_of(request, float(self.library.clip(request.clip).meta.fps))
+        masks = mask_nodes(self.catalogue, request, frames, found, ways, spans) | masks
         look: dict[str, Any] = {}
         if masks or "in_front" in swapped.params or any(NETWORKS.get(how) for how in ways):
             look = mask_look(request, fronts(self.catalogue, request.in_front, request.commercial_only), masks)

@@ -10,6 +10,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
+from diffscaler.faceswap.mask_plan import fronts
 from diffscaler.library.clips import Clip
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.studio import Studio
@@ -49,7 +50,7 @@ class FaceSwapTab:
                 self.members.place_joining()
                 engine = control(FaceSwapRequest, "engine", info=self.engine_line())
                 people = control(FaceSwapRequest, "people", info=None)
-                rest = more(FaceSwapRequest)
+                rest = more(FaceSwapRequest, in_front={"info": self.front_line()})
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
@@ -168,6 +169,12 @@ class FaceSwapTab:
         if source is None:
             return monitor.of_clip(self.studio, clip)
         return monitor.of_pair(self.studio, source, clip, wipe=False)
+
+    def front_line(self) -> str:
+        """What keeps things in front of faces when nothing else is chosen."""
+        seen = {"parsing": "the face parser", "occluder": "the occluder", "looks": "how the face looks otherwise"}
+        told = " and ".join(seen[name] for name in fronts(self.studio.catalogue, "auto", False))
+        return f"Hands, hair, glasses. Automatic here: by {told}. (occlusion mask)"
 
     def engine_line(self) -> str:
         names = {spec.name for spec in self.studio.catalogue.specs()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diffscaler.errors import InvalidRequest, ModelNotFound
@@ -11,6 +12,8 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
 from diffscaler.requests import FaceSwapRequest, FrontChoice
+
+Spans = tuple[tuple[int, int], ...]
 
 CALLED: dict[MaskName, str] = {"parsing": "face parser", "occluder": "face occluder", "landmarks": "face landmarks"}
 
@@ -27,11 +30,16 @@ def fronts(catalogue: Catalogue, wanted: FrontChoice, commercial_only: bool) -> 
 
 
 def mask_nodes(
-    catalogue: Catalogue, request: FaceSwapRequest, frames: Node, found: Node, wanted: Iterable[str]
+    catalogue: Catalogue,
+    request: FaceSwapRequest,
+    frames: Node,
+    found: Node,
+    wanted: Iterable[str],
+    spans: Mapping[str, Spans] | None = None,
 ) -> dict[MaskName, Node]:
     """The masks to be made of a clip, by name: those of `wanted` that networks make, and outlines where one gives them.
 
-    frames, found: the clip and its detections
+    frames, found: the clip and its detections; spans: by name, the only frames a mask is wanted of
     Raises ModelNotFound when such a network is not installed, InvalidRequest when its licence is not wanted.
     """
     safe = request.commercial_only
@@ -43,9 +51,24 @@ def mask_nodes(
         values: dict[str, Any] = {"what": name, "wishes": [role.people for role in request.playing]}
         if name == "parsing":
             values["regions"] = request.regions
+        if spans and name in spans:
+            values["spans"] = spans[name]
         stage = MaskFaces(MaskFacesParams.model_validate(values), (catalogue.ref(spec),))
         made[name] = node(stage, frames, found)
     return made
+
+
+def spans_of(request: FaceSwapRequest, fps: float) -> dict[str, Spans]:
+    """The frames that corrections want done in each way, with as many around them as have a say in their masks."""
+    reach = math.ceil(request.mask_steady * fps)
+    found: dict[str, list[tuple[int, int]]] = {}
+    for row in sorted(request.corrections, key=lambda row: row.start):
+        start, stop = max(0, row.start - reach), row.stop + reach
+        spans = found.setdefault(row.how, [])
+        if spans and start <= spans[-1][1]:
+            start, stop = spans[-1][0], max(stop, spans.pop()[1])
+        spans.append((start, stop))
+    return {how: tuple(spans) for how, spans in found.items()}
 
 
 def mask_look(request: FaceSwapRequest, in_front: tuple[Front, ...], masks: Iterable[MaskName]) -> dict[str, Any]:

@@ -59,11 +59,16 @@ class MaskFacesParams(Params):
     """what: which mask; wishes: whose faces, the `tracks` of every `Role` of the swap, in order
 
     regions: that may be drawn over; of parsing only
+    spans: frames [start, stop) that are looked at, for corrections; empty: all
     """
 
     what: MaskName
     wishes: tuple[Literal["all", "largest"] | tuple[int, ...], ...] = ("all",)
     regions: tuple[Region, ...] = REGIONS
+    spans: tuple[tuple[int, int], ...] = ()
+
+    def about(self, frame: int) -> bool:
+        return not self.spans or any(start <= frame < stop for start, stop in self.spans)
 
 
 class MaskFaces:
@@ -110,10 +115,10 @@ class MaskFaces:
                 part = chunk.since(ctx.start)
                 rows: list[tuple[int, int, Any]] = []
                 for place in places_in(tracks, part.start, part.stop):
-                    ctx.step(part.start + place.offset, total, "frame")
-                    if place.track.weights[place.index] > 0:
-                        mask = draw(part.frames[place.offset], place.track, place.index)
-                        rows.append((place.track.id, part.start + place.offset, mask))
+                    frame = part.start + place.offset
+                    ctx.step(frame, total, "frame")
+                    if place.track.weights[place.index] > 0 and self.params.about(frame):
+                        rows.append((place.track.id, frame, draw(part.frames[place.offset], place.track, place.index)))
                 ctx.step(part.stop, total, "frame")
                 yield TensorChunk(mask_rows(rows), part.start, len(part.frames))
 

@@ -85,6 +85,9 @@ class StoredMasks:
             numbers = zip(chunk.tensors["track"].tolist(), chunk.tensors["frame"].tolist(), strict=True)
             self.rows |= dict(zip(numbers, chunk.tensors["mask"], strict=True))
 
+    def has(self, track: int, frame: int) -> bool:
+        return (track, frame) in self.rows
+
     def at(self, track: int, frame: int, reach: int) -> Floats:
         """The mask of a face, steady: the median over frames up to `reach` away. float32 (SIDE, SIDE), 0..1
 
@@ -167,7 +170,8 @@ class FaceMasks:
         return free
 
     def _stored(self, name: MaskName, track: Track, index: int) -> Floats:
-        if track.weights[index] == 0:  # left alone: it was not looked at, and is not drawn
+        # A face that is left alone, or that no correction is about, was not looked at.
+        if not self.stored[name].has(track.id, track.start + index):
             return np.ones((SIDE, SIDE), np.float32)
         return self.stored[name].at(track.id, track.start + index, self.reach)
 

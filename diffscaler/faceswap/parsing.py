@@ -44,17 +44,29 @@ class FaceParser:
 
     session: Any
 
-    def labels(self, crop: Frame) -> npt.NDArray[np.uint8]:
-        """The class of every pixel, uint8 (512, 512), 0..18. crop: uint8 RGB (512, 512, 3), aligned as in FFHQ."""
+    def scores(self, crop: Frame) -> Floats:
+        """How much each pixel looks like each class: float32 (19, 512, 512).
+
+        crop: uint8 RGB (512, 512, 3), a face aligned as in FFHQ
+        """
         values = (crop.astype(np.float32) / np.float32(255) - MEAN) / DEVIATION
         feed = {self.session.get_inputs()[0].name: np.ascontiguousarray(values.transpose(2, 0, 1)[None])}
-        return np.asarray(self.session.run(None, feed)[0])[0].argmax(0).astype(np.uint8)
+        return np.asarray(self.session.run(None, feed)[0], np.float32)[0]
 
     def mask(self, crop: Frame, regions: Iterable[Region]) -> Floats:
-        """Where the crop shows one of the regions: float32 (512, 512), 0 or 1."""
-        wanted = np.zeros(256, np.float32)
-        wanted[[label for region in regions for label in LABELS[region]]] = 1
-        return wanted[self.labels(crop)]
+        """Where the class that scores most belongs to one of the regions: float32 (512, 512), 0 or 1."""
+        scores = self.scores(crop)
+        labels = [label for region in regions for label in LABELS[region]]
+        rest = [label for label in range(CLASSES) if label not in labels]
+        # Two maxima, not argmax over all maps: that takes five times as long.
+        return (_highest(scores, labels) > _highest(scores, rest)).astype(np.float32)
+
+
+def _highest(scores: Floats, labels: list[int]) -> Floats:
+    best = scores[labels[0]].copy()
+    for label in labels[1:]:
+        np.maximum(best, scores[label], out=best)
+    return best
 
 
 def load_parser(spec: Any, device: Any = "cpu") -> FaceParser:

@@ -21,7 +21,7 @@ from diffscaler.faceswap.landmarks import BROWS, CHIN, OUTLINE, load_landmarker,
 from diffscaler.faceswap.mask_stage import MaskFaces, MaskFacesParams
 from diffscaler.faceswap.masks import SIDE, StoredMasks, compose, mask_rows
 from diffscaler.faceswap.occluder import load_occluder
-from diffscaler.faceswap.parsing import load_parser
+from diffscaler.faceswap.parsing import LABELS, load_parser
 from diffscaler.faceswap.restore import Restorer
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.stage import SwapFace
@@ -193,11 +193,17 @@ def corrected(around, frames, found, base, correction, masks=(), **params):
 def test_another_mask_corrects_the_frames_meant_alone(around, clip, found):
     frames, _, hand = clip
     masks = (("parsing", masked(around, frames, found, "parsing")),)
+    few = (("parsing", masked(around, frames, found, "parsing", spans=((2, 5),))),)
+    assert len(few[0][1][0].tensors["mask"]) == 6
     base = swapped(around, frames, found, "inswapper", ())
     how = {"start": 3, "stop": 4, "how": "parsing"}
-    made = corrected(around, frames, found, base, how, masks, engine="inswapper", in_front=())
+    made = corrected(around, frames, found, base, how, few, engine="inswapper", in_front=(), steady=0.04)
     assert np.array_equal(np.delete(made, 3, 0), np.delete(base, 3, 0))
-    assert np.array_equal(made[3], swapped(around, frames, found, "inswapper", ("parsing",), masks)[3])
+    expected = swapped(around, frames, found, "inswapper", ("parsing",), masks, steady=0.04)
+    assert np.array_equal(made[3], expected[3])
+    plain = swapped(around, frames, found, "builtin", None)
+    made = corrected(around, frames, found, plain, how, few, engine="builtin")
+    assert np.array_equal(np.delete(made, 3, 0), np.delete(plain, 3, 0)) and apart(made, plain)[3][hand].max() > 20
     full = swapped(around, frames, found, "inswapper", ("parsing",), masks)
     how = {"start": 2, "stop": 4, "how": "over everything"}
     back = corrected(around, frames, found, full, how, masks, engine="inswapper", in_front=("parsing",))
@@ -264,8 +270,11 @@ def test_networks_are_given_what_facefusion_gives_them(tmp_path):
     values = (bgr[:, :, ::-1].astype(np.float32) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     feed = {"input": values.transpose(2, 0, 1)[None].astype(np.float32)}
     expected = onnxruntime.InferenceSession(str(file)).run(None, feed)[0][0].argmax(0)
-    labels = load_parser(Spec(file)).labels(crop)
-    assert len(np.unique(expected)) > 3 and (labels != expected).mean() < 1e-4
+    parser = load_parser(Spec(file))
+    assert len(np.unique(expected)) > 3 and (parser.scores(crop).argmax(0) != expected).mean() < 1e-4
+    for regions in (("skin", "glasses"), tuple(LABELS)):
+        wanted = np.isin(expected, [label for region in regions for label in LABELS[region]])
+        assert 0 < wanted.mean() < 1 and (parser.mask(crop, regions) != wanted).mean() < 1e-4
     file = tiny_onnx.occluder(tmp_path / "occluder.onnx", random=6)
     small = cv2.resize(bgr, (256, 256), interpolation=cv2.INTER_AREA)
     feed = {"in_face:0": small[None].astype(np.float32) / 255}

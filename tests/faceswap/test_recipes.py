@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from diffscaler.errors import InvalidRequest, ModelNotFound
+from diffscaler.faceswap.mask_plan import spans_of
 from diffscaler.media import ClipMeta
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
@@ -144,11 +145,12 @@ def test_a_correction_brings_its_own_mask_and_leaves_the_swap_as_it_is(studio: S
     made = swap_in(recipe, "correct_swap")
     assert swap_in(recipe).key == before.key and made.inputs[2].key == before.key
     assert made.params["masks"] == ["parsing"] and made.inputs[3].params["what"] == "parsing"
+    assert made.inputs[3].params["spans"] == [[0, 3]]  # the frame meant, and those that have a say in its mask
     both = swap_in(swap(studio, clip, photo, row, engine="inswapper"), "correct_swap")
-    assert both.params["masks"] == ["parsing"] and both.inputs[3].key == made.inputs[3].key
+    assert both.inputs[3].key == swap_in(swap(studio, clip, photo, engine="inswapper")).inputs[2].key
     put(studio, (lambda path: path.write_bytes(b"weights"), "codeformer.pth"))
     sharp = swap_in(swap(studio, clip, photo, row, engine="inswapper", restore="codeformer"), "restore_faces")
-    assert sharp.params["in_front"] == ["parsing", "looks"] and sharp.inputs[2].key == made.inputs[3].key
+    assert sharp.params["in_front"] == ["parsing", "looks"] and sharp.inputs[2].key == both.inputs[3].key
 
 
 def with_recogniser(studio: Studio, monkeypatch: Any) -> Recipes:
@@ -173,6 +175,17 @@ def test_a_review_is_as_strict_about_licences_as_the_swap(
     review = with_recogniser(studio, monkeypatch).of(ReviewSwapRequest(clip=key)).root
     assert [(row["start"], row["stop"], row["how"]) for row in review.params["corrections"]] == [(1, 3, "skip")]
     assert [model.name for model in review.models] == ["centerface", *([] if safe else ["arcface"])]
+
+
+def test_corrections_that_touch_are_looked_at_once() -> None:
+    rows = [(30, 40, "parsing"), (0, 2, "parsing"), (39, 45, "parsing"), (3, 5, "occluder"), (8, 9, "skip")]
+    corrections = tuple(Correction(start=start, stop=stop, how=how) for start, stop, how in rows)  # type: ignore[arg-type]
+    request = FaceSwapRequest(clip="0" * 8, faces=("1" * 8,), corrections=corrections, mask_steady=0.1)
+    assert spans_of(request, 25) == {
+        "parsing": ((0, 5), (27, 48)),
+        "occluder": ((0, 8),),
+        "skip": ((5, 12),),
+    }
 
 
 def test_people_are_told_apart_by_a_recogniser_where_it_may_be_used(studio: Studio, clip: str, photo: str) -> None:

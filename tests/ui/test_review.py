@@ -98,8 +98,10 @@ def test_what_is_in_front_can_be_drawn_over_or_masked_by_what_else_is_installed(
     monkeypatch.setattr(tab.review, "_review", lambda key: review(hidden=0.9))
     html = tab.review.render(clip, None)
     assert "something in front" in html and "Draw over it" in html and "Mask by" not in html
+    assert "by how the face looks otherwise. (" in tab.front_line()
     tab.studio.settings.models_dir.mkdir(parents=True, exist_ok=True)
     tiny_onnx.occluder(tab.studio.settings.models_dir / "xseg_1.onnx")
+    assert "by the occluder. (" in tab.front_line()
     html = tab.review.render(clip, None)
     assert "Mask by the occluder" in html and "Mask by its looks" not in html and "face parser" not in html
     click = gr.EventData(None, {"do": "correct", "person": "0", "start": "3", "stop": "4", "how": "occluder"})
