@@ -14,8 +14,8 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.casting import NETWORKS, CastParams
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, IdentifyPeople, IdentifyPeopleParams
+from diffscaler.faceswap.mask_params import MaskName, MaskParams
 from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes, spans_of
-from diffscaler.faceswap.mask_stage import MaskName, MaskParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams

@@ -13,8 +13,8 @@ import gradio as gr
 
 from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.mask_params import KINDS
 from diffscaler.faceswap.mask_plan import usable
-from diffscaler.faceswap.mask_stage import KINDS
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.media import ClipMeta

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
-from diffscaler.faceswap.mask_stage import Front, MaskName, MaskParams
+from diffscaler.faceswap.mask_params import Front, MaskName, MaskParams
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from diffscaler.faceswap.casting import NETWORKS, Casting, CastParams
-from diffscaler.faceswap.mask_stage import Front
+from diffscaler.faceswap.mask_params import Front
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diffscaler.errors import InvalidRequest, ModelNotFound
-from diffscaler.faceswap.mask_stage import KINDS, Front, MaskFaces, MaskFacesParams, MaskName
+from diffscaler.faceswap.mask_params import KINDS, Front, MaskName
+from diffscaler.faceswap.mask_stage import MaskFaces, MaskFacesParams
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node

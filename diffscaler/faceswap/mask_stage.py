@@ -1,12 +1,11 @@
-"""The stage that asks a network, face by face, where a swapped face may be drawn; and which masks there are."""
+"""The stage that asks a network, face by face, where a swapped face may be drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
-
+from diffscaler.faceswap.mask_params import LICENCES, REGIONS, MaskName, Region
 from diffscaler.media import ClipMeta, FrameChunk, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 
@@ -15,44 +14,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from diffscaler.faceswap.track import Track
-
-Region = Literal["skin", "brows", "eyes", "nose", "mouth", "lips", "glasses"]
-#: What tells which things stay in front of a face: two networks, and how the face looks at other times (occlusion.py).
-Front = Literal["parsing", "occluder", "looks"]
-MaskName = Literal["parsing", "occluder", "landmarks"]
-
-#: What glasses, hats and hair leave free.
-REGIONS: tuple[Region, ...] = ("skin", "brows", "eyes", "nose", "mouth", "lips")
-#: Which kind of model draws which mask.
-KINDS: dict[MaskName, Literal["face_parser", "face_occluder", "face_landmarker"]] = {
-    "parsing": "face_parser",
-    "occluder": "face_occluder",
-    "landmarks": "face_landmarker",
-}
-#: What the page and the file must say.
-LICENCES: dict[MaskName, str] = {
-    "parsing": "Face regions by BiSeNet (MIT), trained on CelebAMask-HQ, which is for non-commercial research only.",
-    "occluder": "What is in front of faces by XSeg (GPL-3.0, DeepFaceLab).",
-    "landmarks": "Face outlines by 106 landmarks, for non-commercial research only (insightface).",
-}
-
-
-class MaskParams(Params):
-    """What a stage that draws faces does with masks.
-
-    in_front: what keeps things in front of the faces, all of it at once; empty: nothing does; None: as it was before
-    this could be said, the looks for the built-in engine, nothing for the others
-    masks: which masks the stage's last inputs hold, in their order; "landmarks" takes the place of the generic outline
-    padding: how far the outline is drawn in, blur: of the mask, each as a share of the crop's side
-    steady: seconds around a frame whose masks have a say in its own
-    """
-
-    in_front: tuple[Front, ...] | None = None
-    masks: tuple[MaskName, ...] = ()
-    padding: float = Field(0.0, ge=0, le=0.2)
-    blur: float = Field(0.0, ge=0, le=0.1)
-    steady: float = Field(0.0, ge=0, le=0.3)
-    later: ClassVar[frozenset[str]] = frozenset({"in_front", "masks", "padding", "blur", "steady"})
 
 
 class MaskFacesParams(Params):

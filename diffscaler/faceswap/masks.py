@@ -17,7 +17,7 @@ from diffscaler.faceswap.detections import ClipFaces
 from diffscaler.faceswap.engines import track_tones
 from diffscaler.faceswap.head import fit_poses, place
 from diffscaler.faceswap.libs import cv2
-from diffscaler.faceswap.mask_stage import Front, MaskName, MaskParams
+from diffscaler.faceswap.mask_params import Front, MaskName, MaskParams
 from diffscaler.faceswap.occlusion import drawable
 from diffscaler.faceswap.track import Track
 from diffscaler.media import TensorChunk

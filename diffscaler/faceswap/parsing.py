@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.inswapper import model_file
-from diffscaler.faceswap.mask_stage import Region
+from diffscaler.faceswap.mask_params import Region
 from diffscaler.faceswap.sessions import is_shaped, open_session
 
 Floats = npt.NDArray[np.float32]

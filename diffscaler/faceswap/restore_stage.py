@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from diffscaler.faceswap.correct_stage import CorrectionParams, front_of, instead
-from diffscaler.faceswap.mask_stage import MaskParams
+from diffscaler.faceswap.mask_params import MaskParams
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, StageContext
 
