@@ -362,10 +362,10 @@ class FaceSwapRequest(Delivered):
     )
     mask_padding: float = Field(
         0.0,
-        title="Draw the outline in",
+        title="Padding",
         ge=0,
         le=0.2,
-        description="Share of the crop; of a network's face. (mask padding)",
+        description="How far a network's face ends inside the outline, as a share of its crop. (mask padding)",
         json_schema_extra=more("In front of the face"),
     )
     mask_blur: float = Field(
@@ -373,7 +373,7 @@ class FaceSwapRequest(Delivered):
         title="Soft edges",
         ge=0,
         le=0.1,
-        description="Share of the crop. (mask blur)",
+        description="Of a network's face, as a share of its crop. (mask blur)",
         json_schema_extra=more("In front of the face"),
     )
     mask_steady: float = Field(

@@ -21,6 +21,7 @@ from diffscaler.video.encodings import Encoding
 from diffscaler.video.probe import probe
 from diffscaler.video.reader import read_frames
 from diffscaler.video.writer import write_clip
+from tests.faceswap import tiny_onnx
 from tests.faceswap.moving import astronaut, scene
 from ui.commands import run
 
@@ -98,6 +99,33 @@ def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixtu
     assert run(["cast", "rm", "EILEEN"]) == 0
     assert run(["swap", clip, "--cast", "Eileen", "-o", str(home / "no.mp4")]) == 1
     assert "Nobody in the cast is called 'Eileen'." in capsys.readouterr().err
+
+
+def test_networks_by_file_mask_the_face_tell_people_apart_and_are_named_in_the_file(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIFFSCALER_DATA_DIR", str(home / "networks"))
+    models = Settings(data_dir=home / "networks").models_dir
+    models.mkdir(parents=True)
+    made = {
+        "inswapper_128": tiny_onnx.swapper, "w600k_r50": tiny_onnx.arcface, "bisenet_resnet_34": tiny_onnx.parser,
+        "xseg_3": tiny_onnx.occluder, "2d106det": tiny_onnx.landmarker,
+    }  # fmt: skip
+    for name, make in made.items():
+        make(models / f"{name}.onnx")
+    studio = Studio(Settings(data_dir=home / "networks"))
+    studio.cast.add("Eileen", (studio.add_file(home / "eileen.png").key,), "by mail", True)
+    assert run(["people", str(home / "two.mp4")]) == 0
+    assert "person 1" in (told := capsys.readouterr().out) and "told apart by ArcFace" in told
+    words = ["swap", str(home / "two.mp4"), "--cast", "Eileen:1", "--correct", "2=looks", "--json"]
+    assert run([*words, "-o", str(home / "masked.mp4")]) == 0
+    stages = {row["progress"]["stage"] for row in rows(capsys) if "progress" in row}
+    assert stages >= {"mask_faces", "swap_face"} and "identify_people" not in stages
+    manifest = probe(home / "masked.mp4").manifest
+    assert manifest is not None and manifest["people"].startswith("told apart by ArcFace")
+    notes = " ".join(manifest["notes"])
+    assert all(word in notes for word in ("inswapper", "BiSeNet", "XSeg", "106 landmarks"))
+    assert "xseg_3" in json.dumps(manifest) and '"in_front": ["parsing", "occluder"]' in json.dumps(manifest)
 
 
 def test_who_shows_no_face_does_not_join(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,8 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
     if kind in (int, float) and not slides(limits):
         return gr.Number(precision=0 if kind is int else None, **common)
     if kind in (int, float):
-        step = limits.get("step", 1 if kind is int else 0.05)
+        fine = 0.05 if limits["maximum"] - limits["minimum"] >= 0.5 else 0.01
+        step = limits.get("step", 1 if kind is int else fine)
         return gr.Slider(limits["minimum"], limits["maximum"], step=step, **common)
     if kind is str:
         length = limits.get("max_length")
