@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -70,30 +69,23 @@ def mask_for(template: Template, pose: Pose) -> Floats:
     Tracing rays takes 8 ms a face. Crops are upright and of one scale, so what is left to know is how far the face is
     turned: masks are traced once for a few turns, and a face gets a mix of the four nearest.
     """
-    return _mixed(pose, lambda yaw, pitch: _traced(template, yaw, pitch)[0])
-
-
-def places_for(template: Template, pose: Pose) -> Floats:
-    """Which place of the face plane a crop shows at each cell of its mask: float32 (MASK_SIZE, MASK_SIZE, 2), mm."""
-    return _mixed(pose, lambda yaw, pitch: _traced(template, yaw, pitch)[1])
-
-
-def _mixed(pose: Pose, table: Callable[[int, int], Floats]) -> Floats:
-    """What `table` says for the four turns nearest to a pose, mixed; it is given whole steps of yaw and pitch."""
     yaw = float(np.clip(pose.yaw / YAW_STEP, -YAW_STEPS, YAW_STEPS))
     pitch = float(np.clip(-np.arcsin(np.clip(pose.rotation[2, 1], -1, 1)) / PITCH_STEP, -PITCH_STEPS, PITCH_STEPS))
     left, above = min(int(np.floor(yaw)), YAW_STEPS - 1), min(int(np.floor(pitch)), PITCH_STEPS - 1)
     across, down = np.float32(yaw - left), np.float32(pitch - above)
-    rows = [table(left, row) * (1 - across) + table(left + 1, row) * across for row in (above, above + 1)]
+    rows = [
+        _traced(template, left, row) * (1 - across) + _traced(template, left + 1, row) * across
+        for row in (above, above + 1)
+    ]
     return rows[0] * (1 - down) + rows[1] * down
 
 
 @lru_cache(maxsize=256)
-def _traced(template: Template, yaw: int, pitch: int) -> tuple[Floats, Floats]:
-    """The mask of the generic head, turned by whole steps, and the places of the face plane that are seen in it."""
+def _traced(template: Template, yaw: int, pitch: int) -> Floats:
+    """The mask of the generic head, turned by whole steps."""
     flat = LANDMARKS_MM @ turn(yaw * YAW_STEP, pitch * PITCH_STEP, 0.0)[:2].T
     landmarks = apply(template.matrix(flat, MASK_SIZE), flat)
-    return traced(landmarks, MASK_SIZE)
+    return traced(landmarks, MASK_SIZE)[0]
 
 
 def traced(landmarks: npt.NDArray[np.floating], size: int) -> tuple[Floats, Floats]:

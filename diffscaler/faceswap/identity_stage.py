@@ -44,10 +44,7 @@ class IdentifyPeople:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        clip = inputs[0]
-        return ClipMeta(
-            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
-        )
+        return inputs[0].data()
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         """Raises ModelNotFound when the recogniser's file is missing or is none."""

@@ -49,10 +49,7 @@ class MaskFaces:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        clip = inputs[0]
-        return ClipMeta(
-            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
-        )
+        return inputs[0].data()
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         """Raises ModelNotFound when the network's file is missing or another one."""
