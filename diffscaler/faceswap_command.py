@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 from diffscaler.delivery import JsonLines, Lines, deliver
 from diffscaler.errors import DiffScalerError, InvalidRequest
-from diffscaler.faceswap.identity_stage import people_in, told_apart
+from diffscaler.faceswap.identity_stage import told_apart
+from diffscaler.faceswap.people import read_people
 from diffscaler.faceswap.remarks import read_facts, remarks_on
 from diffscaler.library.clips import Clip
 from diffscaler.requests import (
@@ -163,8 +164,8 @@ def looked_up(studio: Studio, request: Request, args: argparse.Namespace) -> Ite
 def people(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     clip = clip_of(studio, args.clip)
-    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (found, _):
-        everyone, how = people_in(studio.library, found.node), told_apart(found.node)
+    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (found, chunks):
+        everyone, how = read_people(chunks), told_apart(found.node)
     if args.json:
         write_json({"clip": clip.key, "people": [vars(person) for person in everyone], "told_apart": how})
         return DONE

@@ -16,6 +16,7 @@ from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, IdentifyPeople, IdentifyPeopleParams
 from diffscaler.faceswap.mask_params import MaskName, MaskParams
 from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes, spans_of
+from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
@@ -193,9 +194,10 @@ class Recipes:
     def find_people(self, request: FindPeopleRequest) -> Recipe:
         """A clip -> its people; where a recogniser may be used, by their identities as well."""
         frames = self.frames_of(request.clip)
-        root = self._detections(frames, request.commercial_only)
+        found = [self._detections(frames, request.commercial_only)]
         if recognizer := self._recognizer(request.commercial_only):
-            root = node(IdentifyPeople(IdentifyPeopleParams(), tuple(recognizer)), frames, root)
+            found.append(node(IdentifyPeople(IdentifyPeopleParams(), tuple(recognizer)), frames, found[0]))
+        root = node(ListPeople(ListPeopleParams(), ()), *found)
         return Recipe(root, f"People in {self.library.clip(request.clip).title}", request)
 
     def inspect_photo(self, request: InspectPhotoRequest) -> Recipe:
@@ -285,20 +287,27 @@ class Recipes:
                 )
 
     def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
-        """The swap with its faces sharpened: those that were replaced, and only where they were."""
-        masks = masks_of(swapped)
-        front = fronts(self.catalogue, request.in_front, request.commercial_only)
-        params = RestoreFacesParams.model_validate(
-            {
-                "fidelity": request.fidelity,
-                "blend": request.restore_blend,
-                "wishes": [role["tracks"] for role in swapped.params["cast"]],
-                "corrections": swapped.params.get("corrections", ()),
-                **mask_look(request, front, masks),
-            }
-        )
+        """The swap with its faces sharpened: those that were replaced, and only where they were.
+
+        Of a corrected swap only the corrected frames: the others come from the restored swap before it was corrected.
+        """
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
-        return node(RestoreFaces(params, (restorer,)), swapped, swapped.inputs[1], *masks.values())
+        front = fronts(self.catalogue, request.in_front, request.commercial_only)
+
+        def restored(swap: Node, *before: Node) -> Node:
+            masks = masks_of(swap)
+            params = RestoreFacesParams.model_validate(
+                {
+                    "fidelity": request.fidelity,
+                    "blend": request.restore_blend,
+                    "wishes": [role["tracks"] for role in swap.params["cast"]],
+                    "corrections": swap.params.get("corrections", ()),
+                    **mask_look(request, front, masks),
+                }
+            )
+            return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before, *masks.values())
+
+        return restored(swapped, restored(swapped.inputs[2])) if request.corrections else restored(swapped)
 
     def _swapped(self, frames: Node, found: Node, request: FaceSwapRequest, engine: str) -> Node:
         """request: of the swap; engine: as `_engine` says"""

@@ -144,6 +144,9 @@ class TrainingConfig(BaseModel):
     text_width: Annotated[int, Field(title="Text width", ge=16, le=1024, multiple_of=16)] = 160
     upscaler_width: Annotated[int, Field(title="Upscaler width", ge=4, le=128)] = 32
     upscaler_depth: Annotated[int, Field(title="Upscaler depth", ge=1, le=32)] = 6
+    upscaler_residual: Annotated[
+        bool, Field(title="Residual layers", description="In pairs, as more than some eight layers need them.")
+    ] = False
     seed: Annotated[int, Field(title="Seed", ge=0, lt=2**31)] = 0
     checkpoint_every: Annotated[int, Field(title="Checkpoint every", description="Steps.", ge=1)] = 100
     sample_every: Annotated[int, Field(title="Sample every", description="Steps; 0 draws none.", ge=0)] = 100

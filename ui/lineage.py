@@ -25,6 +25,7 @@ NAMES = {
     "decode_sound": "Sound developed",
     "detect_faces": "Faces found",
     "mask_faces": "Face masks made",
+    "list_people": "People told apart",
     "swap_face": "Faces swapped",
     "correct_swap": "Frames corrected",
     "restore_faces": "Faces sharpened",

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from pydantic import ValidationError
 
 from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
-from diffscaler.faceswap.identity_stage import detections_of, people_in, told_apart
+from diffscaler.faceswap.identity_stage import told_apart
+from diffscaler.faceswap.people import Person, read_people
 from diffscaler.jobs.job import Job
 from diffscaler.plan import Node
 from diffscaler.requests import FaceSwapRequest, FindPeopleRequest, Playing
@@ -24,16 +25,13 @@ from ui.pane import QUIET, pane
 from ui.portraits import Portrait, Portraits, picture_url
 from ui.watch import Updates, remembered, said
 
-if TYPE_CHECKING:
-    from diffscaler.faceswap.detections import Person
-
 log = logging.getLogger("diffscaler.page")
 
 MARGIN = 0.35
 MOST = 24
 LOOK_S = 0.7
 
-# found: the key of the detections that numbered the people; another detector counts them otherwise.
+# found: the key of the list that numbered the people; another detector counts them otherwise.
 NOBODY: dict[str, Any] = {
     "clip": "", "plays": {}, "gone": [], "same": [], "joining": -1, "safe": False, "found": ""
 }  # fmt: skip
@@ -156,7 +154,7 @@ class PeopleStrip:
         """
         state = NOBODY | {"clip": request.clip, "safe": request.commercial_only}
         root = self._asked(state)
-        if root is None or detections_of(root).key != counted:  # their numbers would mean other people today
+        if root is None or root.inputs[0].key != counted:  # their numbers would mean other people today
             return state
         numbers = ((number, who) for role, who in members.items() if not isinstance(role.people, str)
                    for number in role.people)  # fmt: skip
@@ -167,7 +165,7 @@ class PeopleStrip:
         return grouped(self._people(found), state["same"], state["gone"])
 
     def render(self, state: dict[str, Any], found: Node | None, job: Job | None) -> str:
-        """The strip as HTML. found: the finished detections; job: looks for them"""
+        """The strip as HTML. found: the finished list; job: looks for them"""
         if not state["clip"]:
             return ""
         if job is not None:
@@ -209,7 +207,7 @@ class PeopleStrip:
         tools += pieces.do("gone", "not a face", cls="link", person=str(group.number))
         fps = float(self.studio.library.clip(found.key).meta.fps)
         best = max(group.people, key=clarity)
-        picture = self._picture(found.inputs[0].key, best.best_frame, best.best_box)
+        picture = self._picture(frames_under(found).key, best.best_frame, best.best_box)
         return (
             f'<figure data-person="{group.number}" class="{"cast" if who else ""}"><img src="{picture}" alt="">'
             f"<figcaption>{escape(when(group, fps))}<br>{escape(size_and_certainty(group))}"
@@ -224,8 +222,9 @@ class PeopleStrip:
         return picture_url(picture[top:bottom, left:right])
 
     def _people_now(self, found: Node) -> list[Person]:
-        """Everyone in a clip, by the node that found them."""
-        return people_in(self.studio.library, found)
+        """Everyone in a clip, by the finished node that lists them."""
+        chunks: Any = self.studio.library.read(found.key)
+        return read_people(chunks)
 
     def _found(self, root: Node | None) -> Node | None:
         """The node of a clip's people, None before they were found."""
@@ -247,6 +246,11 @@ class PeopleStrip:
 def known(state: dict[str, Any] | None) -> dict[str, Any]:
     """A state as this version keeps it: what a browser kept from an earlier one may lack names, or be nothing."""
     return NOBODY | (state or {})
+
+
+def frames_under(found: Node) -> Node:
+    """The frames in which the people of a list were found."""
+    return found.inputs[0].inputs[0]
 
 
 def counted(state: dict[str, Any], root: Node | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ui import pieces
 from ui.pane import QUIET, pane
 from ui.watch import Updates, remembered, said
 
-PHOTO_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif"]
+PHOTO_TYPES = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"]
 SHOWN = 24
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EngineName = Literal["builtin", "inswapper", "ghost"]
 
-#: What each engine draws with, by name in the catalogue: the network first.
+#: What each engine draws with, by name in the catalogue: the network, the recogniser, and what converts its identities.
 NETWORKS: dict[str, tuple[str, ...]] = {
     "builtin": (),
     "inswapper": ("inswapper", "arcface"),
@@ -125,6 +125,8 @@ class Casting:
         )  # fmt: skip
 
     def _network(self, engine: EngineName, in_front: tuple[Front, ...] | None) -> Swapper:
+        import numpy as np
+
         from diffscaler.faceswap.network_swapper import LICENCES, IdentitySwapper
 
         self.ctx.note(LICENCES[engine])
@@ -134,6 +136,9 @@ class Casting:
             self.ctx.note(f"Faces go through {engine} one by one: {network.single}.")
         with self.ctx.acquire(self.models[names[1]]) as recognizer:
             features = [[recognizer.features(face.photo, face.landmarks) for face in of] for of in photos]
+        if len(names) > 2:
+            with self.ctx.acquire(self.models[names[2]]) as convert:
+                features = [[convert(np.mean(of, axis=0, dtype=np.float32))[0]] for of in features]
         given = {track: features[role] for track, role in self.plays.items()}
         params, masks, front = self.params, self.masks(), in_front or ()
         return IdentitySwapper(
@@ -169,7 +174,7 @@ class Casting:
             face = main_face(self.ctx.media_path(sha), detector, name)
             if face.others:
                 self.ctx.note(f"The photo {name} shows {face.others + 1} faces; the largest was used.")
-            photos.append(face)
+            photos.append(face.near())  # a whole photo may take 50 MB
         return photos
 
     def tick(self, what: str) -> Callable[[], None]:

@@ -51,6 +51,12 @@ def front_of(how: How | None, usual: tuple[Front, ...] | None) -> tuple[Front, .
     return (how,) if how in FRONTS else usual
 
 
+def corrected(corrections: tuple[CorrectionParams, ...], start: int, stop: int) -> list[int]:
+    """The frames of [start, stop) that corrections are about, in order."""
+    spans = [range(max(start, each.start), min(stop, each.stop)) for each in corrections]
+    return sorted({index for span in spans for index in span})
+
+
 class CorrectSwapParams(CastParams):
     """The swap that is corrected, and how; of several corrections of the same face the last one holds."""
 
@@ -89,7 +95,7 @@ class CorrectSwap:
             for part, swapped in together(clip, inputs[2], ctx.start):
                 ctx.step(part.start, total, "frame")
                 frames = swapped
-                for index in self._corrected(part.start, part.stop):
+                for index in corrected(self.params.corrections, part.start, part.stop):
                     at = index - part.start
                     if frames is swapped:
                         frames = swapped.copy()
@@ -98,10 +104,6 @@ class CorrectSwap:
                 if frames is not swapped:
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
-
-    def _corrected(self, start: int, stop: int) -> list[int]:
-        spans = [range(max(start, c.start), min(stop, c.stop)) for c in self.params.corrections]
-        return sorted({index for span in spans for index in span})
 
 
 class _Engines:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.people import Person
 from diffscaler.faceswap.track import Track, find_tracks
 from diffscaler.media import ClipMeta, TensorChunk
 
@@ -54,24 +55,6 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
         sure=float(parts[0].tensors["sure"][0]) if parts else 0.5,
         size=(sizes[0][0], sizes[0][1]) if sizes else None,
     )
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody the page can offer: `track` is what Role.tracks takes.
-
-    person: number of who it is, the same for all tracks of one person (`identity.people_of`), counting from 0
-    frames [start, stop); best_frame shows them most clearly, inside best_box (x1, y1, x2, y2, pixels)
-    confidence: mean detection score, 0..1
-    """
-
-    track: int
-    person: int
-    start: int
-    stop: int
-    best_frame: int
-    best_box: tuple[float, float, float, float]
-    confidence: float
 
 
 def people(

@@ -13,7 +13,6 @@ research only, so a swap with it is too, unless its user has other terms for tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,32 +30,29 @@ CONVERTER = "crossface_ghost.onnx"
 
 
 def load_ghost(spec: Any, device: Any = "cpu", batch: int | None = None) -> SwapNetwork:
-    """Open `spec.path` (ghost_1_256.onnx or its kin) and crossface_ghost.onnx beside it.
+    """Open `spec.path` (ghost_1_256.onnx or its kin). Its `latent` takes what the converter gave, see `load_converter`.
 
-    batch: faces at once, None: what suits the device. Raises ModelNotFound when a file is missing or is not what its
+    batch: faces at once, None: what suits the device. Raises ModelNotFound when the file is missing or is not what its
     name says.
     """
     path = model_file(spec.path, "ghost_1_256.onnx", "the face swapper")
-    convert = load_converter_file(path.parent / CONVERTER)
     opened = open_swapper(path, read_graph(path), device, batch)
     if opened is None:
         raise ModelNotFound(f"{path.name} is not a GHOST model.", "Use ghost_1_256.onnx, or the built-in engine.")
     session, size, most, single = opened
 
     def latent(features: list[Floats]) -> Floats:
-        return convert(np.mean(features, axis=0, dtype=np.float32))
+        return np.mean(features, axis=0, dtype=np.float32).reshape(1, 512)
 
     return SwapNetwork(session, FRONTAL, size, latent, signed=True, batch=most, single=single)
 
 
 def load_converter(spec: Any, device: Any = "cpu") -> Callable[[Floats], Floats]:
-    """What makes w600k_r50's features (512,) the identity (1, 512) GHOST was trained on. Raises ModelNotFound."""
-    return load_converter_file(spec.path)
+    """What makes w600k_r50's features (512,) the identity (1, 512) GHOST was trained on. Raises ModelNotFound.
 
-
-def load_converter_file(path: Path | None) -> Callable[[Floats], Floats]:
-    """See `load_converter`. It runs once for each performer: the CPU will do."""
-    path = model_file(path, CONVERTER, "the identity converter that GHOST needs")
+    It runs once for each performer: the CPU will do.
+    """
+    path = model_file(spec.path, CONVERTER, "the identity converter that GHOST needs")
     session = open_session(path)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or inputs[0].shape[-1] != 512 or outputs[0].shape[-1] != 512:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,6 @@ import numpy.typing as npt
 from diffscaler.media import ClipMeta, FrameChunk, Stream, TensorChunk
 from diffscaler.plan import Node
 from diffscaler.stage import ModelRef, Params, StageContext
-
-if TYPE_CHECKING:
-    from diffscaler.faceswap.detections import Person
-    from diffscaler.library.clips import ClipLibrary
 
 MOST_FRAMES = 8  # of a track, its clearest: more bring nothing new, and each takes as long as a face swap
 
@@ -95,20 +91,6 @@ def vectors_of(chunks: Iterable[TensorChunk]) -> dict[int, npt.NDArray[np.float3
     return {track: mean_vector(*zip(*rows, strict=True)) for track, rows in read.items()}
 
 
-def detections_of(root: Node) -> Node:
-    """The detections behind the answer to FindPeopleRequest: they number the tracks."""
-    return root.inputs[1] if root.stage == IdentifyPeople.name else root
-
-
 def told_apart(root: Node) -> str:
-    """How the people in the answer to FindPeopleRequest were told apart."""
-    return BY_LOOKS if detections_of(root) is root else BY_VECTORS
-
-
-def people_in(library: ClipLibrary, root: Node) -> list[Person]:
-    """Everyone in a clip, most present first. root: the finished answer to FindPeopleRequest"""
-    from diffscaler.faceswap.detections import people
-
-    found = detections_of(root)
-    vectors = {} if found is root else vectors_of(library.read(root.key))  # type: ignore[arg-type]
-    return people(library.read(found.key), library.clip(found.key).meta, vectors)  # type: ignore[arg-type]
+    """How the people in the answer to FindPeopleRequest were told apart. root: a node of ListPeople"""
+    return BY_VECTORS if len(root.inputs) > 1 else BY_LOOKS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.errors import NoFaceFound
-from diffscaler.faceswap.align import align_face
+from diffscaler.faceswap.align import align_face, bounds
 from diffscaler.faceswap.detect import Detector
 from diffscaler.faceswap.head import fit_pose
 from diffscaler.faceswap.libs import cv2
 
 Frame = npt.NDArray[np.uint8]
+NEAR_MM, STEP_PX = 220.0, 64
 MAX_SIDE_PX = 4096  # a face needs no more, and CenterFace sees 360 px anyway
 
 
@@ -32,6 +33,22 @@ class PhotoFace:
     box: npt.NDArray[np.float32]
     score: float
     others: int
+
+    def near(self) -> PhotoFace:
+        """The same face with a copy of its neighbourhood alone: whatever is drawn from it lies there.
+
+        Its corner keeps to every STEP_PX-th pixel, so that the halved copies of the photo hold the same pixels.
+        """
+        pose = fit_pose(self.landmarks)
+        corners = np.array([pose.shift - NEAR_MM * pose.scale, pose.shift + NEAR_MM * pose.scale])
+        area = bounds(corners, self.photo.shape)
+        if area is None:
+            return self
+        x, y = (side // STEP_PX * STEP_PX for side in area[:2])
+        right, below = (-(-side // STEP_PX) * STEP_PX for side in area[2:])
+        corner = np.array([x, y], np.float32)
+        part = self.photo[y:below, x:right].copy()
+        return replace(self, photo=part, landmarks=self.landmarks - corner, box=self.box - np.tile(corner, 2))
 
     def crop(self, size: int = 224) -> Frame:
         """The face alone, upright: uint8 RGB (size, size, 3); size a multiple of 112."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from diffscaler.faceswap.correct_stage import CorrectionParams, front_of, instead
+from diffscaler.faceswap.correct_stage import CorrectionParams, corrected, front_of, instead, together
 from diffscaler.faceswap.mask_params import MaskParams
-from diffscaler.media import ClipMeta, FrameChunk, Stream
+from diffscaler.media import ClipMeta, FrameChunk, Frames, Stream
 from diffscaler.stage import ModelRef, StageContext
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class RestoreFaces:
     fades or leaves a face alone, so does this.
     A frame's result depends on the frame, the detections and the masks alone, so chunks and resume leave no trace.
     models: the restorer
+    An input between the detections and the masks is what this stage made of the clip before it was corrected: only
+    frames that a correction is about are restored anew.
     """
 
     name: ClassVar[str] = "restore_faces"
@@ -78,19 +80,23 @@ class RestoreFaces:
         chosen = assigned(tracks, params.wishes)
         tracks = [track for track in tracks if track.id in chosen]
         masks = FaceMasks(
-            params, tracks, fps, read_masks(params.masks, inputs[2:]),
+            params, tracks, fps, read_masks(params.masks, inputs[len(inputs) - len(params.masks) :]),
             lambda: looks_of(tracks, faces, fps, lambda: ctx.step(ctx.start, total, "Following faces")),
         )  # fmt: skip
         with ctx.acquire(self.models[0]) as restorer:
             ctx.note(LICENCES[restorer.family])
-            for chunk in clip:
-                if chunk.stop <= ctx.start:
-                    continue
-                part = chunk.since(ctx.start)
+            for part, before in self._parts(inputs, ctx.start):
+                anew = range(part.start, part.stop)
+                if before is not None:
+                    anew = corrected(params.corrections, part.start, part.stop)
                 places = [
-                    place for place in places_in(tracks, part.start, part.stop) if self._blend(place, part.start) > 0
+                    place
+                    for place in places_in(tracks, part.start, part.stop)
+                    if part.start + place.offset in anew and self._blend(place, part.start) > 0
                 ]
-                frames = part.frames.copy() if places else part.frames
+                frames = part.frames if before is None else _with(before, part, anew)
+                if places and frames is part.frames:
+                    frames = frames.copy()
                 for place in places:
                     ctx.step(part.start + place.offset, total, "frame")
                     landmarks, blend = place.track.landmarks[place.index], self._blend(place, part.start)
@@ -102,8 +108,23 @@ class RestoreFaces:
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
 
+    def _parts(self, inputs: tuple[Stream, ...], start: int) -> Iterator[tuple[FrameChunk, Frames | None]]:
+        """Chunks from frame `start` on, each with its frames as they were restored before the corrections, if known."""
+        if len(inputs) - len(self.params.masks) > 2:
+            yield from together(inputs[0], inputs[2], start)
+        else:
+            yield from ((chunk.since(start), None) for chunk in inputs[0] if chunk.stop > start)
+
     def _blend(self, place: Place, start: int) -> float:
         """How far one face is restored, 0..1: as far as it was swapped. start: first frame of the place's chunk"""
         if instead(self.params.corrections, start + place.offset, place.track.id) == "skip":
             return 0.0
         return self.params.blend * float(place.track.weights[place.index])
+
+
+def _with(before: Frames, part: FrameChunk, anew: Collection[int]) -> Frames:
+    """The restored frames of a chunk, those that are to be restored anew as they came."""
+    result = before.copy() if anew else before
+    for index in anew:
+        result[index - part.start] = part.frames[index - part.start]
+    return result

@@ -16,11 +16,12 @@ Floats = npt.NDArray[np.float32]
 #: score: of the detection, 0 where the face was filled in; yaw: degrees; hidden: share of the face that something
 #: covers, 0..1; eyes_px: between the eyes, seen from the front; error: of the landmarks found again, in eye distances,
 #: NaN where none were; changed, flicker, flicker_was: 8-bit levels; seam: roughness of the border, 1 as before;
-#: likeness: cosine of identities, NaN without a recogniser; was, now: centre of the landmarks found, pixels
+#: likeness: cosine of identities, NaN without a recogniser; was, now: how far the face moved since the frame before,
+#: as it was and as it is now, pixels, NaN where it cannot be seen
 #: weight: how strongly it was to be replaced, 0..1; 0 also where a correction keeps the original
 COLUMNS = (
     "frame", "track", "score", "yaw", "hidden", "eyes_px", "error", "changed", "seam", "likeness", "flicker_was",
-    "flicker", "was_x", "was_y", "now_x", "now_y", "weight",
+    "flicker", "was_dx", "was_dy", "now_dx", "now_dy", "weight",
 )  # fmt: skip
 
 #: From here on a person should look.
@@ -111,16 +112,16 @@ class Review:
         }
 
     def _jitter(self, name: str) -> float:
-        """Mean second difference of where the face is found, in eye distances: what no smooth movement has."""
+        """Mean change of the face's movement from frame to frame, in eye distances: no smooth movement has it."""
         parts: list[Floats] = []
         for track in self.tracks:
             rows = self.rows[self.column("track") == track]
             at = {int(row[0]): row for row in rows}
-            x, y = COLUMNS.index(f"{name}_x"), COLUMNS.index(f"{name}_y")
+            x, y = COLUMNS.index(f"{name}_dx"), COLUMNS.index(f"{name}_dy")
             for frame, row in at.items():
-                if frame - 1 in at and frame + 1 in at:
-                    second = at[frame - 1][[x, y]] - 2 * row[[x, y]] + at[frame + 1][[x, y]]
-                    parts.append(np.float32(np.hypot(*second) / row[COLUMNS.index("eyes_px")]))
+                if frame + 1 in at:
+                    change = at[frame + 1][[x, y]] - row[[x, y]]
+                    parts.append(np.float32(np.hypot(*change) / row[COLUMNS.index("eyes_px")]))
         return _mean(np.array(parts, np.float32))
 
 

@@ -27,13 +27,13 @@ LICENCE = "Likeness measured by ArcFace, for non-commercial research only (insig
 
 
 class ReviewSwap:
-    """Frames, their detections and the swapped frames -> per chunk one row for each replaced face; see `review.Row`.
+    """Frames, their detections and the swapped frames -> per chunk a row for each replaced face: see `review.COLUMNS`.
 
     models: the detector, and a recogniser when one is installed
     """
 
     name: ClassVar[str] = "review_swap"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     lookback: ClassVar[int | None] = 1  # what changes between frames is measured against the one before
     joins: ClassVar[bool] = True
     Params = ReviewSwapParams

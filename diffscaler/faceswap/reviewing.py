@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from diffscaler.faceswap.align import align_face, bounds
+from diffscaler.faceswap.align import Matrix, align_face, bounds
 from diffscaler.faceswap.appearance import seen
 from diffscaler.faceswap.builtin import project
 from diffscaler.faceswap.casting import Casting
@@ -16,6 +16,7 @@ from diffscaler.faceswap.engines import Place
 from diffscaler.faceswap.head import Pose, fit_poses
 from diffscaler.faceswap.libs import cv2
 from diffscaler.faceswap.masks import looks_of
+from diffscaler.faceswap.motion import moved
 from diffscaler.faceswap.review import COLUMNS
 
 Floats = npt.NDArray[np.float32]
@@ -38,7 +39,7 @@ class Reviewer:
         self.poses = {track.id: fit_poses(track.landmarks) for track in casting.tracks}
         looks = looks_of(casting.tracks, casting.faces, casting.fps, casting.tick("Following faces"), hair=True)
         self.hidden = {track: 1 - allowed for track, allowed in looks.items()}
-        self.before: dict[int, tuple[int, Floats, Floats]] = {}
+        self.before: dict[int, tuple[int, Matrix, Frame, Frame]] = {}
         self.wanted = self._identities()
 
     def look(self, frame: Frame, swapped: Frame, place: Place, kept: bool = False) -> list[float]:
@@ -49,11 +50,8 @@ class Reviewer:
         track, index = place.track, place.index
         pose, landmarks = self.poses[track.id][index], track.landmarks[index]
         eyes = max(1.0, float(np.linalg.norm(landmarks[1] - landmarks[0])) / max(0.3, float(np.cos(pose.yaw))))
-        was, now = (
-            self._found(frame, track.boxes[index], landmarks),
-            self._found(swapped, track.boxes[index], landmarks),
-        )
-        old, new = (align_face(picture, landmarks, 112)[0].astype(np.float32) for picture in (frame, swapped))
+        now = self._found(swapped, track.boxes[index], landmarks)
+        (old, matrix), (new, _) = (align_face(picture, landmarks, 112) for picture in (frame, swapped))
         error = float(np.linalg.norm(now - landmarks, axis=1).mean()) / eyes if now is not None else np.nan
         cover = self.hidden[track.id][index] * (seen(pose) > 0.5)
         row: dict[str, float] = {
@@ -64,15 +62,12 @@ class Reviewer:
             "hidden": float(cover.sum() / max(1.0, (seen(pose) > 0.5).sum())),
             "eyes_px": eyes,
             "error": error,
-            "changed": float(np.abs(new - old)[CORE].mean()),
+            "changed": _apart(new, old),
             "seam": _seam(frame, swapped, pose),
             "weight": 0.0 if kept else float(track.weights[index]),
             "likeness": self._likeness(swapped, landmarks, track.id),
         }
-        row["flicker_was"], row["flicker"] = self._flicker(track.id, index, old, new)
-        for name, points in (("was", was), ("now", now)):
-            centre = points.mean(0) if points is not None else (np.nan, np.nan)
-            row[f"{name}_x"], row[f"{name}_y"] = float(centre[0]), float(centre[1])
+        row |= self._since_before(track.id, index, matrix, old, new)
         return [row[name] for name in COLUMNS]
 
     def _found(self, frame: Frame, box: Floats, landmarks: Floats) -> Floats | None:
@@ -94,13 +89,21 @@ class Reviewer:
         points = faces.landmarks * factors + (x, y)
         return points[int(np.argmin(np.linalg.norm(points.mean(1) - landmarks.mean(0), axis=1)))].astype(np.float32)
 
-    def _flicker(self, track: int, index: int, old: Floats, new: Floats) -> tuple[float, float]:
-        """How much the aligned face changed since the frame before, as it was and as it is now; 8-bit levels."""
+    def _since_before(self, track: int, index: int, matrix: Matrix, old: Frame, new: Frame) -> dict[str, float]:
+        """How much the aligned face changed since the frame before, as it was and as it is now, and how far it moved.
+
+        Movement is measured on the picture itself: where a detector puts a face varies by more than faces jitter.
+        """
+        row = dict.fromkeys(("flicker_was", "flicker", "was_dx", "was_dy", "now_dx", "now_dy"), float("nan"))
         last = self.before.get(track)
-        self.before[track] = (index, old, new)
+        self.before[track] = (index, matrix, old, new)
         if last is None or last[0] != index - 1:
-            return np.nan, np.nan
-        return tuple(float(np.abs(a - b)[CORE].mean()) for a, b in ((old, last[1]), (new, last[2])))  # type: ignore[return-value]
+            return row
+        _, matrix_before, old_before, new_before = last
+        row["flicker_was"], row["flicker"] = _apart(old, old_before), _apart(new, new_before)
+        for name, before, now in (("was", old_before, old), ("now", new_before, new)):
+            row[f"{name}_dx"], row[f"{name}_dy"] = moved(before, now, matrix_before, matrix).tolist()
+        return row
 
     def _identities(self) -> dict[int, Floats]:
         if self.recognizer is None:
@@ -117,6 +120,11 @@ class Reviewer:
         if self.recognizer is None:
             return float("nan")
         return float(self.recognizer.embed(swapped, landmarks) @ self.wanted[track])
+
+
+def _apart(one: Frame, other: Frame) -> float:
+    """Mean difference of two aligned faces (112, 112, 3), eyes to mouth, 8-bit levels."""
+    return float(np.abs(one[CORE].astype(np.float32) - other[CORE]).mean())
 
 
 def _seam(frame: Frame, swapped: Frame, pose: Pose) -> float:

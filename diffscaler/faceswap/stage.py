@@ -71,7 +71,7 @@ class SwapFace:
 
     A frame's result depends on the frame, the detections and the masks alone, so chunks and resume leave no trace.
     models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
-    the converter, which the swapper loads itself: it is named so that it is part of the key
+    the converter
     """
 
     name: ClassVar[str] = "swap_face"

@@ -109,12 +109,15 @@ class Catalogue:
         if "source" in row:
             row.setdefault("path", file.stem)
         folder = row.pop("folder", None)  # of a pack that the file may have stayed in
+        others = row.pop("others", [])  # files that do as well, where the first is not there
         if "path" in row:
             root = self.settings.assets_dir if row.get("built_in") else self.settings.models_dir
             packed = root / folder / row["path"] if folder else None
             row["path"] = Path(link) if link else root / row["path"]
             if packed and packed.is_file() and not row["path"].exists():
                 row["path"] = packed
+            if not row["path"].exists():
+                row["path"] = next((root / name for name in others if (root / name).is_file()), row["path"])
         if row.get("kind") == "text2video" and "path" in row:
             row.setdefault("working_bytes", working_bytes(row["path"]))
             row |= with_family(row["path"], row)

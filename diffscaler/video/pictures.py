@@ -16,16 +16,17 @@ from diffscaler.errors import MediaError
 from diffscaler.media import Frames
 from diffscaler.video.colour import over_black
 from diffscaler.video.container import check_size
-from diffscaler.video.sniff import TRY_AGAIN, head_of, is_picture
+from diffscaler.video.sniff import TRY_AGAIN, head_of, is_heic, is_picture
 
 PICTURE_RATE = Fraction(1)
 FOLDER_RATE = Fraction(24)
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 
 
 def open_picture(path: Path) -> Image.Image:
     """Open a picture's header; pixels are decoded later. Raises MediaError: damaged, or a side over 16384 pixels."""
-    head_of(path)
+    if is_heic(head_of(path)):
+        _read_heic()
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels and raises at twice that, and warns of every damaged tag.
@@ -37,6 +38,13 @@ def open_picture(path: Path) -> Image.Image:
         raise _broken(path) from error
     check_size(path.name, *picture.size)
     return picture
+
+
+def _read_heic() -> None:
+    """Let Pillow read HEIC too. Only when one comes: libheif takes a moment to load."""
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:

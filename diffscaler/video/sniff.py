@@ -71,7 +71,7 @@ def refuse_other(name: str, head: bytes) -> None:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether the bytes begin a picture that Pillow reads: PNG, JPEG, WebP, BMP, TIFF, AVIF. GIF counts as video."""
+    """Whether the bytes begin a picture that Pillow reads: PNG, JPEG, WebP, BMP, TIFF, AVIF, HEIC. GIF is a video."""
     if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")):
         # An animated PNG is a video: FFmpeg reads it with its frame times.
         return b"acTL" not in head[:HEAD_BYTES]
@@ -79,7 +79,12 @@ def is_picture(head: bytes) -> bool:
         return True
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return True
-    return head[4:12] in (b"ftypavif", b"ftypavis")
+    return head[4:12] in (b"ftypavif", b"ftypavis") or is_heic(head)
+
+
+def is_heic(head: bytes) -> bool:
+    """Whether the bytes begin a still HEIF picture, as telephones take them. Of several it counts as its main one."""
+    return head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"mif1")
 
 
 _BMP_HEADER_SIZES = tuple(bytes((size, 0, 0, 0)) for size in (12, 40, 52, 56, 64, 108, 124))

@@ -22,12 +22,11 @@ def ghost_file(tmp_path):
     return tiny_onnx.swapper(tmp_path / "ghost_1_256.onnx", 256, emap=False)
 
 
-def test_pictures_are_minus_one_to_one_and_identities_are_converted_as_they_come(ghost_file):
+def test_pictures_are_minus_one_to_one_and_identities_are_taken_as_they_are_converted(ghost_file):
     network = load_ghost(Spec(ghost_file))
     assert network.size == 256 and network.signed
-    features = [np.full(512, 3, np.float32), np.full(512, 5, np.float32)]
-    convert = load_converter(Spec(ghost_file.with_name("crossface_ghost.onnx")))
-    assert np.allclose(network.latent(features), convert(np.full(512, 4, np.float32)))
+    identity = load_converter(Spec(ghost_file.with_name("crossface_ghost.onnx")))(np.full(512, 4, np.float32))
+    assert np.array_equal(network.latent([identity[0]]), identity)
     crops = np.full((1, 256, 256, 3), (0, 100, 255), np.uint8)
     drawn = network.draw(crops, np.zeros((1, 512), np.float32))[0, 128, 128]
     # The file gives 1 - x: 2, 1 - (100 * 2 / 255 - 1), 0 where pictures are -1..1; the middle of 0..1 is 127.5.
@@ -36,9 +35,12 @@ def test_pictures_are_minus_one_to_one_and_identities_are_converted_as_they_come
 
 @pytest.mark.parametrize("boost", [128, 512])
 def test_a_clip_is_swapped_with_it(around_stage, ghost_file, tmp_path, two_people, boost):
+    (tmp_path / "elsewhere").mkdir()  # files may be linked from anywhere
+    converter = ghost_file.with_name("crossface_ghost.onnx").rename(tmp_path / "elsewhere/crossface_ghost.onnx")
     around_stage.models |= {
         "ghost": load_ghost(Spec(ghost_file), batch=3),
         "arcface": load_recognizer(Spec(tiny_onnx.arcface(tmp_path / "w600k_r50.onnx"))),
+        "crossface-ghost": lambda: load_converter(Spec(converter)),
     }
     frames = still(two_people, 3)
     found = around_stage.detect(frames)
@@ -62,11 +64,21 @@ def test_files_in_the_models_folder_are_found_once_their_converter_is_there(tmp_
     assert specs[1].load("cpu").size == 256
 
 
+@pytest.mark.parametrize("name", ["ghost_2_256.onnx", "ghost_3_256.onnx"])
+def test_any_of_the_three_files_is_the_engine(tmp_path, name):
+    settings = Settings(data_dir=tmp_path)
+    settings.models_dir.mkdir(parents=True)
+    tiny_onnx.swapper(settings.models_dir / name, 256, emap=False)
+    tiny_onnx.converter(settings.models_dir / "crossface_ghost.onnx")
+    (spec,) = Catalogue(settings).specs("face_swapper")
+    assert spec.name == "ghost" and spec.path == settings.models_dir / name
+
+
 def test_what_is_missing_or_wrong_is_named(tmp_path):
-    file = tiny_onnx.swapper(tmp_path / "ghost_1_256.onnx", 256, emap=False)
     with pytest.raises(ModelNotFound, match=r"crossface_ghost\.onnx"):
-        load_ghost(Spec(file))
-    tiny_onnx.arcface(tmp_path / "crossface_ghost.onnx")
+        load_converter(Spec(tmp_path / "crossface_ghost.onnx"))
+    with pytest.raises(ModelNotFound, match="does not convert"):
+        load_converter(Spec(tiny_onnx.arcface(tmp_path / "crossface_ghost.onnx")))
     with pytest.raises(ModelNotFound):
         load_ghost(Spec(tiny_onnx.converter(tmp_path / "ghost_2_256.onnx")))
     with pytest.raises(ModelNotFound, match="missing"):

@@ -11,13 +11,12 @@ from diffscaler.faceswap.identity_stage import (
     MOST_FRAMES,
     IdentifyPeople,
     IdentifyPeopleParams,
-    people_in,
-    told_apart,
     vectors_of,
 )
 from diffscaler.faceswap.inswapper import load_recognizer
+from diffscaler.faceswap.people import read_people
+from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
 from diffscaler.media import Stream
-from diffscaler.plan import Node
 from diffscaler.stage import ModelRef
 from tests.faceswap import tiny_onnx
 from tests.faceswap.moving import FPS, around, astronaut, chunked, meta_of, somebody_else
@@ -104,17 +103,11 @@ def test_a_track_is_its_clearest_frames_on_the_average(around_stage, conversatio
     assert any("ArcFace" in note for note in around_stage.notes)
 
 
-class Stored:
-    """As much of a library as is asked for."""
-
-    def __init__(self, meta, **chunks):
-        self.meta, self.chunks = meta, chunks
-
-    def read(self, key):
-        return iter(self.chunks[key])
-
-    def clip(self, key):
-        return SimpleNamespace(meta=self.meta)
+def listed(around, frames, *inputs):
+    """Numbers of who each track is."""
+    streams = tuple(Stream(meta_of(frames).change(kind="tensors"), iter(chunks)) for chunks in inputs)
+    everyone = read_people(ListPeople(ListPeopleParams(), ()).run(streams, around.context()))
+    return [person.person for person in sorted(everyone, key=lambda person: person.track)]
 
 
 def test_people_are_those_whom_the_recogniser_tells_apart(around_stage, conversation):
@@ -132,14 +125,10 @@ def test_people_are_those_whom_the_recogniser_tells_apart(around_stage, conversa
 
     around_stage.models["arcface"] = SimpleNamespace(embed=embed)
     found = around_stage.detect(dim)
-    detected = Node("detect_faces", 1, {})
-    root = Node("identify_people", 1, {}, inputs=(Node("fake", 1, {}), detected))
-    library = Stored(meta_of(dim), **{detected.key: found, root.key: identified(around_stage, dim, found)})
-    by_vectors, by_looks = ([p.person for p in sorted(people_in(library, node), key=lambda p: p.track)]
-                            for node in (root, detected))  # fmt: skip
+    vectors = identified(around_stage, dim, found)
+    by_vectors, by_looks = (listed(around_stage, dim, found, *more) for more in ((vectors,), ()))
     print("how red:", np.round(shades[::MOST_FRAMES], 2))
     assert by_vectors == [0, 1, 0, 1] and by_looks == [0, 1, 2, 1]
-    assert "ArcFace" in told_apart(root) and "look" in told_apart(detected)
 
 
 def grouped_slowly(alike):

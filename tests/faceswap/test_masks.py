@@ -14,7 +14,7 @@ from diffscaler.faceswap.align import apply
 from diffscaler.faceswap.casting import CastParams, Role
 from diffscaler.faceswap.correct_stage import CorrectionParams, CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.crops import ARCFACE_128, FFHQ, FRONTAL, MASK_SIZE, border, mask_for, traced
-from diffscaler.faceswap.ghost import load_ghost
+from diffscaler.faceswap.ghost import load_converter, load_ghost
 from diffscaler.faceswap.head import LANDMARKS_MM, fit_pose
 from diffscaler.faceswap.inswapper import load_recognizer, load_swapper
 from diffscaler.faceswap.landmarks import BROWS, CHIN, OUTLINE, load_landmarker, outline_mask
@@ -42,9 +42,10 @@ ENGINES = {"builtin": (), "inswapper": ("inswapper", "arcface"), "ghost": ("ghos
 def networks(tmp_path_factory):
     """Loaded networks by the name of what they do."""
     root = tmp_path_factory.mktemp("masks")
-    tiny_onnx.converter(root / "crossface_ghost.onnx")
+    convert = load_converter(Spec(tiny_onnx.converter(root / "crossface_ghost.onnx")))
     made = {name: LOADERS[name](Spec(make(root / f"{name}.onnx"))) for name, make in MAKERS.items()}
     return made | {
+        "crossface-ghost": lambda: convert,
         "inswapper": load_swapper(Spec(tiny_onnx.swapper(root / "inswapper_128.onnx"))),
         "ghost": load_ghost(Spec(tiny_onnx.swapper(root / "ghost_1_256.onnx", 256, emap=False))),
         "arcface": load_recognizer(Spec(tiny_onnx.arcface(root / "w600k_r50.onnx"))),
@@ -145,6 +146,15 @@ def test_a_restored_face_leaves_the_hand_alone(around, clip, found):
         streams += [of_faces(frames, masks)] if params else []
         results.append(apart(frames_of(stage.run(tuple(streams), around.context())), frames)[3][hand].mean())
     assert results[0] > 100 and results[1] < 15, results
+    # What was restored before a correction comes between: only frames that it is about are restored anew.
+    rows = ({"start": 3, "stop": 4, "how": "occluder"},)
+    params = RestoreFacesParams(in_front=(), masks=("occluder",), corrections=rows)
+    stage = RestoreFaces(params, (ModelRef(name="restorer", revision="1"),))
+    streams = (Stream(meta_of(frames), chunked(frames, 4)), of_faces(frames, found))
+    streams += (Stream(meta_of(frames), chunked(255 - frames, 4)), of_faces(frames, masks))
+    made = frames_of(stage.run(streams, around.context()))
+    assert np.array_equal(np.delete(made, 3, 0), np.delete(255 - frames, 3, 0))
+    assert apart(made, frames)[3][hand].mean() < 15 and apart(made, frames)[3].max() > 60
 
 
 def test_regions_say_what_is_drawn_over(around, clip, found):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from diffscaler.faceswap.detections import gather
-from tests.faceswap.moving import FPS
+from diffscaler.faceswap.review import Review
+from tests.faceswap.moving import FPS, frames_of
+from tests.faceswap.test_review import reviewed
 
 CLIPS = Path(__file__).parents[2].parent / "shared/data/clips"
 PEOPLE = ("head-pose-face-detection-female.gif", "head-pose-face-detection-male.gif", "eat.mkv")
@@ -37,6 +39,18 @@ def test_one_person_is_found_in_every_frame_and_once(around_stage, detector, nam
     apart = np.linalg.norm(faces.landmarks[::3] - whole, axis=-1).mean() / eyes
     print(f"{name}: {100 * apart:.2f} % of the eye distance from a whole search")
     assert apart < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PEOPLE)
+def test_a_swapped_face_is_as_steady_as_the_filmed_one(around_stage, name):
+    frames = frames_in(name)
+    found = around_stage.detect(frames)
+    swapped = frames_of(around_stage.swap(frames, found))
+    review = Review.read(reviewed(around_stage, frames, found, swapped), len(frames))
+    card, eyes = review.card(), float(review.column("eyes_px").mean())
+    print(f"{name}: jitter {card['jitter'] * eyes:.3f} px, filmed {card['jitter_was'] * eyes:.3f} px")
+    assert card["jitter"] <= card["jitter_was"] and card["replaced"] == len(frames)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from diffscaler.errors import InvalidRequest, ModelNotFound
+from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, told_apart
 from diffscaler.faceswap.mask_plan import spans_of
 from diffscaler.media import ClipMeta
 from diffscaler.models.catalogue import Catalogue
@@ -149,8 +150,9 @@ def test_a_correction_brings_its_own_mask_and_leaves_the_swap_as_it_is(studio: S
     both = swap_in(swap(studio, clip, photo, row, engine="inswapper"), "correct_swap")
     assert both.inputs[3].key == swap_in(swap(studio, clip, photo, engine="inswapper")).inputs[2].key
     put(studio, (lambda path: path.write_bytes(b"weights"), "codeformer.pth"))
-    sharp = swap_in(swap(studio, clip, photo, row, engine="inswapper", restore="codeformer"), "restore_faces")
-    assert sharp.params["in_front"] == ["parsing", "looks"] and sharp.inputs[2].key == both.inputs[3].key
+    sharp = swap(studio, clip, photo, row, engine="inswapper", restore="codeformer").root.inputs[0]
+    assert sharp.params["in_front"] == ["parsing", "looks"] and sharp.inputs[3].key == both.inputs[3].key
+    assert sharp.inputs[2].stage == "restore_faces" and sharp.inputs[2].inputs[2].key == both.inputs[3].key
 
 
 def with_recogniser(studio: Studio, monkeypatch: Any) -> Recipes:
@@ -190,11 +192,15 @@ def test_corrections_that_touch_are_looked_at_once() -> None:
 
 def test_people_are_told_apart_by_a_recogniser_where_it_may_be_used(studio: Studio, clip: str, photo: str) -> None:
     looks = studio.recipes.of(FindPeopleRequest(clip=clip)).root
-    assert looks.stage == "detect_faces" and "look" in swap(studio, clip, photo).root.params["about"]["people"]
+    assert (
+        len(looks.inputs) == 1
+        and told_apart(looks) == BY_LOOKS
+        and "look" in swap(studio, clip, photo).root.params["about"]["people"]
+    )
     put(studio, SWAPPERS[1])
     root = studio.recipes.of(FindPeopleRequest(clip=clip)).root
-    assert root.stage == "identify_people" and [model.name for model in root.models] == ["arcface"]
-    assert root.inputs[1].key == looks.key == swap_in(swap(studio, clip, photo)).inputs[1].key
+    assert told_apart(root) == BY_VECTORS and [model.name for model in root.inputs[1].models] == ["arcface"]
+    assert root.inputs[0].key == looks.inputs[0].key == swap_in(swap(studio, clip, photo)).inputs[1].key
     assert "ArcFace" in swap(studio, clip, photo).root.params["about"]["people"]
     assert studio.recipes.of(FindPeopleRequest(clip=clip, commercial_only=True)).root.key == looks.key
     assert "look" in swap(studio, clip, photo, commercial_only=True).root.params["about"]["people"]

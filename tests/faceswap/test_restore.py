@@ -36,13 +36,15 @@ class Same(torch.nn.Module):
         return x * (2 * w - 1), None
 
 
-def restored(around, frames, found, size=8, start=0, family="codeformer", **params):
+def restored(around, frames, found, size=8, start=0, family="codeformer", before=None, **params):
     network = Same()
     around.models["restorer"] = Restorer(network, family, torch.device("cpu"), torch.float32)
     stage = RestoreFaces(RestoreFacesParams(**params), MODEL)
     detections = Stream(meta_of(frames).change(kind="tensors"), iter(found))
-    chunks = list(stage.run((Stream(meta_of(frames), chunked(frames, size, start)), detections), around.context(start)))
-    return frames_of(chunks), network.calls
+    streams = [Stream(meta_of(frames), chunked(frames, size, start)), detections]
+    if before is not None:
+        streams.append(Stream(meta_of(frames), chunked(before, 5, start)))
+    return frames_of(stage.run(tuple(streams), around.context(start))), network.calls
 
 
 @pytest.fixture
@@ -104,6 +106,18 @@ def test_faces_that_keep_their_original_are_left_alone(around_stage, frames, fou
     assert len(calls) == 9 - 3 and np.array_equal(made[2:5], frames[2:5])
     assert not np.array_equal(made[1], frames[1]) and not np.array_equal(made[5], frames[5])
     assert np.array_equal(made[:, :, :240], frames[:, :, :240])
+
+
+@pytest.mark.parametrize(("size", "start"), [(8, 0), (1, 0), (3, 4)])
+def test_after_a_correction_only_the_corrected_frames_are_restored(around_stage, frames, found, size, start):
+    before, _ = restored(around_stage, frames, found, fidelity=0.2)
+    swapped = frames.copy()
+    swapped[3:6] = 255 - swapped[3:6]  # what a correction made of them
+    rows = [{"start": 3, "stop": 5, "tracks": [0], "how": "builtin"}, {"start": 5, "stop": 6, "how": "skip"}]
+    whole, _ = restored(around_stage, swapped, found, fidelity=0.2, corrections=rows)
+    made, calls = restored(around_stage, swapped, found, size, start, fidelity=0.2, corrections=rows, before=before)
+    assert np.array_equal(made, whole[start:])
+    assert len(calls) == 2 * len(range(max(3, start), 5))  # both people of the frames that are not left as they were
 
 
 def test_a_face_is_restored_as_far_as_it_was_swapped(around_stage, two_people):

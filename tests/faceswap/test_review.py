@@ -45,7 +45,7 @@ def test_a_good_swap_has_good_figures(around_stage: Any, frames: Any) -> None:
     card = review.card()
     assert review.tracks == [0] and card["replaced"] == card["frames"] == N
     assert card["error"] < 0.12 and card["seam"] < 1.4 and card["flicker"] < 2
-    assert card["jitter"] < card["jitter_was"] + 0.02
+    assert card["jitter"] < card["jitter_was"] + 0.006  # a fifth of a pixel: eight frames tell little of the noise
     assert math.isnan(card["likeness"])  # no recogniser
     assert not review.doubts()["not replaced"].any()
 
@@ -98,6 +98,24 @@ def test_neighbouring_frames_are_one_concern() -> None:
 
 
 def test_jitter_is_what_no_smooth_movement_has() -> None:
-    smooth = [row(frame=i, was_x=3.0 * i, was_y=0, now_x=3.0 * i + (4 if i % 2 else 0)) for i in range(10)]
+    smooth = [row(frame=i, was_dx=3.0, was_dy=0, now_dx=3.0 + (4 if i % 2 else -4)) for i in range(10)]
     card = Review(np.array(smooth, np.float32), 10).card()
     assert card["jitter_was"] == pytest.approx(0, abs=1e-6) and card["jitter"] == pytest.approx(8 / 40)
+
+
+@pytest.mark.parametrize("shake_px", [0.0, 0.15, 0.6])
+def test_jitter_is_measured_as_it_is(around_stage: Any, shake_px: float) -> None:
+    """A face that drifts and shakes by a known amount: found to a twentieth of a pixel, which no detector does."""
+    count = 10
+    shake = np.random.default_rng(11).normal(0, shake_px, (count, 2)) if shake_px else np.zeros((count, 2))
+    print("seed 11")
+    places = [(120 + 2.3 * i + dx, 100 + 0.7 * i + dy) for i, (dx, dy) in enumerate(shake)]
+    steady = [around((250, 150), (120 + 2.3 * i, 100 + 0.7 * i), 0.75, 0.5 * i) for i in range(count)]
+    shaken = [around((250, 150), place, 0.75, 0.5 * i) for i, place in enumerate(places)]
+    frames, swapped = (moved(somebody_else(), (100, 0, 400, 320), steps, (240, 200)) for steps in (steady, shaken))
+    found = around_stage.detect(frames)
+    review = Review.read(reviewed(around_stage, frames, found, swapped), count)
+    eyes = float(review.column("eyes_px").mean())
+    card, truth = review.card(), np.hypot(*np.diff(shake, 2, axis=0).T).mean()
+    print(f"was {card['jitter_was'] * eyes:.3f} px, now {card['jitter'] * eyes:.3f} px, truly {truth:.3f} px")
+    assert card["jitter_was"] * eyes < 0.05 and abs(card["jitter"] * eyes - truth) < 0.05

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,10 @@ from PIL import Image
 
 from diffscaler.cast import Member
 from diffscaler.errors import InvalidRequest
-from diffscaler.faceswap.detections import Person
-from diffscaler.plan import Node, nodes
+from diffscaler.faceswap.people import Person, read_people, rows_of
+from diffscaler.faceswap.people_stage import ListPeople
+from diffscaler.media import TensorChunk
+from diffscaler.plan import Node, imported, nodes
 from diffscaler.requests import Correction, FaceSwapRequest, FindPeopleRequest
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
@@ -61,7 +65,7 @@ def anna(tab: FaceSwapTab, tmp_path: Path) -> Member:
 
 
 CLIP = "c" * 40
-FOUND = Node("detect_faces", 1, {})
+FOUND = Node("list_people", 1, {}, inputs=(Node("detect_faces", 1, {}, inputs=(imported("a" * 64),)),))
 FIELDS: dict[str, Any] = {"engine": "auto", "people": "largest"}
 
 
@@ -192,7 +196,7 @@ def test_a_photo_that_was_deleted_is_passed_over(tab: FaceSwapTab) -> None:
 
 def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     everyone = [Person(i, i, 0, 9, 3, (8.0, 8.0, 24.0, 24.0), 0.9) for i in range(5)]
-    found = Node("detect_faces", 1, {}, inputs=(FOUND,))
+    found = FOUND
     frames = SimpleNamespace(frames=np.full((1, 40, 60, 3), 90, np.uint8))
     monkeypatch.setattr(tab.people, "_people", lambda found: everyone)
     monkeypatch.setattr(tab.studio.library, "complete", lambda key: key == found.key)
@@ -224,7 +228,49 @@ def test_a_recogniser_renews_the_cards_and_says_so(
     monkeypatch.setattr(tab.people, "groups", lambda *given: [Group((0,), ()), Group((1,), ())])
     monkeypatch.setattr(tab.people, "_card", lambda *given: "")
     assert "Told apart by ArcFace, for non-commercial" in tab.people.render(state, root, None)
-    assert "Told apart by how they look." in tab.people.render(state, detections, None)
+    listed = tab.studio.recipes.of(FindPeopleRequest(clip=key, commercial_only=True)).root
+    assert "Told apart by how they look." in tab.people.render(state, listed, None)
+
+
+def test_people_are_stored_as_they_are() -> None:
+    everyone = [
+        Person(4, 0, 2, 9, 3, (-8.5, 8.0, 24.0, 24.25), 0.875),
+        Person(0, 1, 0, 1, 0, (0.0, 1.0, 2.0, 3.0), 0.5),
+    ]
+    assert read_people([TensorChunk(rows_of(everyone), 0, 1)]) == everyone
+    assert read_people([TensorChunk(rows_of([]), 0, 1)]) == []
+
+
+SHOWN = """
+import sys
+from pathlib import Path
+import gradio as gr
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
+from ui.people import NOBODY, PeopleStrip
+
+strip = PeopleStrip(Studio(Settings(data_dir=Path(sys.argv[1]))), "swap")
+with gr.Blocks():
+    strip.place()
+html = strip.look({**NOBODY, "clip": sys.argv[2]})[strip.pane]
+assert html.count("<figure") == 2 and html.count("data:image/jpeg") == 2, html
+print(*[name for name in ("scipy", "cv2", "onnxruntime", "torch") if name in sys.modules])
+"""
+
+
+def test_the_page_shows_people_without_heavy_libraries(tab: FaceSwapTab, settings: Settings, tmp_path: Path) -> None:
+    key, library = clip_in(tab, tmp_path), tab.studio.library
+    found = tab.people._asked({**NOBODY, "clip": key})
+    assert found is not None and found.stage == ListPeople.name
+    meta = found.build().describe((library.clip(key).meta,))
+    library.open(found, meta)
+    everyone = [Person(i, i, 0, 4, 1, (8.0 + 20 * i, 8.0, 24.0 + 20 * i, 24.0), 0.9) for i in range(2)]
+    library.store(found.key, TensorChunk(rows_of(everyone), 0, 1))
+    library.finish(found.key, meta)
+    command = [sys.executable, "-c", SHOWN, str(settings.data_dir), key]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == []
 
 
 def test_how_a_swap_was_made_is_told_in_names_and_words(tab: FaceSwapTab, anna: Member, tmp_path: Path) -> None:

@@ -20,6 +20,21 @@ def test_a_picture_is_a_clip_of_one_frame(tmp_path, suffix):
     assert np.abs(frames.astype(int) - frame).mean() <= (2 if suffix == ".jpg" else 0)
 
 
+def test_a_telephones_picture_is_a_clip_of_one_frame(tmp_path):
+    from pillow_heif import from_pillow
+
+    frame = np.repeat(np.repeat(numbered(1, 48, 64)[0], 4, 0), 4, 1)
+    from_pillow(Image.fromarray(frame)).save(tmp_path / "p.heic", quality=95)
+    info = probe(tmp_path / "p.heic")
+    assert (info.width, info.height, info.num_frames, info.is_image) == (256, 192, 1, True)
+    assert np.abs(all_frames(tmp_path / "p.heic")[0].astype(int) - frame).mean() < 3
+    whole = (tmp_path / "p.heic").read_bytes()
+    for length in (40, len(whole) // 2, len(whole) - 20):
+        (tmp_path / "cut.heic").write_bytes(whole[:length])
+        with pytest.raises(MediaError, match=r"cut\.heic"):
+            all_frames(tmp_path / "cut.heic")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_followed(tmp_path, orientation):
     upright = numbered(1)[0]

@@ -20,8 +20,10 @@ from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 from training.upscaler.evaluate import resize
 from training.upscaler.photos import training_pictures
 
-#: Side of a training patch of the small picture, in pixels.
-PATCH = 24
+#: Side of a training patch of the small picture, in pixels, for a network of some eight layers or fewer; of a deeper
+#: one, which sees farther.
+PATCH, DEEP_PATCH = 24, 32
+DEEP = 8
 
 #: Weights of R, G and B in luma (BT.601): what the eye, and the benchmark, see most.
 LUMA = (0.299, 0.587, 0.114)
@@ -37,6 +39,7 @@ class UpscalerStage:
     ) -> None:
         self.network, self.total, self.batch, self.lr, self.seed = network, total, batch, lr, seed
         scale = network.scale
+        self.patch = DEEP_PATCH if network.depth > DEEP else PATCH
         self.high = [p[: p.shape[0] // scale * scale, : p.shape[1] // scale * scale] for p in pictures]
         self.low = [resize(p, p.shape[0] // scale, p.shape[1] // scale) for p in self.high]
         sizes = np.array([p.shape[0] * p.shape[1] for p in self.high], np.float64)
@@ -55,14 +58,14 @@ class UpscalerStage:
         return done
 
     def _patches(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Batches (batch, 3, PATCH, PATCH) and (batch, 3, scale * PATCH, ...) in [0, 1]; flipped and turned."""
-        scale, lows, highs = self.network.scale, [], []
+        """Batches (batch, 3, patch, patch) and (batch, 3, scale * patch, ...) in [0, 1]; flipped and turned."""
+        scale, side, lows, highs = self.network.scale, self.patch, [], []
         for i in rng.choice(len(self.low), size=self.batch, p=self.chance):
             low, high = self.low[i], self.high[i]
-            y, x = int(rng.integers(low.shape[0] - PATCH + 1)), int(rng.integers(low.shape[1] - PATCH + 1))
+            y, x = int(rng.integers(low.shape[0] - side + 1)), int(rng.integers(low.shape[1] - side + 1))
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
             for part, target, s in ((low, lows, 1), (high, highs, scale)):
-                patch = np.rot90(part[y * s : (y + PATCH) * s, x * s : (x + PATCH) * s], turns)
+                patch = np.rot90(part[y * s : (y + side) * s, x * s : (x + side) * s], turns)
                 target.append(patch[:, ::-1] if mirror else patch)
         small, large = (torch.from_numpy(np.stack(p)).permute(0, 3, 1, 2).float().div_(255) for p in (lows, highs))
         return small, large
@@ -113,7 +116,7 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
     output_dir = Path(config.output_dir)
     loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
     torch.manual_seed(config.seed)
-    network = PreviewUpscaler(config.scale, config.upscaler_width, config.upscaler_depth)
+    network = PreviewUpscaler(config.scale, config.upscaler_width, config.upscaler_depth, config.upscaler_residual)
     if config.init:
         _start_from(network, Path(config.init))
     if pictures is None:
