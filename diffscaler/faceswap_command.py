@@ -32,6 +32,10 @@ from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, write_json
 
+#: Options of the diffusion engine, as the request names them.
+REDRAWING = (
+    "redraw_model", "ip_adapter", "redraw_strength", "reference_scale", "num_inference_steps", "face_prompt", "seed",
+)  # fmt: skip
 #: The ways to correct a face.
 HOW: tuple[str, ...] = get_args(Correction.model_fields["how"].annotation)
 
@@ -61,6 +65,15 @@ def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], 
     for name, what in (("padding", "share of the crop the outline is drawn in"), ("blur", "share of the crop"),
                        ("steady", "seconds of frames that have a say in a mask")):  # fmt: skip
         at.add_argument(f"--mask-{name}", type=float, help=what)
+    at.add_argument("--commercial-only", action="store_true", default=None, help="leave out research-only models")
+    own = at.add_argument_group("of --engine diffusion")
+    own.add_argument("--model", dest="redraw_model", help="the text-to-video model that redraws the faces")
+    own.add_argument("--ip-adapter", help="reads the photos; from models/ip_adapters")
+    own.add_argument("--redraw-strength", type=float, help="0 keeps the face that was there, 1 leaves nothing of it")
+    own.add_argument("--reference-scale", type=float, help="how closely the photos are followed, 0 to 1")
+    own.add_argument("--steps", dest="num_inference_steps", type=int)
+    own.add_argument("--face-prompt", help="what the model is told of every face")
+    own.add_argument("--seed", type=int)
     add_output(at)
     at.set_defaults(run=swap)
 
@@ -97,7 +110,8 @@ def swap(args: argparse.Namespace, settings: Settings) -> int:
     cast = tuple(playing(studio, text) for text in args.cast)
     corrections = tuple(correction(text) for text in args.correct)
     masks = ("in_front", "regions", "mask_padding", "mask_blur", "mask_steady")
-    values = given(args, "consent", "engine", "people", "strength", *masks) | delivery(args)
+    own = ("consent", "engine", "people", "strength", "commercial_only")
+    values = given(args, *own, *masks, *REDRAWING) | delivery(args)
     if not cast and not args.face:
         raise InvalidRequest("Nobody is to be swapped in.", "Give a photo with --face, or a performer with --cast.")
     faces = tuple(studio.add_file(path).key for path in args.face)

@@ -12,6 +12,8 @@ from diffscaler.requests import Text2VideoRequest
 ASPECTS = {"2.39:1": 2.39, "1.85:1": 1.85, "16:9": 16 / 9, "4:3": 4 / 3, "1:1": 1.0, "9:16": 9 / 16}
 
 FALLBACK_SIZE = 512
+#: What a model is sampled with when nothing says it.
+FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
 
 
 def size_of(request: Text2VideoRequest, spec: ModelSpec) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import shutil
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest, NotEnoughRoom
+from diffscaler.faceswap.redraw_stage import RedrawFaces
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.trim import trim, used_bytes
 from diffscaler.media import ClipMeta
@@ -62,6 +63,8 @@ def fit_of(catalogue: Catalogue, todo: list[Node], room: Room) -> Fit | None:
             if node.stage == Denoise.name:
                 given = node.params
                 size = (given["width"], given["height"], given["window"] or given["num_frames"])
+            elif node.stage == RedrawFaces.name:
+                size = (node.params["side"], node.params["side"], node.params["window"])
             fits.append(fit_model(specs[model.name], room, room.budget_bytes, size))
     return max(fits, key=lambda fit: fit.needed_bytes, default=None)
 

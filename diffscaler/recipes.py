@@ -11,7 +11,8 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
-from diffscaler.faceswap.casting import NETWORKS, CastParams
+from diffscaler.face_redraw import chosen, pick_redraw_models, redrawn
+from diffscaler.faceswap.casting import NETWORKS, CastParams, Role
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
 from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, IdentifyPeople, IdentifyPeopleParams
 from diffscaler.faceswap.mask_params import MaskName, MaskParams
@@ -21,7 +22,7 @@ from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
-from diffscaler.framing import frames_of, size_of, window_of
+from diffscaler.framing import FALLBACK, frames_of, size_of, window_of
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.models.catalogue import Catalogue
@@ -34,6 +35,7 @@ from diffscaler.requests import (
     FaceSwapRequest,
     FindPeopleRequest,
     InspectPhotoRequest,
+    Playing,
     Request,
     ReviewSwapRequest,
     Text2VideoRequest,
@@ -163,7 +165,8 @@ class Recipes:
         if request.faces:
             found = self._detections(frames)
             usual = FaceSwapRequest.model_construct(faces=request.faces)  # all but the face as a swap has it by itself
-            frames = self._swapped(frames, found, usual, self._engine("auto"))
+            look = {"cast": self._cast(usual.playing), "engine": self.engine("auto")}
+            frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -172,14 +175,24 @@ class Recipes:
     def face_swap(self, request: FaceSwapRequest) -> Recipe:
         frames = self.frames_of(request.clip)
         self._check_licences(request)
-        engine = self._engine(request.engine, request.commercial_only)
+        engine = self.engine(request.engine, request.commercial_only)
         _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames)
         found = self._detections(frames, request.commercial_only)
-        swapped = self._swapped(frames, found, request, engine)
+        look = {name: getattr(request, name) for name in DRAWN}
+        look |= {"cast": self._cast(request.playing), "engine": engine}
+        drawn: tuple[Node, ...] = ()
+        ways = {engine, *(correction.how for correction in request.corrections)}
+        if "diffusion" in ways:
+            wanted = request.redraw_model, request.ip_adapter, request.commercial_only
+            models = pick_redraw_models(self.catalogue, *wanted)
+            request = chosen(request, models)
+            look["redrawn_by"] = models.model.name
+            drawn = (redrawn(self.catalogue, request, models, look["cast"], frames, found),)
+        before = swapped = self._swapped(frames, found, request, look, drawn if engine == "diffusion" else ())
         if request.corrections:
-            swapped = self._corrected(swapped, request)
+            swapped = self._corrected(swapped, request, look, drawn)
         if request.restore:
-            swapped = self._restored(swapped, request)
+            swapped = self._restored(swapped, request, before)
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
         about |= consent_row([about.get("consent", ""), *(role.consent or "not recorded" for role in request.playing)])
@@ -267,7 +280,7 @@ class Recipes:
     def _detections(self, frames: Node, commercial_only: bool = False) -> Node:
         return node(DetectFaces(DetectFacesParams(), (self._detector(commercial_only),)), frames)
 
-    def _engine(self, wanted: str, commercial_only: bool = False) -> str:
+    def engine(self, wanted: str, commercial_only: bool = False) -> str:
         """The engine meant: "auto" is inswapper where it is installed and may be used, else the built-in one."""
         if wanted != "auto":
             return wanted
@@ -286,7 +299,7 @@ class Recipes:
                     f"{spec.title} may not be used commercially.", "Pick another engine, or allow every licence."
                 )
 
-    def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
+    def _restored(self, swapped: Node, request: FaceSwapRequest, uncorrected: Node) -> Node:
         """The swap with its faces sharpened: those that were replaced, and only where they were.
 
         Of a corrected swap only the corrected frames: the others come from the restored swap before it was corrected.
@@ -307,37 +320,45 @@ class Recipes:
             )
             return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before, *masks.values())
 
-        return restored(swapped, restored(swapped.inputs[2])) if request.corrections else restored(swapped)
+        return restored(swapped, restored(uncorrected)) if request.corrections else restored(swapped)
 
-    def _swapped(self, frames: Node, found: Node, request: FaceSwapRequest, engine: str) -> Node:
-        """request: of the swap; engine: as `_engine` says"""
-        cast = [{"photos": [self._photo(key) for key in role.faces], "tracks": role.people} for role in request.playing]
+    def _cast(self, playing: tuple[Playing, ...]) -> tuple[Role, ...]:
+        return tuple(Role(photos=tuple(self._photo(key) for key in role.faces), tracks=role.people) for role in playing)
+
+    def _swapped(
+        self, frames: Node, found: Node, request: FaceSwapRequest, look: dict[str, Any], drawn: tuple[Node, ...] = ()
+    ) -> Node:
+        """look: fields of CastParams, but for its masks; drawn: by the diffusion engine, where it is the one"""
         front = fronts(self.catalogue, request.in_front, request.commercial_only)
         masks = mask_nodes(self.catalogue, request, frames, found, front)
-        look = {name: getattr(request, name) for name in DRAWN}
-        if engine != "builtin" or masks or front != ("looks",):  # else as that engine always did, under the same key
-            look |= mask_look(request, front, masks)
-        params = CastParams.model_validate({"cast": cast, "engine": engine, **look})
-        return node(SwapFace(params, (*found.models, *self._networks(engine))), frames, found, *masks.values())
+        if masks or front != ("looks",) or look["engine"] not in BY_LOOKS_ALONE:  # else under the key it always had
+            look = look | mask_look(request, front, masks)
+        params = CastParams.model_validate(look if drawn else look | {"redrawn_by": ""})
+        models = (*found.models, *self._networks(params.engine, drawn))
+        return node(SwapFace(params, models), frames, found, *drawn, *masks.values())
 
-    def _corrected(self, swapped: Node, request: FaceSwapRequest) -> Node:
+    def _corrected(
+        self, swapped: Node, request: FaceSwapRequest, look: dict[str, Any], drawn: tuple[Node, ...]
+    ) -> Node:
         """The swap with some frames done otherwise; all others are taken as they are."""
         rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in request.corrections]
         ways = list(dict.fromkeys(c.how for c in request.corrections))
-        frames, found, masks = *swapped.inputs[:2], masks_of(swapped)
+        frames, found = swapped.inputs[:2]
         spans = spans_of(request, float(self.library.clip(request.clip).meta.fps))
-        masks = mask_nodes(self.catalogue, request, frames, found, ways, spans) | masks
-        look: dict[str, Any] = {}
+        masks = mask_nodes(self.catalogue, request, frames, found, ways, spans) | masks_of(swapped)
         if masks or "in_front" in swapped.params or any(NETWORKS.get(how) for how in ways):
-            look = mask_look(request, fronts(self.catalogue, request.in_front, request.commercial_only), masks)
-        params = CorrectSwapParams.model_validate({**swapped.params, **look, "corrections": rows})
+            front = fronts(self.catalogue, request.in_front, request.commercial_only)
+            look = look | mask_look(request, front, masks)
+        params = CorrectSwapParams.model_validate({**look, "corrections": rows})
         needed = {model.name: model for model in swapped.models}
         for how in ways:
-            needed |= {model.name: model for model in self._networks(how)}
-        return node(CorrectSwap(params, tuple(needed.values())), frames, found, swapped, *masks.values())
+            needed |= {model.name: model for model in self._networks(how, drawn)}
+        return node(CorrectSwap(params, tuple(needed.values())), frames, found, *drawn, swapped, *masks.values())
 
-    def _networks(self, engine: str) -> tuple[ModelRef, ...]:
+    def _networks(self, engine: str, drawn: tuple[Node, ...] = ()) -> tuple[ModelRef, ...]:
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
+        if engine == "diffusion":
+            return (drawn[0].models[1],)  # the other models have done their work
         return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in NETWORKS.get(engine, ()))
 
     def _recognizer(self, commercial_only: bool = False) -> list[ModelRef]:
@@ -437,9 +458,6 @@ def takes(request: Text2VideoRequest, count: int) -> list[Text2VideoRequest]:
     return [request.model_copy(update={"seed": (seed + i) % (MAX_SEED + 1)}) for i in range(count)]
 
 
-#: What a model is sampled with when nothing says it.
-FALLBACK = {"num_inference_steps": 25, "guidance_scale": 7.5}
-
 #: Request fields that the sampler is given as they are.
 SAMPLED = (
     "width", "height", "num_frames", "num_inference_steps", "guidance_scale", "seed", "scheduler", "guidance_rescale",
@@ -447,6 +465,9 @@ SAMPLED = (
     "reuse", "free_init", "free_init_filter", "smooth_background",
 )  # fmt: skip
 
+
+#: Engines that kept things in front by how faces look before there was a choice.
+BY_LOOKS_ALONE = ("builtin", "diffusion")
 
 #: Fields of a face swap that its engine is given as they are.
 DRAWN = ("strength", "expression", "boost", "colour")

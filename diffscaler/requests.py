@@ -14,7 +14,7 @@ MAX_FRAMES = 257
 AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
 SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
 ControlKind = Literal["canny", "depth", "pose", "none"]
-EngineChoice = Literal["auto", "builtin", "inswapper", "ghost"]
+EngineChoice = Literal["auto", "builtin", "inswapper", "ghost", "diffusion"]
 FrontChoice = Literal["auto", "parsing", "occluder", "looks", "none"]
 RegionName = Literal["skin", "brows", "eyes", "nose", "mouth", "lips", "glasses"]
 EncodingName = Literal["auto", "h264", "h265", "prores", "webm", "gif"]
@@ -293,7 +293,9 @@ class Correction(Request):
     start: int = Field(title="From", ge=0)
     stop: int = Field(title="To", gt=0)
     people: tuple[int, ...] = Field((), title="People")
-    how: Literal["skip", "builtin", "inswapper", "ghost", "parsing", "occluder", "looks", "over everything"] = Field(
+    how: Literal[
+        "skip", "builtin", "inswapper", "ghost", "diffusion", "parsing", "occluder", "looks", "over everything"
+    ] = Field(
         "skip",
         title="Instead",
         description="skip: the original face; an engine's name: that one; parsing, occluder, looks: what that one sees "
@@ -318,8 +320,51 @@ class FaceSwapRequest(Delivered):
         (), title="Corrections", max_length=100, description="Frames that are done otherwise; only these run again."
     )
     engine: EngineChoice = Field(
-        "auto", title="Engine", description="auto: inswapper when its file is installed, else the built-in preview."
+        "auto",
+        title="Engine",
+        description="auto: inswapper when its file is installed, else the built-in preview; diffusion: a text-to-video "
+        "model redraws the faces.",
     )
+    redraw_model: str = Field(
+        "",
+        title="Redraw with",
+        max_length=100,
+        description="A text-to-video model that redraws clips and takes an IP-Adapter. Empty: the first one installed.",
+    )
+    ip_adapter: str = Field(
+        "",
+        title="IP-Adapter",
+        max_length=100,
+        description="Reads the performer's photos; made for the model's family. Empty: the first one installed.",
+    )
+    redraw_strength: float = Field(
+        0.5,
+        title="Redraw strength",
+        ge=0,
+        le=1,
+        description="0 keeps the original face, 1 leaves nothing of it, nor of its play. (strength)",
+    )
+    reference_scale: float = Field(
+        0.7,
+        title="Likeness",
+        ge=0,
+        le=1,
+        description="0 leaves the photos out, 1 follows them most. (ip_adapter_scale)",
+    )
+    num_inference_steps: int | None = Field(
+        None,
+        title="Steps",
+        ge=1,
+        le=200,
+        description="Strength says how many of them are taken. Empty: the model's own. (num_inference_steps)",
+    )
+    face_prompt: str = Field(
+        "a close-up photo of a face",
+        title="Face in words",
+        max_length=MAX_PROMPT,
+        description="What the model is told of every face it draws. (prompt)",
+    )
+    seed: int = Field(0, title="Seed", ge=0, le=MAX_SEED, description="Another seed draws the faces otherwise.")
     people: Literal["all", "largest"] = Field("all", title="People", description="Everyone, or the one seen longest.")
     strength: float = Field(
         1.0, title="Strength", ge=0.1, le=1, description="1 replaces the face wholly.", json_schema_extra=more("Look")

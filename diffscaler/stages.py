@@ -20,6 +20,7 @@ STAGES: dict[str, str] = {
     "identify_people": "diffscaler.faceswap.identity_stage:IdentifyPeople",
     "mask_faces": "diffscaler.faceswap.mask_stage:MaskFaces",
     "list_people": "diffscaler.faceswap.people_stage:ListPeople",
+    "redraw_faces": "diffscaler.faceswap.redraw_stage:RedrawFaces",
     "swap_face": "diffscaler.faceswap.stage:SwapFace",
     "restore_faces": "diffscaler.faceswap.restore_stage:RestoreFaces",
     "correct_swap": "diffscaler.faceswap.correct_stage:CorrectSwap",

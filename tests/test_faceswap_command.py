@@ -178,7 +178,7 @@ def test_what_names_no_frames_is_refused(text: str) -> None:
     ("text", "sentence", "hint"),
     [
         ("9-3", "ends before it begins", "3-9"),
-        ("3=blur", "'blur' is no way", "skip, builtin, inswapper, ghost, parsing"),
+        ("3=blur", "'blur' is no way", "skip, builtin, inswapper, ghost, diffusion, parsing"),
     ],
 )
 def test_what_is_wrong_with_a_correction_is_said(text: str, sentence: str, hint: str) -> None:

@@ -19,7 +19,13 @@ SLIDER_STEPS = 1000
 # Fields whose words read better than their values.
 WORDS: dict[str, dict[Any, str]] = {
     "scale": {1: "off", 2: "2×", 4: "4×"},
-    "engine": {"auto": "best there is", "builtin": "built in", "inswapper": "inswapper"},
+    "engine": {
+        "auto": "best there is",
+        "builtin": "built in",
+        "inswapper": "inswapper",
+        "ghost": "GHOST",
+        "diffusion": "diffusion: redraw",
+    },
     "encoding": {
         "auto": "automatic",
         "h264": "H.264",

@@ -17,6 +17,7 @@ from diffscaler.studio import Studio
 from ui import monitor
 from ui.cast import Cast, CastShelf, check_consent, member_of
 from ui.controls import control, filled, more
+from ui.engines import EnginePane
 from ui.estimate import costing
 from ui.pane import QUIET
 from ui.people import PeopleStrip, played_by
@@ -37,6 +38,7 @@ class FaceSwapTab:
         self.cast = Cast(studio, KIND)
         self.members = CastShelf(studio, self.cast)
         self.clips = Shelf(studio, f"{KIND}-clip", "The clip to change")
+        self.engines = EnginePane(studio)
         self.people = PeopleStrip(studio, KIND)
         self.review = ReviewPane(studio, self.watch)
 
@@ -48,7 +50,7 @@ class FaceSwapTab:
                 self.members.place()
                 self.cast.place()
                 self.members.place_joining()
-                engine = control(FaceSwapRequest, "engine", info=self.engine_line())
+                engines = self.engines.place()
                 people = control(FaceSwapRequest, "people", info=None)
                 rest = more(FaceSwapRequest, in_front={"info": self.front_line()})
                 self.watch.button()
@@ -56,7 +58,7 @@ class FaceSwapTab:
                 self.watch.screen()
                 self.people.place()
                 self.review.place()
-        self.fields = {"engine": engine, "people": people, **rest}
+        self.fields = {**engines, "people": people, **rest}
         self.inputs: dict[str, Any] = {
             "clip": self.clips.picked,
             **self.fields,
@@ -72,6 +74,7 @@ class FaceSwapTab:
         self.clips.wire()
         self.people.wire(self.clips.picked, self.members.picked, self.fields["commercial_only"])
         self.review.wire()
+        self.engines.wire(page, self.fields["commercial_only"])
         self.clips.picked.change(
             self.watch.source,
             [self.watch.state, self.clips.picked],
@@ -96,6 +99,10 @@ class FaceSwapTab:
             ],
             **QUIET,
         )  # fmt: skip
+
+    def keep_models(self, models: gr.State) -> None:
+        """Look for models again when the tab is opened, and when `models` changes."""
+        self.engines.keep_models(self.tab, models, self.fields["commercial_only"])
 
     def request(
         self, clip: list[str], faces: list[str], consent: str, member: str, plays: dict[str, Any], **values: Any
@@ -175,9 +182,3 @@ class FaceSwapTab:
         seen = {"parsing": "the face parser", "occluder": "the occluder", "looks": "how the face looks otherwise"}
         told = " and ".join(seen[name] for name in fronts(self.studio.catalogue, "auto", False))
         return f"Hands, hair, glasses. Automatic here: by {told}. (occlusion mask)"
-
-    def engine_line(self) -> str:
-        names = {spec.name for spec in self.studio.catalogue.specs()}
-        if {"inswapper", "arcface"} <= names:
-            return "inswapper is installed: for non-commercial work only, by its licence."
-        return "Built-in preview engine: quick, for planning; not a final face."

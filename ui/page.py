@@ -34,7 +34,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         queue.place()
         for part in (text2video, faceswap, upscale, training, library, queue):
             part.wire(page)
-        for tab in (text2video, upscale):
+        for tab in (text2video, faceswap, upscale):
             tab.keep_models(queue.models)
         work: dict[type[Request], WorkTab] = {
             Text2VideoRequest: text2video,

@@ -146,8 +146,8 @@ class ReviewPane:
         """What could tell what is in front of the faces in a swapped clip, and did not."""
         swap = swap_in(clip.node)
         used = swap.params.get("in_front") if swap is not None else None
-        if used is None:  # of the built-in engine; a network kept nothing in front then
-            used = ["looks"] if swap is None or swap.params.get("engine") == "builtin" else []
+        if used is None:  # a network that knows the face from one frame kept nothing in front then
+            used = ["looks"] if swap is None or swap.params.get("engine") in ("builtin", "diffusion") else []
         safe = bool((clip.request or {}).get("commercial_only"))
         there = ["looks", *(name for name in KINDS if usable(self.studio.catalogue, name, safe))]
         return {name: text for name, text in MASKS.items() if name in there and [name] != list(used)}

@@ -10,9 +10,13 @@ from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.mask_params import Front, MaskName, MaskParams
+from diffscaler.media import TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from diffscaler.faceswap.detect import Detector
     from diffscaler.faceswap.detections import ClipFaces
     from diffscaler.faceswap.engines import Swapper
@@ -20,13 +24,17 @@ if TYPE_CHECKING:
     from diffscaler.faceswap.photo import PhotoFace
     from diffscaler.faceswap.track import Track
 
-EngineName = Literal["builtin", "inswapper", "ghost"]
+    Floats = npt.NDArray[np.float32]
+
+EngineName = Literal["builtin", "inswapper", "ghost", "diffusion"]
 
 #: What each engine draws with, by name in the catalogue: the network, the recogniser, and what converts its identities.
+#: Those of diffusion are the request's.
 NETWORKS: dict[str, tuple[str, ...]] = {
     "builtin": (),
     "inswapper": ("inswapper", "arcface"),
     "ghost": ("ghost", "arcface", "crossface-ghost"),
+    "diffusion": (),
 }
 
 
@@ -45,9 +53,10 @@ class CastParams(MaskParams):
     """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
+    redrawn_by: of the diffusion engine: the model that drew its input, by name in the catalogue
     expression: of the built-in engine: how much of the target's own play shows, 0 (the photo's expression) .. 1
-    boost, colour: of the engines that run a network: side of the crop it draws, and how far the drawn face takes on the
-    colours that were there, 0..1
+    boost: of inswapper and ghost: side of the crop they draw
+    colour: of all but the built-in engine: how far the drawn face takes on the colours that were there, 0..1
     """
 
     cast: tuple[Role, ...] = Field(min_length=1)
@@ -56,14 +65,16 @@ class CastParams(MaskParams):
     expression: float = Field(1.0, ge=0, le=1)
     boost: Literal[128, 256, 512] = 128
     colour: float = Field(0.5, ge=0, le=1)
-    later: ClassVar[frozenset[str]] = MaskParams.later | {"expression", "boost", "colour"}
+    redrawn_by: str = ""
+    later: ClassVar[frozenset[str]] = MaskParams.later | {"expression", "boost", "colour", "redrawn_by"}
 
 
 class Casting:
     """The tracks of a clip that a cast replaces, and swappers for them.
 
     models: of the stage that runs, the detector first; leases: closed when that stage ends
-    stored: the masks among its inputs, by name
+    drawn: at most one clip, of the latents that `RedrawFaces` drew: what the diffusion engine puts on the tracks
+    stored: the masks among the stage's inputs, by name
     """
 
     def __init__(
@@ -74,6 +85,7 @@ class Casting:
         fps: float,
         ctx: StageContext,
         leases: ExitStack,
+        drawn: Iterable[Iterable[TensorChunk]] = (),
         stored: Mapping[MaskName, StoredMasks] | None = None,
     ) -> None:
         from diffscaler.faceswap.track import assigned
@@ -85,6 +97,8 @@ class Casting:
         #: track id -> index into params.cast
         self.plays = assigned(self.found, [role.tracks for role in params.cast])
         self.tracks = [track for track in self.found if track.id in self.plays]
+        self._drawn = drawn
+        self._latents: dict[int, Floats] | None = None
         self._photos: list[list[PhotoFace]] | None = None
         self._stored = stored or {}
         self._masks: FaceMasks | None = None
@@ -106,7 +120,11 @@ class Casting:
 
         Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing.
         """
-        return self._builtin(in_front) if engine == "builtin" else self._network(engine, in_front)
+        if engine == "builtin":
+            return self._builtin(in_front)
+        if engine == "diffusion":
+            return self._diffusion(in_front)
+        return self._network(engine, in_front)
 
     def _builtin(self, in_front: tuple[Front, ...] | None) -> Swapper:
         from diffscaler.faceswap.builtin import prepare_reference
@@ -123,6 +141,31 @@ class Casting:
             given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, "looks" not in front,
             networks,
         )  # fmt: skip
+
+    def _diffusion(self, in_front: tuple[Front, ...] | None) -> Swapper:
+        from diffscaler.faceswap.crops import FFHQ
+        from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper
+        from diffscaler.text2video.stages import thrifty
+
+        self.ctx.note(f"Face swap: faces redrawn by {self.params.redrawn_by}.")
+        if self._latents is None:  # streams are read once, engines may be asked for twice
+            chunks = (chunk for clip in self._drawn for chunk in clip)
+            self._latents = {int(name): part for chunk in chunks for name, part in chunk.tensors.items()}
+        model = self.leases.enter_context(self.ctx.acquire(self.models[self.params.redrawn_by]))
+        front: tuple[Front, ...] = ("looks",) if in_front is None else in_front
+        masks = self.masks() if self._stored else None
+        return DiffusionSwapper(
+            lambda latents: thrifty(model, self.ctx, lambda: model.decode(latents)),
+            self._latents,
+            self.faces,
+            self.tracks,
+            self.fps,
+            self.params.strength,
+            self.params.colour,
+            self.tick("Following faces"),
+            "looks" not in front,
+            (lambda track, index: masks.crop(FFHQ, track, index, front)) if masks else None,
+        )
 
     def _network(self, engine: EngineName, in_front: tuple[Front, ...] | None) -> Swapper:
         import numpy as np

@@ -19,7 +19,7 @@ from diffscaler.stage import ModelRef, Params, StageContext
 if TYPE_CHECKING:
     from diffscaler.faceswap.engines import Place, Swapper
 
-How = Literal["skip", "builtin", "inswapper", "ghost", "parsing", "occluder", "looks", "over everything"]
+How = Literal["skip", "builtin", "inswapper", "ghost", "diffusion", "parsing", "occluder", "looks", "over everything"]
 FRONTS: tuple[Front, ...] = get_args(Front)
 
 
@@ -65,7 +65,10 @@ class CorrectSwapParams(CastParams):
 
 class CorrectSwap:
     """Frames, their detections, the same frames swapped, and masks if any -> the swapped frames, the corrected ones
-    made anew."""
+    made anew.
+
+    Where the diffusion engine takes part, what it drew (`RedrawFaces`) comes before the swapped frames.
+    """
 
     name: ClassVar[str] = "correct_swap"
     version: ClassVar[int] = 2
@@ -77,7 +80,7 @@ class CorrectSwap:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        return inputs[2]
+        return inputs[len(inputs) - len(self.params.masks) - 1]
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
         """Raises what SwapFace raises, also for corrections of people whom the clip has not."""
@@ -85,14 +88,17 @@ class CorrectSwap:
         from diffscaler.faceswap.engines import places_in
         from diffscaler.faceswap.masks import read_masks
 
-        clip, faces, stored = inputs[0], gather(inputs[1]), read_masks(self.params.masks, inputs[3:])
+        clip, faces, last = inputs[0], gather(inputs[1]), len(inputs) - len(self.params.masks)
+        stored = read_masks(self.params.masks, inputs[last:])
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases, stored)
+            casting = Casting(
+                self.params, self.models, faces, float(clip.meta.fps), ctx, leases, inputs[2 : last - 1], stored
+            )
             casting.check([*casting.named, *(number for row in self.params.corrections for number in row.tracks)])
             engines = _Engines(casting, self.params)
-            for part, swapped in together(clip, inputs[2], ctx.start):
+            for part, swapped in together(clip, inputs[last - 1], ctx.start):
                 ctx.step(part.start, total, "frame")
                 frames = swapped
                 for index in corrected(self.params.corrections, part.start, part.stop):

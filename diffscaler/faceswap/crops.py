@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.faceswap.align import ARCFACE_112, Matrix, apply, bounds, crop_by, inverse, similarity
+from diffscaler.faceswap.appearance import cells_at
 from diffscaler.faceswap.builtin import project
 from diffscaler.faceswap.head import LANDMARKS_MM, Pose, fit_pose, turn
 from diffscaler.faceswap.libs import cv2
@@ -85,15 +86,24 @@ def _traced(template: Template, yaw: int, pitch: int) -> Floats:
     """The mask of the generic head, turned by whole steps."""
     flat = LANDMARKS_MM @ turn(yaw * YAW_STEP, pitch * PITCH_STEP, 0.0)[:2].T
     landmarks = apply(template.matrix(flat, MASK_SIZE), flat)
-    return traced(landmarks, MASK_SIZE)[0]
+    return traced_mask(landmarks, MASK_SIZE)
 
 
-def traced(landmarks: npt.NDArray[np.floating], size: int) -> tuple[Floats, Floats]:
-    """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; and which place of the face plane is
-    seen at each pixel: float32 (size, size, 2), mm. landmarks: (5, 2), crop pixels."""
+def traced_mask(landmarks: npt.NDArray[np.floating], size: int, allowed: Floats | None = None) -> Floats:
+    """Where a crop of `size` shows the face: float32 (size, size), 0..1, soft; landmarks: (5, 2), crop pixels.
+
+    allowed: float32 (32, 32), 0..1, where the unrolled face may be drawn over (`occlusion.drawable`); None: everywhere
+    """
     where, coarse = project(fit_pose(landmarks), (0, 0, size, size))
-    face, places = (cv2.resize(table, (size, size), interpolation=cv2.INTER_LINEAR) for table in (coarse, where))
-    return face * border(size), places
+    if allowed is not None:
+        coarse = coarse * cv2.remap(allowed, *cells_at(where), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR) * border(size)
+
+
+def traced_places(landmarks: npt.NDArray[np.floating], size: int) -> Floats:
+    """Which place of the face plane a crop of `size` shows: float32 (size, size, 2), mm; landmarks: (5, 2), pixels."""
+    where, _ = project(fit_pose(landmarks), (0, 0, size, size))
+    return cv2.resize(where, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def border(size: int) -> Floats:

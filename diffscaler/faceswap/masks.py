@@ -12,7 +12,7 @@ import numpy.typing as npt
 from diffscaler.faceswap.align import Matrix, apply, crop_by, inverse
 from diffscaler.faceswap.appearance import cells_at, grid_mm
 from diffscaler.faceswap.blend import blur as blurred
-from diffscaler.faceswap.crops import FFHQ, MASK_SIZE, Template, border, mask_for, resized, traced
+from diffscaler.faceswap.crops import FFHQ, MASK_SIZE, Template, border, mask_for, resized, traced_places
 from diffscaler.faceswap.detections import ClipFaces
 from diffscaler.faceswap.engines import track_tones
 from diffscaler.faceswap.head import fit_poses, place
@@ -150,7 +150,7 @@ class FaceMasks:
         if "looks" in in_front:
             table = self.looks()[track.id][index]
             if table.min() < BARE:  # tracing takes 8 ms: only where something is in front
-                _, places = traced(apply(template.matrix(landmarks, MASK_SIZE), landmarks), MASK_SIZE)
+                places = traced_places(apply(template.matrix(landmarks, MASK_SIZE), landmarks), MASK_SIZE)
                 allowed.append(cv2.remap(table, *cells_at(places), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
         if "landmarks" in self.stored:
             drawn = inward(self._stored("landmarks", track, index), OUTLINE_SOFT * SIDE)

@@ -69,9 +69,11 @@ class SwapFace:
     """Frames, their detections, and masks if any -> the same frames with the performer's face. Frames without one pass
     bit-equal.
 
+    The diffusion engine also reads what `RedrawFaces` drew, before the masks.
+
     A frame's result depends on the frame, the detections and the masks alone, so chunks and resume leave no trace.
     models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
-    the converter
+    the converter; for diffusion the text-to-video model, which decodes what it drew
     """
 
     name: ClassVar[str] = "swap_face"
@@ -97,9 +99,10 @@ class SwapFace:
         clip, fps = inputs[0], float(inputs[0].meta.fps)
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
-        faces, stored = gather(inputs[1]), read_masks(self.params.masks, inputs[2:])
+        faces, last = gather(inputs[1]), len(inputs) - len(self.params.masks)
+        stored = read_masks(self.params.masks, inputs[last:])
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, fps, ctx, leases, stored)
+            casting = Casting(self.params, self.models, faces, fps, ctx, leases, inputs[2:last], stored)
             casting.check(casting.named)
             for note in _unchanged(casting):
                 ctx.note(note)

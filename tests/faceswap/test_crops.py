@@ -4,7 +4,7 @@ import pytest
 
 from diffscaler.faceswap.align import apply
 from diffscaler.faceswap.colour_match import LINEAR, match_colour
-from diffscaler.faceswap.crops import ARCFACE_128, FFHQ, FRONTAL, MASK_SIZE, cut, mask_for, paste, traced
+from diffscaler.faceswap.crops import ARCFACE_128, FFHQ, FRONTAL, MASK_SIZE, cut, mask_for, paste, traced_mask
 from diffscaler.faceswap.head import fit_pose
 from tests.faceswap.moving import astronaut, somebody_else
 
@@ -60,7 +60,7 @@ def test_a_face_half_outside_the_frame_is_pasted(landmarks):
 def test_masks_mixed_from_a_few_are_like_those_traced(detector):
     for picture in (astronaut(), somebody_else(), np.ascontiguousarray(astronaut()[:, ::-1])):
         points = detector.detect(picture).landmarks[0]
-        own, _ = traced(apply(ARCFACE_128.matrix(points, MASK_SIZE), points), MASK_SIZE)
+        own = traced_mask(apply(ARCFACE_128.matrix(points, MASK_SIZE), points), MASK_SIZE)
         assert np.abs(own - mask_for(ARCFACE_128, fit_pose(points))).mean() < 0.03
 
 

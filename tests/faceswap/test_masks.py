@@ -13,13 +13,25 @@ from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.align import apply
 from diffscaler.faceswap.casting import CastParams, Role
 from diffscaler.faceswap.correct_stage import CorrectionParams, CorrectSwap, CorrectSwapParams
-from diffscaler.faceswap.crops import ARCFACE_128, FFHQ, FRONTAL, MASK_SIZE, border, mask_for, traced
+from diffscaler.faceswap.crops import (
+    ARCFACE_128,
+    FFHQ,
+    FRONTAL,
+    MASK_SIZE,
+    border,
+    mask_for,
+    traced_mask,
+    traced_places,
+)
+from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper
+from diffscaler.faceswap.engines import places_in
 from diffscaler.faceswap.ghost import load_converter, load_ghost
 from diffscaler.faceswap.head import LANDMARKS_MM, fit_pose
 from diffscaler.faceswap.inswapper import load_recognizer, load_swapper
 from diffscaler.faceswap.landmarks import BROWS, CHIN, OUTLINE, load_landmarker, outline_mask
+from diffscaler.faceswap.mask_params import MaskParams
 from diffscaler.faceswap.mask_stage import MaskFaces, MaskFacesParams
-from diffscaler.faceswap.masks import SIDE, StoredMasks, compose, mask_rows
+from diffscaler.faceswap.masks import SIDE, FaceMasks, StoredMasks, compose, mask_rows
 from diffscaler.faceswap.occluder import load_occluder
 from diffscaler.faceswap.parsing import LABELS, load_parser
 from diffscaler.faceswap.restore import Restorer
@@ -157,6 +169,21 @@ def test_a_restored_face_leaves_the_hand_alone(around, clip, found):
     assert apart(made, frames)[3][hand].mean() < 15 and apart(made, frames)[3].max() > 60
 
 
+def test_a_redrawn_face_leaves_the_hand_alone(around, clip, found):
+    frames, _, hand = clip
+    faces = gather(found)
+    tracks, stored = faces.tracks(FPS), {"occluder": StoredMasks(masked(around, frames, found, "occluder"))}
+    masks = FaceMasks(MaskParams(masks=("occluder",), blur=0.02), tracks, FPS, stored, dict)
+    drawn = {track.id: np.zeros((4, len(track.rows), 8, 8), np.float32) for track in tracks}
+    paint = np.full((1, 512, 512, 3), (90, 160, 60), np.uint8)
+    results = []
+    for mask in (None, lambda track, index: masks.crop(FFHQ, track, index, ("occluder",))):
+        swapper = DiffusionSwapper(lambda latents: paint, drawn, faces, tracks, FPS, colour=0.0, mask=mask)
+        results.append(apart(swapper.swap(frames, places_in(tracks, 0, N), lambda _: None), frames)[3])
+    assert results[0][hand].mean() > 60 and results[1][hand].mean() < 10
+    assert results[1].max() > 60
+
+
 def test_regions_say_what_is_drawn_over(around, clip, found):
     _, clean, hand = clip
     frames = clean.copy()
@@ -234,7 +261,7 @@ def test_another_mask_corrects_the_frames_meant_alone(around, clip, found):
 def test_the_looks_are_laid_where_a_crop_shows_the_face(detector, template):
     points = detector.detect(astronaut()).landmarks[0]
     at = apply(template.matrix(points, MASK_SIZE), points)
-    mask, places = traced(at, MASK_SIZE)
+    mask, places = traced_mask(at, MASK_SIZE), traced_places(at, MASK_SIZE)
     column, row = np.rint(at).astype(int).T
     off = np.linalg.norm(places[row, column] - LANDMARKS_MM[:, :2], axis=-1)
     print("mm off at eyes, nose and mouth:", off.round(1))

@@ -1,0 +1,83 @@
+"""Puts faces that `redraw_stage.RedrawFaces` drew back into their frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from diffscaler.faceswap.align import apply
+from diffscaler.faceswap.appearance import SIZE
+from diffscaler.faceswap.colour_match import match_colour
+from diffscaler.faceswap.crops import FFHQ, MASK_SIZE, cut, paste, traced_mask
+from diffscaler.faceswap.detections import ClipFaces
+from diffscaler.faceswap.engines import Place, track_tones
+from diffscaler.faceswap.head import fit_poses
+from diffscaler.faceswap.occlusion import drawable
+from diffscaler.faceswap.track import Track
+
+Floats = npt.NDArray[np.float32]
+Frames = npt.NDArray[np.uint8]
+
+
+class DiffusionSwapper:
+    """Whole tracks, drawn beforehand; see `engines.Swapper`, whose promise holds because nothing is drawn here."""
+
+    def __init__(
+        self,
+        decode: Callable[[Floats], Frames],
+        drawn: dict[int, Floats],
+        faces: ClipFaces,
+        tracks: list[Track],
+        fps: float,
+        strength: float = 1.0,
+        colour: float = 0.5,
+        tick: Callable[[], None] = lambda: None,
+        free: bool = False,
+        mask: Callable[[Track, int], Floats] | None = None,
+    ) -> None:
+        """decode: latents (C, 1, h, w) -> uint8 RGB (1, S, S, 3); drawn: track id -> latents (C, K, h, w)
+
+        strength: how far the drawn face replaces the one that was there, 0..1
+        colour: how far it takes on mean and spread of the colours that were there, 0..1
+        tick: called several times a second of work; free: nothing is kept in front of the faces
+        mask: where FFHQ's crop of a track's frame is pasted, float32 (M, M), 0..1, when more is known than the looks
+        """
+        self.decode, self.drawn, self.strength, self.colour = decode, drawn, strength, colour
+        allowed = {} if mask else {track.id: _allowed(track, faces, fps, tick, free) for track in tracks}
+        self.allowed, self.mask = allowed, mask
+
+    def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
+        """See `Swapper`. Colours are those of the frames as they came: overlapping faces do not see each other."""
+        result = frames.copy()
+        for place in places:
+            tick(place.offset)
+            track, index = place.track, place.index
+            weight = np.float32(self.strength * track.weights[index])
+            if weight == 0:
+                continue
+            face = self.decode(np.ascontiguousarray(self.drawn[track.id][:, index : index + 1]))[0]
+            crop, matrix = cut(frames[place.offset], FFHQ, track.landmarks[index], len(face))
+            if self.mask is not None:
+                mask = self.mask(track, index)
+            else:
+                mask = mask_in_crop(track.landmarks[index], len(face), self.allowed[track.id][index])
+            paste(result[place.offset], match_colour(face, crop, mask, self.colour), matrix, mask * weight)
+        return result
+
+
+def mask_in_crop(landmarks: Floats, side: int, allowed: Floats) -> Floats:
+    """Where a crop is pasted: float32 (MASK_SIZE, MASK_SIZE), 0..1: the face, without what is in front of it.
+
+    landmarks: (5, 2), frame pixels; side: of the crop, pixels; allowed: (32, 32), as `occlusion.drawable` gives it
+    """
+    points = apply(FFHQ.matrix(landmarks, side), landmarks)
+    return traced_mask((points + 0.5) * (MASK_SIZE / side) - 0.5, MASK_SIZE, allowed)
+
+
+def _allowed(track: Track, faces: ClipFaces, fps: float, tick: Callable[[], None], free: bool) -> Floats:
+    if free:
+        return np.ones((len(track.rows), SIZE, SIZE), np.float32)
+    poses = fit_poses(track.landmarks)
+    return drawable(track, poses, faces, track_tones(track, poses, faces, fps, tick), tick)
