@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from diffscaler.delivery import JsonLines, Lines, deliver
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.identity_stage import told_apart
 from diffscaler.faceswap.people import read_people
 from diffscaler.faceswap.remarks import read_facts, remarks_on
 from diffscaler.library.clips import Clip
@@ -20,8 +21,10 @@ from diffscaler.requests import (
     EngineChoice,
     FaceSwapRequest,
     FindPeopleRequest,
+    FrontChoice,
     InspectPhotoRequest,
     Playing,
+    RegionName,
     Request,
     ReviewSwapRequest,
 )
@@ -49,11 +52,19 @@ def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], 
     )  # fmt: skip
     at.add_argument(
         "--correct", action="append", default=[], metavar="FROM-TO[:PEOPLE][=HOW]",
-        help="frames that are done otherwise: 40-52 leaves the original, 40-52:1='over everything'",
+        help="frames that are done otherwise: 40-52 leaves the original, 40-52:1='over everything', 40-52=parsing",
     )  # fmt: skip
     at.add_argument("--engine", choices=get_args(EngineChoice))
     at.add_argument("--people", choices=("all", "largest"))
     at.add_argument("--strength", type=float)
+    at.add_argument("--in-front", choices=get_args(FrontChoice), help="what keeps hands, hair and glasses in front")
+    at.add_argument(
+        "--regions", metavar="REGION,...", type=lambda text: tuple(text.split(",")),
+        help=f"what the new face covers where a face parser looks: {', '.join(get_args(RegionName))}",
+    )  # fmt: skip
+    for name, what in (("padding", "share of the crop the outline is drawn in"), ("blur", "share of the crop"),
+                       ("steady", "seconds of frames that have a say in a mask")):  # fmt: skip
+        at.add_argument(f"--mask-{name}", type=float, help=what)
     at.add_argument("--commercial-only", action="store_true", default=None, help="leave out research-only models")
     own = at.add_argument_group("of --engine diffusion")
     own.add_argument("--model", dest="redraw_model", help="the text-to-video model that redraws the faces")
@@ -98,7 +109,9 @@ def swap(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     cast = tuple(playing(studio, text) for text in args.cast)
     corrections = tuple(correction(text) for text in args.correct)
-    values = given(args, "consent", "engine", "people", "strength", "commercial_only", *REDRAWING) | delivery(args)
+    masks = ("in_front", "regions", "mask_padding", "mask_blur", "mask_steady")
+    own = ("consent", "engine", "people", "strength", "commercial_only")
+    values = given(args, *own, *masks, *REDRAWING) | delivery(args)
     if not cast and not args.face:
         raise InvalidRequest("Nobody is to be swapped in.", "Give a photo with --face, or a performer with --cast.")
     faces = tuple(studio.add_file(path).key for path in args.face)
@@ -165,17 +178,20 @@ def looked_up(studio: Studio, request: Request, args: argparse.Namespace) -> Ite
 def people(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     clip = clip_of(studio, args.clip)
-    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (_, chunks):
-        everyone = read_people(chunks)
+    with looked_up(studio, FindPeopleRequest(clip=clip.key), args) as (found, chunks):
+        everyone, how = read_people(chunks), told_apart(found.node)
     if args.json:
-        write_json({"clip": clip.key, "people": [vars(person) for person in everyone]})
+        write_json({"clip": clip.key, "people": [vars(person) for person in everyone], "told_apart": how})
         return DONE
     fps = float(clip.meta.fps)
     for person in everyone:
         sys.stdout.write(
             f"{person.track:>3}  {person.start / fps:6.1f} to {person.stop / fps:.1f} s, "
-            f"{person.best_box[3] - person.best_box[1]:.0f} px high, {person.confidence:.0%} sure\n"
+            f"person {person.person}, {person.best_box[3] - person.best_box[1]:.0f} px high, "
+            f"{person.confidence:.0%} sure\n"
         )
+    if len(everyone) > 1:
+        sys.stdout.write(f"The first number is what --cast takes; people told apart {how}.\n")
     sys.stdout.write(f"In the library: {clip.key[:12]}\n" if everyone else "No face was found in this clip.\n")
     return DONE
 

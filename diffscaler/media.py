@@ -53,6 +53,12 @@ class ClipMeta(BaseModel):
         """A copy with `values` replaced, validated again."""
         return ClipMeta(**{**self.model_dump(), **values})
 
+    def data(self) -> ClipMeta:
+        """The facts of tensors that say something about each frame of this clip."""
+        return ClipMeta(
+            kind="tensors", num_frames=self.num_frames, fps=self.fps, vfr=self.vfr, duration_s=self.duration_s
+        )
+
     @property
     def chunk_frames(self) -> int:
         """Frames in one chunk: at most 16, and at most 32 MiB of RGB, so that memory stays flat at any size."""

@@ -14,6 +14,9 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.face_redraw import chosen, pick_redraw_models, redrawn
 from diffscaler.faceswap.casting import NETWORKS, CastParams, Role
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
+from diffscaler.faceswap.identity_stage import BY_LOOKS, BY_VECTORS, IdentifyPeople, IdentifyPeopleParams
+from diffscaler.faceswap.mask_params import MaskName, MaskParams
+from diffscaler.faceswap.mask_plan import fronts, mask_look, mask_nodes, spans_of
 from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
 from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
@@ -112,9 +115,7 @@ class Recipes:
         if isinstance(request, UpscaleRequest):
             return self.upscale(request)
         if isinstance(request, FindPeopleRequest):
-            title = f"People in {self.library.clip(request.clip).title}"
-            found = self._detections(self.frames_of(request.clip), request.commercial_only)
-            return Recipe(node(ListPeople(ListPeopleParams(), ()), found), title, request)
+            return self.find_people(request)
         if isinstance(request, InspectPhotoRequest):
             return self.inspect_photo(request)
         if isinstance(request, ReviewSwapRequest):
@@ -179,8 +180,9 @@ class Recipes:
             sound = (node(DecodeSound(DecodeSoundParams(), (model,)), latents),)
         if request.faces:
             found = self._detections(frames)
-            cast = self._cast((Playing(faces=request.faces),))
-            frames = self._swapped(frames, found, {"cast": cast, "engine": self.engine("auto")})
+            usual = FaceSwapRequest.model_construct(faces=request.faces)  # all but the face as a swap has it by itself
+            look = {"cast": self._cast(usual.playing), "engine": self.engine("auto")}
+            frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler, 256)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -190,7 +192,7 @@ class Recipes:
         frames = self.frames_of(request.clip)
         self._check_licences(request)
         engine = self.engine(request.engine, request.commercial_only)
-        _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames, engine)
+        _check_corrections(request.corrections, self.library.clip(request.clip).meta.num_frames)
         found = self._detections(frames, request.commercial_only)
         look = {name: getattr(request, name) for name in DRAWN}
         look |= {"cast": self._cast(request.playing), "engine": engine}
@@ -202,11 +204,11 @@ class Recipes:
             request = chosen(request, models)
             look["redrawn_by"] = models.model.name
             drawn = (redrawn(self.catalogue, request, models, look["cast"], frames, found),)
-        swapped = self._swapped(frames, found, look, drawn if engine == "diffusion" else ())
+        before = swapped = self._swapped(frames, found, request, look, drawn if engine == "diffusion" else ())
         if request.corrections:
-            swapped = self._corrected(swapped, request.corrections, look, drawn)
+            swapped = self._corrected(swapped, request, look, drawn)
         if request.restore:
-            swapped = self._restored(swapped, request)
+            swapped = self._restored(swapped, request, before)
         title = f"Face swap: {self.library.clip(request.clip).title}"
         about = self._about(request.clip)
         about |= consent_row([about.get("consent", ""), *(role.consent or "not recorded" for role in request.playing)])
@@ -214,7 +216,18 @@ class Recipes:
         names = [*about.get("cast", "").split(", "), *(role.name for role in request.cast)]
         if cast := ", ".join(dict.fromkeys(name for name in names if name)):
             about["cast"] = cast
+        if any(not isinstance(role.people, str) for role in request.playing):
+            about["people"] = "told apart " + (BY_VECTORS if self._recognizer(request.commercial_only) else BY_LOOKS)
         return self._delivered(swapped, request, title, about, self._sound_of(request.clip))
+
+    def find_people(self, request: FindPeopleRequest) -> Recipe:
+        """A clip -> its people; where a recogniser may be used, by their identities as well."""
+        frames = self.frames_of(request.clip)
+        found = [self._detections(frames, request.commercial_only)]
+        if recognizer := self._recognizer(request.commercial_only):
+            found.append(node(IdentifyPeople(IdentifyPeopleParams(), tuple(recognizer)), frames, found[0]))
+        root = node(ListPeople(ListPeopleParams(), ()), *found)
+        return Recipe(root, f"People in {self.library.clip(request.clip).title}", request)
 
     def inspect_photo(self, request: InspectPhotoRequest) -> Recipe:
         """A photo -> what face it shows, and how well."""
@@ -228,7 +241,8 @@ class Recipes:
         swapped = shown.inputs[0] if shown.stage == "restore_faces" else shown
         if swapped.stage not in ("swap_face", "correct_swap"):
             raise InvalidRequest(f"{clip.title!r} is no face swap.", "Review a clip before it is upscaled.")
-        given = {name: value for name, value in swapped.params.items() if name in ReviewSwapParams.model_fields}
+        told = set(ReviewSwapParams.model_fields) - set(MaskParams.model_fields)
+        given = {name: value for name, value in swapped.params.items() if name in told}
         safe = bool((clip.request or {}).get("commercial_only"))
         models = [*swapped.inputs[1].models, *self._recognizer(safe)]
         review = ReviewSwap(ReviewSwapParams.model_validate(given), tuple(models))
@@ -351,45 +365,61 @@ class Recipes:
                     f"{spec.title} may not be used commercially.", "Pick another engine, or allow every licence."
                 )
 
-    def _restored(self, swapped: Node, request: FaceSwapRequest) -> Node:
+    def _restored(self, swapped: Node, request: FaceSwapRequest, uncorrected: Node) -> Node:
         """The swap with its faces sharpened: those that were replaced, and only where they were.
 
         Of a corrected swap only the corrected frames: the others come from the restored swap before it was corrected.
         """
         restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
+        front = fronts(self.catalogue, request.in_front, request.commercial_only)
 
         def restored(swap: Node, *before: Node) -> Node:
+            masks = masks_of(swap)
             params = RestoreFacesParams.model_validate(
                 {
                     "fidelity": request.fidelity,
                     "blend": request.restore_blend,
                     "wishes": [role["tracks"] for role in swap.params["cast"]],
                     "corrections": swap.params.get("corrections", ()),
+                    **mask_look(request, front, masks),
                 }
             )
-            return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before)
+            return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before, *masks.values())
 
-        return restored(swapped, restored(swapped.inputs[2])) if request.corrections else restored(swapped)
+        return restored(swapped, restored(uncorrected)) if request.corrections else restored(swapped)
 
     def _cast(self, playing: tuple[Playing, ...]) -> tuple[Role, ...]:
         return tuple(Role(photos=tuple(self._photo(key) for key in role.faces), tracks=role.people) for role in playing)
 
-    def _swapped(self, frames: Node, found: Node, look: dict[str, Any], drawn: tuple[Node, ...] = ()) -> Node:
-        """look: fields of CastParams; drawn: by the diffusion engine, where it is the one"""
+    def _swapped(
+        self, frames: Node, found: Node, request: FaceSwapRequest, look: dict[str, Any], drawn: tuple[Node, ...] = ()
+    ) -> Node:
+        """look: fields of CastParams, but for its masks; drawn: by the diffusion engine, where it is the one"""
+        front = fronts(self.catalogue, request.in_front, request.commercial_only)
+        masks = mask_nodes(self.catalogue, request, frames, found, front)
+        if masks or front != ("looks",) or look["engine"] not in BY_LOOKS_ALONE:  # else under the key it always had
+            look = look | mask_look(request, front, masks)
         params = CastParams.model_validate(look if drawn else look | {"redrawn_by": ""})
         models = (*found.models, *self._networks(params.engine, drawn))
-        return node(SwapFace(params, models), frames, found, *drawn)
+        return node(SwapFace(params, models), frames, found, *drawn, *masks.values())
 
     def _corrected(
-        self, swapped: Node, corrections: tuple[Correction, ...], look: dict[str, Any], drawn: tuple[Node, ...]
+        self, swapped: Node, request: FaceSwapRequest, look: dict[str, Any], drawn: tuple[Node, ...]
     ) -> Node:
         """The swap with some frames done otherwise; all others are taken as they are."""
-        rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in corrections]
+        rows = [{"start": c.start, "stop": c.stop, "tracks": c.people, "how": c.how} for c in request.corrections]
+        ways = list(dict.fromkeys(c.how for c in request.corrections))
+        frames, found = swapped.inputs[:2]
+        spans = spans_of(request, float(self.library.clip(request.clip).meta.fps))
+        masks = mask_nodes(self.catalogue, request, frames, found, ways, spans) | masks_of(swapped)
+        if masks or "in_front" in swapped.params or any(NETWORKS.get(how) for how in ways):
+            front = fronts(self.catalogue, request.in_front, request.commercial_only)
+            look = look | mask_look(request, front, masks)
         params = CorrectSwapParams.model_validate({**look, "corrections": rows})
         needed = {model.name: model for model in swapped.models}
-        for how in dict.fromkeys(c.how for c in corrections):
+        for how in ways:
             needed |= {model.name: model for model in self._networks(how, drawn)}
-        return node(CorrectSwap(params, tuple(needed.values())), *swapped.inputs[:2], *drawn, swapped)
+        return node(CorrectSwap(params, tuple(needed.values())), frames, found, *drawn, swapped, *masks.values())
 
     def _networks(self, engine: str, drawn: tuple[Node, ...] = ()) -> tuple[ModelRef, ...]:
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
@@ -514,22 +544,26 @@ SAMPLED = (
 )  # fmt: skip
 
 
+#: Engines that kept things in front by how faces look before there was a choice.
+BY_LOOKS_ALONE = ("builtin", "diffusion")
+
 #: Fields of a face swap that its engine is given as they are.
 DRAWN = ("strength", "expression", "boost", "colour")
 
 
-def _check_corrections(corrections: tuple[Correction, ...], num_frames: int, engine: str) -> None:
-    """Raise InvalidRequest for corrections that would do nothing. num_frames: of the clip; engine: of the swap"""
+def _check_corrections(corrections: tuple[Correction, ...], num_frames: int) -> None:
+    """Raise InvalidRequest for corrections that would do nothing. num_frames: of the clip"""
     for correction in corrections:
         if correction.start >= num_frames:
             raise InvalidRequest(
                 f"The clip ends before frame {correction.start}.", f"Its frames are 0 to {num_frames - 1}."
             )
-        if correction.how == "over everything" and engine not in ("builtin", "diffusion"):
-            raise InvalidRequest(
-                f"{engine} cannot draw over what is in front of a face.",
-                "Take the built-in engine or diffusion for the swap, or correct those frames in another way.",
-            )
+
+
+def masks_of(swapped: Node) -> dict[MaskName, Node]:
+    """The masks among a swap's inputs, by name; they come last."""
+    given = swapped.params.get("masks", ())
+    return dict(zip(given, swapped.inputs[len(swapped.inputs) - len(given) :], strict=True))
 
 
 def consent_row(consents: list[str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ AspectName = Literal["native", "2.39:1", "1.85:1", "16:9", "4:3", "1:1", "9:16"]
 SamplerName = Literal["native", "ddim", "euler", "euler-a", "dpm++2m", "unipc", "lcm"]
 ControlKind = Literal["canny", "depth", "pose", "none"]
 EngineChoice = Literal["auto", "builtin", "inswapper", "ghost", "diffusion"]
+FrontChoice = Literal["auto", "parsing", "occluder", "looks", "none"]
+RegionName = Literal["skin", "brows", "eyes", "nose", "mouth", "lips", "glasses"]
 EncodingName = Literal[
     "auto", "h264", "h265", "h265_10bit", "av1", "prores", "prores4444", "dnxhr", "dnxhr_10bit", "webm", "gif",
     "pictures",
@@ -296,10 +298,13 @@ class Correction(Request):
     start: int = Field(title="From", ge=0)
     stop: int = Field(title="To", gt=0)
     people: tuple[int, ...] = Field((), title="People")
-    how: Literal["skip", "builtin", "inswapper", "ghost", "diffusion", "over everything"] = Field(
+    how: Literal[
+        "skip", "builtin", "inswapper", "ghost", "diffusion", "parsing", "occluder", "looks", "over everything"
+    ] = Field(
         "skip",
         title="Instead",
-        description="skip: the original face; an engine's name: that one; over everything: nothing is kept in front.",
+        description="skip: the original face; an engine's name: that one; parsing, occluder, looks: what that one sees "
+        "stays in front; over everything: nothing does.",
     )
 
     @model_validator(mode="after")
@@ -390,6 +395,44 @@ class FaceSwapRequest(Delivered):
         le=1,
         description="How far a face drawn by a network takes on the colours that were there.",
         json_schema_extra=more("Look"),
+    )
+    in_front: FrontChoice = Field(
+        "auto",
+        title="What stays in front",
+        description="Hands, hair, glasses. auto: what installed networks see, else what looks unlike the face; "
+        "none: nothing does. (occlusion mask)",
+        json_schema_extra=more("In front of the face"),
+    )
+    regions: tuple[RegionName, ...] = Field(
+        ("skin", "brows", "eyes", "nose", "mouth", "lips"),
+        title="Drawn over",
+        min_length=1,
+        description="Of the face parser: what the new face covers; all else stays. (region mask)",
+        json_schema_extra=more("In front of the face"),
+    )
+    mask_padding: float = Field(
+        0.0,
+        title="Padding",
+        ge=0,
+        le=0.2,
+        description="How far a network's face ends inside the outline, as a share of its crop. (mask padding)",
+        json_schema_extra=more("In front of the face"),
+    )
+    mask_blur: float = Field(
+        0.02,
+        title="Soft edges",
+        ge=0,
+        le=0.1,
+        description="Of a network's face, as a share of its crop. (mask blur)",
+        json_schema_extra=more("In front of the face"),
+    )
+    mask_steady: float = Field(
+        0.04,
+        title="Steady masks",
+        ge=0,
+        le=0.3,
+        description="Seconds around a frame that have a say in what networks see there; 0: none.",
+        json_schema_extra=more("In front of the face"),
     )
     restore: str = Field(
         "",

@@ -17,6 +17,8 @@ STAGES: dict[str, str] = {
     "decode": "diffscaler.text2video.stages:Decode",
     "decode_sound": "diffscaler.text2video.sound_stage:DecodeSound",
     "detect_faces": "diffscaler.faceswap.stage:DetectFaces",
+    "identify_people": "diffscaler.faceswap.identity_stage:IdentifyPeople",
+    "mask_faces": "diffscaler.faceswap.mask_stage:MaskFaces",
     "list_people": "diffscaler.faceswap.people_stage:ListPeople",
     "redraw_faces": "diffscaler.faceswap.redraw_stage:RedrawFaces",
     "swap_face": "diffscaler.faceswap.stage:SwapFace",

@@ -21,6 +21,7 @@ from diffscaler.video.encodings import Encoding
 from diffscaler.video.probe import probe
 from diffscaler.video.reader import read_frames
 from diffscaler.video.writer import write_clip
+from tests.faceswap import tiny_onnx
 from tests.faceswap.moving import astronaut, scene
 from ui.commands import run
 
@@ -100,6 +101,33 @@ def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixtu
     assert "Nobody in the cast is called 'Eileen'." in capsys.readouterr().err
 
 
+def test_networks_by_file_mask_the_face_tell_people_apart_and_are_named_in_the_file(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIFFSCALER_DATA_DIR", str(home / "networks"))
+    models = Settings(data_dir=home / "networks").models_dir
+    models.mkdir(parents=True)
+    made = {
+        "inswapper_128": tiny_onnx.swapper, "w600k_r50": tiny_onnx.arcface, "bisenet_resnet_34": tiny_onnx.parser,
+        "xseg_3": tiny_onnx.occluder, "2d106det": tiny_onnx.landmarker,
+    }  # fmt: skip
+    for name, make in made.items():
+        make(models / f"{name}.onnx")
+    studio = Studio(Settings(data_dir=home / "networks"))
+    studio.cast.add("Eileen", (studio.add_file(home / "eileen.png").key,), "by mail", True)
+    assert run(["people", str(home / "two.mp4")]) == 0
+    assert "person 1" in (told := capsys.readouterr().out) and "told apart by ArcFace" in told
+    words = ["swap", str(home / "two.mp4"), "--cast", "Eileen:1", "--correct", "2=looks", "--json"]
+    assert run([*words, "-o", str(home / "masked.mp4")]) == 0
+    stages = {row["progress"]["stage"] for row in rows(capsys) if "progress" in row}
+    assert stages >= {"mask_faces", "swap_face"} and "identify_people" not in stages
+    manifest = probe(home / "masked.mp4").manifest
+    assert manifest is not None and manifest["people"].startswith("told apart by ArcFace")
+    notes = " ".join(manifest["notes"])
+    assert all(word in notes for word in ("inswapper", "BiSeNet", "XSeg", "106 landmarks"))
+    assert "xseg_3" in json.dumps(manifest) and '"in_front": ["parsing", "occluder"]' in json.dumps(manifest)
+
+
 def test_who_shows_no_face_does_not_join(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["cast", "add", "Wall", "--photo", str(home / "wall.png"), "--consent", "x"]) == 1
     assert "wall.png: No face was found." in capsys.readouterr().err
@@ -112,6 +140,19 @@ def test_a_swap_of_nobody_is_refused(home: Path, capsys: pytest.CaptureFixture[s
     assert "Nobody is to be swapped in." in capsys.readouterr().err
 
 
+def test_masks_can_be_asked_for_and_what_is_wrong_with_them_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["swap", str(home / "two.mp4"), "--face", str(home / "eileen.png"), "-o", str(home / "no.mp4")]
+    assert run([*words, "--in-front", "parsing"]) == 1
+    told = capsys.readouterr().err
+    assert "No face parser is installed." in told and "bisenet_resnet_34.onnx" in told
+    assert run([*words, "--regions", "skin,ears"]) == 1 and "ears" in capsys.readouterr().err
+    assert run([*words, "--mask-blur", "3"]) == 1 and "mask_blur" in capsys.readouterr().err
+    assert run([*words, "--correct", "1-2=occluder"]) == 1
+    assert "No face occluder is installed." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -120,6 +161,7 @@ def test_a_swap_of_nobody_is_refused(home: Path, capsys: pytest.CaptureFixture[s
         ("40-52:1,3", Correction(start=40, stop=53, people=(1, 3))),
         ("0-1:2=over everything", Correction(start=0, stop=2, people=(2,), how="over everything")),
         ("5=builtin", Correction(start=5, stop=6, how="builtin")),
+        ("5:1=parsing", Correction(start=5, stop=6, people=(1,), how="parsing")),
     ],
 )
 def test_corrections_are_read_as_written(text: str, expected: Correction) -> None:
@@ -136,7 +178,7 @@ def test_what_names_no_frames_is_refused(text: str) -> None:
     ("text", "sentence", "hint"),
     [
         ("9-3", "ends before it begins", "3-9"),
-        ("3=blur", "'blur' is no way", "skip, builtin, inswapper, ghost, diffusion, over"),
+        ("3=blur", "'blur' is no way", "skip, builtin, inswapper, ghost, diffusion, parsing"),
     ],
 )
 def test_what_is_wrong_with_a_correction_is_said(text: str, sentence: str, hint: str) -> None:

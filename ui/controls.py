@@ -40,6 +40,13 @@ WORDS: dict[str, dict[Any, str]] = {
     },
     "aspect": {"native": "the model's own"},
     "control_kind": {"canny": "edges", "pose": "poses", "none": "as it is"},
+    "in_front": {
+        "auto": "automatic",
+        "parsing": "what the face parser sees",
+        "occluder": "what the occluder sees",
+        "looks": "what looks unlike the face",
+        "none": "nothing",
+    },
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 
@@ -63,6 +70,10 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
         values = get_args(kind)
         choices = [(WORDS.get(name, {}).get(value, str(value)), value) for value in values]
         return gr.Radio(choices, **common) if len(choices) < 6 else gr.Dropdown(choices, **common)
+    if get_origin(kind) is tuple:  # of Literals: some of them
+        values = get_args(get_args(kind)[0])
+        choices = [(WORDS.get(name, {}).get(value, str(value)), value) for value in values]
+        return gr.CheckboxGroup(choices, **common | {"value": list(common["value"] or ())})
     if kind is bool:
         return gr.Checkbox(**common)
     if kind in (int, float) and optional:
@@ -71,7 +82,8 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
     if kind in (int, float) and not slides(limits):
         return gr.Number(precision=0 if kind is int else None, **common)
     if kind in (int, float):
-        step = limits.get("step", 1 if kind is int else 0.05)
+        fine = 0.05 if limits["maximum"] - limits["minimum"] >= 0.5 else 0.01
+        step = limits.get("step", 1 if kind is int else fine)
         return gr.Slider(limits["minimum"], limits["maximum"], step=step, **common)
     if kind is str:
         length = limits.get("max_length")

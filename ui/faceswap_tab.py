@@ -10,6 +10,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
+from diffscaler.faceswap.mask_plan import fronts
 from diffscaler.library.clips import Clip
 from diffscaler.requests import FaceSwapRequest
 from diffscaler.studio import Studio
@@ -51,7 +52,7 @@ class FaceSwapTab:
                 self.members.place_joining()
                 engines = self.engines.place()
                 people = control(FaceSwapRequest, "people", info=None)
-                rest = more(FaceSwapRequest)
+                rest = more(FaceSwapRequest, in_front={"info": self.front_line()})
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
@@ -149,7 +150,8 @@ class FaceSwapTab:
             gr.Warning(f"No longer in the cast: {escape(', '.join(lost))}.", title="Not all of it is back")
         elif request.cast and not member and not state["plays"]:
             gr.Warning("Cast the people on their cards again.", title="Not all of it is back")
-        fields = {at: getattr(request, name) for name, at in self.fields.items()}
+        values = request.model_dump(mode="json")  # lists for what may be ticked
+        fields = {at: values[name] for name, at in self.fields.items()}
         if member:
             fields[self.fields["people"]] = whole[0].people
         chosen = member.id if member else ""
@@ -174,3 +176,9 @@ class FaceSwapTab:
         if source is None:
             return monitor.of_clip(self.studio, clip)
         return monitor.of_pair(self.studio, source, clip, wipe=False)
+
+    def front_line(self) -> str:
+        """What keeps things in front of faces when nothing else is chosen."""
+        seen = {"parsing": "the face parser", "occluder": "the occluder", "looks": "how the face looks otherwise"}
+        told = " and ".join(seen[name] for name in fronts(self.studio.catalogue, "auto", False))
+        return f"Hands, hair, glasses. Automatic here: by {told}. (occlusion mask)"

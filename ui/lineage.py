@@ -24,6 +24,7 @@ NAMES = {
     "decode": "Developed",
     "decode_sound": "Sound developed",
     "detect_faces": "Faces found",
+    "mask_faces": "Face masks made",
     "list_people": "People told apart",
     "swap_face": "Faces swapped",
     "correct_swap": "Frames corrected",
@@ -31,7 +32,7 @@ NAMES = {
     "upscale": "Upscaled",
     "encode": "Delivered",
 }
-LEFT_OUT = ("sha256", "photos", "about", "cast", "corrections")
+LEFT_OUT = ("sha256", "photos", "about", "cast", "corrections", "wishes", "masks")
 
 
 def chain(studio: Studio, clip: Clip) -> str:
@@ -59,13 +60,25 @@ def titled(studio: Studio, node: Node) -> str:
         return studio.library.file_name(str(node.params["sha256"]))
     usual = {name: field.default for name, field in stage_class(node.stage).Params.model_fields.items()}
     # What is as usual says nothing about this clip.
-    parts = [f"{name.replace('_', ' ')} {value}" for name, value in node.params.items()
-             if name not in LEFT_OUT and value not in ("", None, []) and value != usual.get(name)]  # fmt: skip
+    parts = [f"{name.replace('_', ' ')} {told(value)}" for name, value in node.params.items()
+             if name not in LEFT_OUT and value not in ("", None, []) and value != plain(usual.get(name))]  # fmt: skip
+    if node.params.get("in_front") == []:
+        parts.append("nothing in front")
     if photos := [*node.params.get("photos", ()), *photos_of_cast(node)]:
         names = (studio.library.file_name(str(sha256)) for sha256 in photos)
         parts.append("face from " + ", ".join(dict.fromkeys(names)))
     parts += [corrected(row) for row in node.params.get("corrections", ())]
     return ", ".join(parts)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def told(value: Any) -> str:
+    """A value in words: "parsing, looks" for a list."""
+    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
 
 
 def photos_of_cast(node: Node) -> list[str]:

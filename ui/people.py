@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from diffscaler.cast import Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.identity_stage import told_apart
 from diffscaler.faceswap.people import Person, read_people
 from diffscaler.jobs.job import Job
 from diffscaler.plan import Node
@@ -187,7 +188,8 @@ class PeopleStrip:
         more = (
             f'<p class="quiet">{len(groups) - MOST} more are seen for moments only.</p>' if len(groups) > MOST else ""
         )
-        return f'<h3 class="label">People {anew}</h3>{inside}{more}'
+        how = f'<p class="quiet">Told apart {escape(told_apart(found))}.</p>' if len(groups) > 1 else ""
+        return f'<h3 class="label">People {anew}</h3>{inside}{more}{how}'
 
     def _card(self, found: Node, group: Group, state: dict[str, Any], cast: list[Portrait]) -> str:
         who = state["plays"].get(str(group.number))

@@ -13,6 +13,8 @@ import gradio as gr
 
 from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.faceswap.mask_params import KINDS
+from diffscaler.faceswap.mask_plan import usable
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.media import ClipMeta
@@ -34,9 +36,11 @@ CELLS = 120
 HERE_S = 0.25
 MOST = 12
 
-#: What can be done about a stretch of frames, beside the words for it. Not every engine knows what is in front.
+#: What can be done about a stretch of frames, beside the words for it; some of it where something is in front only.
 REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
 REMEDIES_HERE = {"skip": "Leave the original here", "over everything": "Draw over it here"}
+#: What else can tell what is in front, where it is installed, and did not in that swap.
+MASKS = {"parsing": "Mask by the face parser", "occluder": "Mask by the occluder", "looks": "Mask by its looks"}
 
 
 class ReviewPane:
@@ -117,12 +121,11 @@ class ReviewPane:
             return ""
         fps, vfr = float(clip.meta.fps), clip.meta.vfr
         concerns = review.concerns()
-        swap = swap_in(clip.node)
-        covers = swap is not None and swap.params.get("engine") in ("builtin", "diffusion")
-        rows = "".join(self._row(concern, fps, vfr, covers) for concern in concerns[:MOST])
+        masks = self._other_masks(clip)
+        rows = "".join(self._row(concern, fps, vfr, masks) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
-        line = heat_line(review, fps, vfr) + ("" if vfr else here(covers))
+        line = heat_line(review, fps, vfr) + ("" if vfr else here(masks))
         return f'<h3 class="label">Review {self._undo(clip)}</h3>{line}{listed}{card(review)}'
 
     def _offer(self, clip: Clip) -> str:
@@ -139,14 +142,21 @@ class ReviewPane:
         many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
         return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
 
-    def _row(self, concern: Concern, fps: float, vfr: bool, covers: bool) -> str:
+    def _other_masks(self, clip: Clip) -> dict[str, str]:
+        """What could tell what is in front of the faces in a swapped clip, and did not."""
+        swap = swap_in(clip.node)
+        used = swap.params.get("in_front") if swap is not None else None
+        if used is None:  # a network that knows the face from one frame kept nothing in front then
+            used = ["looks"] if swap is None or swap.params.get("engine") in ("builtin", "diffusion") else []
+        safe = bool((clip.request or {}).get("commercial_only"))
+        there = ["looks", *(name for name in KINDS if usable(self.studio.catalogue, name, safe))]
+        return {name: text for name, text in MASKS.items() if name in there and [name] != list(used)}
+
+    def _row(self, concern: Concern, fps: float, vfr: bool, masks: dict[str, str]) -> str:
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
-        buttons = "".join(
-            pieces.do("correct", text, cls="link", how=how, **place)
-            for how, text in REMEDIES.items()
-            if how != "over everything" or (covers and concern.what == "something in front")
-        )
+        ways = REMEDIES | masks if concern.what == "something in front" else {"skip": REMEDIES["skip"]}
+        buttons = "".join(pieces.do("correct", text, cls="link", how=how, **place) for how, text in ways.items())
         return (
             f'<li><button type="button" class="link at"{goes_to(start, fps, vfr)}>{span(start, stop, fps)}'
             f"</button> {escape(concern.what)} {buttons}</li>"
@@ -232,13 +242,13 @@ def goes_to(frame: int, fps: float, vfr: bool) -> str:
     return " disabled" if vfr else f' data-seek="{(frame + 0.5) / fps:.4f}"'
 
 
-def here(covers: bool) -> str:
-    """Buttons that correct the moment the monitor shows; the page writes it into data-at as one is pressed."""
-    buttons = "".join(
-        pieces.do("correct-here", text, cls="link", how=how, at="")
-        for how, text in REMEDIES_HERE.items()
-        if covers or how != "over everything"
-    )
+def here(masks: dict[str, str]) -> str:
+    """Buttons that correct the moment the monitor shows; the page writes it into data-at as one is pressed.
+
+    masks: as `ReviewPane._other_masks` gives them
+    """
+    ways = REMEDIES_HERE | {how: f"{text} here" for how, text in masks.items()}
+    buttons = "".join(pieces.do("correct-here", text, cls="link", how=how, at="") for how, text in ways.items())
     return f'<p class="here">{buttons}</p>'
 
 

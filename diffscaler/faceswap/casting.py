@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.faceswap.mask_params import Front, MaskName, MaskParams
 from diffscaler.media import TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from diffscaler.faceswap.detect import Detector
     from diffscaler.faceswap.detections import ClipFaces
     from diffscaler.faceswap.engines import Swapper
+    from diffscaler.faceswap.masks import FaceMasks, StoredMasks
     from diffscaler.faceswap.photo import PhotoFace
     from diffscaler.faceswap.track import Track
 
@@ -47,7 +49,7 @@ class Role(Params):
     tracks: Literal["all", "largest"] | tuple[int, ...] = "all"
 
 
-class CastParams(Params):
+class CastParams(MaskParams):
     """cast: the performers; a track that two of them name goes to the first.
 
     strength: 1 replaces the face wholly
@@ -64,7 +66,7 @@ class CastParams(Params):
     boost: Literal[128, 256, 512] = 128
     colour: float = Field(0.5, ge=0, le=1)
     redrawn_by: str = ""
-    later: ClassVar[frozenset[str]] = frozenset({"expression", "boost", "colour", "redrawn_by"})
+    later: ClassVar[frozenset[str]] = MaskParams.later | {"expression", "boost", "colour", "redrawn_by"}
 
 
 class Casting:
@@ -72,6 +74,7 @@ class Casting:
 
     models: of the stage that runs, the detector first; leases: closed when that stage ends
     drawn: at most one clip, of the latents that `RedrawFaces` drew: what the diffusion engine puts on the tracks
+    stored: the masks among the stage's inputs, by name
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Casting:
         ctx: StageContext,
         leases: ExitStack,
         drawn: Iterable[Iterable[TensorChunk]] = (),
+        stored: Mapping[MaskName, StoredMasks] | None = None,
     ) -> None:
         from diffscaler.faceswap.track import assigned
 
@@ -96,6 +100,8 @@ class Casting:
         self._drawn = drawn
         self._latents: dict[int, Floats] | None = None
         self._photos: list[list[PhotoFace]] | None = None
+        self._stored = stored or {}
+        self._masks: FaceMasks | None = None
 
     @property
     def named(self) -> list[int]:
@@ -109,18 +115,18 @@ class Casting:
             if number not in there:
                 raise InvalidRequest(f"There is no person {number} in this clip.", "See `python app.py people CLIP`.")
 
-    def swapper(self, engine: EngineName, free: bool = False) -> Swapper:
-        """An engine that draws every track's performer. free: nothing is kept in front of the faces.
+    def swapper(self, engine: EngineName, in_front: tuple[Front, ...] | None = None) -> Swapper:
+        """An engine that draws every track's performer. in_front: what keeps things in front; None: see MaskParams.
 
         Raises NoFaceFound when a photo shows no face, ModelNotFound when a model's file is missing.
         """
         if engine == "builtin":
-            return self._builtin(free)
+            return self._builtin(in_front)
         if engine == "diffusion":
-            return self._diffusion(free)
-        return self._network(engine)
+            return self._diffusion(in_front)
+        return self._network(engine, in_front)
 
-    def _builtin(self, free: bool) -> Swapper:
+    def _builtin(self, in_front: tuple[Front, ...] | None) -> Swapper:
         from diffscaler.faceswap.builtin import prepare_reference
         from diffscaler.faceswap.engines import PreviewSwapper
 
@@ -128,9 +134,16 @@ class Casting:
         looks = [[prepare_reference(face.photo, face.landmarks) for face in photos] for photos in self.photos()]
         given = {track: looks[role] for track, role in self.plays.items()}
         params, tick = self.params, self.tick("Following faces")
-        return PreviewSwapper(given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, free)
+        front: tuple[Front, ...] = ("looks",) if in_front is None else in_front
+        masks = self.masks() if self._stored else None
+        networks = (lambda track, index: masks.unrolled(track, index, front)) if masks else None
+        return PreviewSwapper(
+            given, self.faces, self.tracks, self.fps, params.strength, tick, params.expression, "looks" not in front,
+            networks,
+        )  # fmt: skip
 
-    def _diffusion(self, free: bool) -> Swapper:
+    def _diffusion(self, in_front: tuple[Front, ...] | None) -> Swapper:
+        from diffscaler.faceswap.crops import FFHQ
         from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper
         from diffscaler.text2video.stages import thrifty
 
@@ -139,6 +152,8 @@ class Casting:
             chunks = (chunk for clip in self._drawn for chunk in clip)
             self._latents = {int(name): part for chunk in chunks for name, part in chunk.tensors.items()}
         model = self.leases.enter_context(self.ctx.acquire(self.models[self.params.redrawn_by]))
+        front: tuple[Front, ...] = ("looks",) if in_front is None else in_front
+        masks = self.masks() if self._stored else None
         return DiffusionSwapper(
             lambda latents: thrifty(model, self.ctx, lambda: model.decode(latents)),
             self._latents,
@@ -148,10 +163,11 @@ class Casting:
             self.params.strength,
             self.params.colour,
             self.tick("Following faces"),
-            free,
+            "looks" not in front,
+            (lambda track, index: masks.crop(FFHQ, track, index, front)) if masks else None,
         )
 
-    def _network(self, engine: EngineName) -> Swapper:
+    def _network(self, engine: EngineName, in_front: tuple[Front, ...] | None) -> Swapper:
         import numpy as np
 
         from diffscaler.faceswap.network_swapper import LICENCES, IdentitySwapper
@@ -167,8 +183,23 @@ class Casting:
             with self.ctx.acquire(self.models[names[2]]) as convert:
                 features = [[convert(np.mean(of, axis=0, dtype=np.float32))[0]] for of in features]
         given = {track: features[role] for track, role in self.plays.items()}
-        params = self.params
-        return IdentitySwapper(network, given, self.tracks, params.strength, params.boost, params.colour)
+        params, masks, front = self.params, self.masks(), in_front or ()
+        return IdentitySwapper(
+            network, given, self.tracks, params.strength, params.boost, params.colour,
+            lambda template, track, index: masks.crop(template, track, index, front),
+        )  # fmt: skip
+
+    def masks(self) -> FaceMasks:
+        """The masks of the cast's tracks; what the looks say is worked out when it is first asked for."""
+        from diffscaler.faceswap.masks import FaceMasks, looks_of
+
+        if self._masks is None:
+            tick = self.tick("Following faces")
+            self._masks = FaceMasks(
+                self.params, self.tracks, self.fps, self._stored,
+                lambda: looks_of(self.tracks, self.faces, self.fps, tick),
+            )  # fmt: skip
+        return self._masks
 
     def photos(self) -> list[list[PhotoFace]]:
         """The performers' faces, one list for each of the cast."""

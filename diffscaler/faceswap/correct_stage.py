@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from diffscaler.faceswap.casting import Casting, CastParams
+from diffscaler.faceswap.casting import NETWORKS, Casting, CastParams
+from diffscaler.faceswap.mask_params import Front
 from diffscaler.media import ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 
 if TYPE_CHECKING:
     from diffscaler.faceswap.engines import Place, Swapper
 
-How = Literal["skip", "builtin", "inswapper", "ghost", "diffusion", "over everything"]
+How = Literal["skip", "builtin", "inswapper", "ghost", "diffusion", "parsing", "occluder", "looks", "over everything"]
+FRONTS: tuple[Front, ...] = get_args(Front)
 
 
 class CorrectionParams(Params):
     """Frames [start, stop) are done in another way.
 
     tracks: whose faces, empty for all; how: "skip" leaves the original face, an engine's name takes that engine,
-    "over everything" keeps nothing in front of the face
+    "over everything" keeps nothing in front of the face, "parsing", "occluder" and "looks" what that one sees
     """
 
     start: int = Field(ge=0)
@@ -42,6 +44,13 @@ def instead(corrections: tuple[CorrectionParams, ...], frame: int, track: int) -
     return next((each.how for each in reversed(corrections) if each.about(frame, track)), None)
 
 
+def front_of(how: How | None, usual: tuple[Front, ...] | None) -> tuple[Front, ...] | None:
+    """What keeps things in front of a face that is done in a way; usual: of the swap"""
+    if how == "over everything":
+        return ()
+    return (how,) if how in FRONTS else usual
+
+
 def corrected(corrections: tuple[CorrectionParams, ...], start: int, stop: int) -> list[int]:
     """The frames of [start, stop) that corrections are about, in order."""
     spans = [range(max(start, each.start), min(stop, each.stop)) for each in corrections]
@@ -55,7 +64,8 @@ class CorrectSwapParams(CastParams):
 
 
 class CorrectSwap:
-    """Frames, their detections, and the same frames swapped -> the swapped frames, the corrected ones made anew.
+    """Frames, their detections, the same frames swapped, and masks if any -> the swapped frames, the corrected ones
+    made anew.
 
     Where the diffusion engine takes part, what it drew (`RedrawFaces`) comes before the swapped frames.
     """
@@ -70,21 +80,25 @@ class CorrectSwap:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        return inputs[-1]
+        return inputs[len(inputs) - len(self.params.masks) - 1]
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
         """Raises what SwapFace raises, also for corrections of people whom the clip has not."""
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
+        from diffscaler.faceswap.masks import read_masks
 
-        clip, faces = inputs[0], gather(inputs[1])
+        clip, faces, last = inputs[0], gather(inputs[1]), len(inputs) - len(self.params.masks)
+        stored = read_masks(self.params.masks, inputs[last:])
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, float(clip.meta.fps), ctx, leases, inputs[2:-1])
+            casting = Casting(
+                self.params, self.models, faces, float(clip.meta.fps), ctx, leases, inputs[2 : last - 1], stored
+            )
             casting.check([*casting.named, *(number for row in self.params.corrections for number in row.tracks)])
             engines = _Engines(casting, self.params)
-            for part, swapped in together(clip, inputs[-1], ctx.start):
+            for part, swapped in together(clip, inputs[last - 1], ctx.start):
                 ctx.step(part.start, total, "frame")
                 frames = swapped
                 for index in corrected(self.params.corrections, part.start, part.stop):
@@ -103,7 +117,7 @@ class _Engines:
 
     def __init__(self, casting: Casting, params: CorrectSwapParams) -> None:
         self.casting, self.params = casting, params
-        self.made: dict[tuple[str, bool], Swapper] = {}
+        self.made: dict[tuple[str, tuple[Front, ...] | None], Swapper] = {}
 
     def drawn(
         self, frame: npt.NDArray[np.uint8], places: list[Place], index: int, tick: Callable[[], None]
@@ -120,14 +134,14 @@ class _Engines:
         return result[0]
 
     def _for(self, index: int, track: int) -> Swapper | None:
-        how = instead(self.params.corrections, index, track) or self.params.engine
+        how, params = instead(self.params.corrections, index, track), self.params
         if how == "skip":
             return None
-        free = how == "over everything"
-        engine = self.params.engine if free else how
-        if (engine, free) not in self.made:
-            self.made[engine, free] = self.casting.swapper(engine, free)  # type: ignore[arg-type]
-        return self.made[engine, free]
+        engine = how if how in NETWORKS else params.engine
+        front = front_of(how, params.in_front)
+        if (engine, front) not in self.made:
+            self.made[engine, front] = self.casting.swapper(engine, front)  # type: ignore[arg-type]
+        return self.made[engine, front]
 
 
 def together(clip: Stream, other: Stream, start: int) -> Iterator[tuple[FrameChunk, npt.NDArray[np.uint8]]]:

@@ -97,9 +97,19 @@ def traced_mask(landmarks: npt.NDArray[np.floating], size: int, allowed: Floats 
     where, coarse = project(fit_pose(landmarks), (0, 0, size, size))
     if allowed is not None:
         coarse = coarse * cv2.remap(allowed, *cells_at(where), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    face = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR) * border(size)
+
+
+def traced_places(landmarks: npt.NDArray[np.floating], size: int) -> Floats:
+    """Which place of the face plane a crop of `size` shows: float32 (size, size, 2), mm; landmarks: (5, 2), pixels."""
+    where, _ = project(fit_pose(landmarks), (0, 0, size, size))
+    return cv2.resize(where, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def border(size: int) -> Floats:
+    """1 inside a crop, 0 at its border, so that nothing is cut off sharply there: float32 (size, size)."""
     edge = np.clip(np.minimum(np.arange(size), np.arange(size)[::-1]) / (EDGE * size), 0, 1).astype(np.float32)
-    return face * np.minimum(edge[:, None], edge[None])
+    return np.minimum(edge[:, None], edge[None])
 
 
 def paste(frame: Frame, face: Frame, matrix: Matrix, mask: Floats) -> None:
@@ -122,19 +132,19 @@ def paste(frame: Frame, face: Frame, matrix: Matrix, mask: Floats) -> None:
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ (x, y)
     where, part = (right - x, below - y), frame[y:below, x:right]
-    weight = cv2.warpAffine(mask, _resized(moved, cells / size), where, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    weight = cv2.warpAffine(mask, resized(moved, cells / size), where, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     weight = np.clip(weight, 0, 1)
     shrink = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if shrink > 1:  # crops larger than the face: whole factors by area first, a plain warp would alias
         small = max(1, round(size / shrink))
-        face, moved = cv2.resize(face, (small, small), interpolation=cv2.INTER_AREA), _resized(moved, small / size)
+        face, moved = cv2.resize(face, (small, small), interpolation=cv2.INTER_AREA), resized(moved, small / size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     drawn = cv2.warpAffine(face, moved, where, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # 8-bit in and out; its weights may sum to 1.00001, which rounds away: where the weight is 0 the frame stays.
     frame[y:below, x:right] = cv2.blendLinear(drawn, np.ascontiguousarray(part), weight, 1 - weight)
 
 
-def _resized(matrix: Matrix, factor: float) -> Matrix:
+def resized(matrix: Matrix, factor: float) -> Matrix:
     """`matrix` (2, 3) for a crop resized by `factor`: a pixel centre c becomes (c + 0.5) * factor - 0.5."""
     scaled = matrix * factor
     scaled[:, 2] += 0.5 * factor - 0.5

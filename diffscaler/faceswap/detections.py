@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,18 @@ def gather(chunks: Iterable[TensorChunk]) -> ClipFaces:
     )
 
 
-def people(chunks: Iterable[TensorChunk], meta: ClipMeta) -> list[Person]:
-    """Everyone in a clip, most present first. chunks: of its DetectFaces clip; meta: of either clip (fps is used)."""
+def people(
+    chunks: Iterable[TensorChunk], meta: ClipMeta, vectors: Mapping[int, npt.NDArray[np.float32]] | None = None
+) -> list[Person]:
+    """Everyone in a clip, most present first. chunks: of its DetectFaces clip; meta: of either clip (fps is used).
+
+    vectors: by track, see `identity.people_of`
+    """
     from diffscaler.faceswap.identity import people_of
 
     faces = gather(chunks)
     tracks = faces.tracks(float(meta.fps))
-    groups = people_of(tracks, faces)
+    groups = people_of(tracks, faces, vectors)
     person = {track: number for number, group in enumerate(groups) for track in group}
     return [
         Person(

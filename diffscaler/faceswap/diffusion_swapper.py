@@ -35,15 +35,18 @@ class DiffusionSwapper:
         colour: float = 0.5,
         tick: Callable[[], None] = lambda: None,
         free: bool = False,
+        mask: Callable[[Track, int], Floats] | None = None,
     ) -> None:
         """decode: latents (C, 1, h, w) -> uint8 RGB (1, S, S, 3); drawn: track id -> latents (C, K, h, w)
 
         strength: how far the drawn face replaces the one that was there, 0..1
         colour: how far it takes on mean and spread of the colours that were there, 0..1
         tick: called several times a second of work; free: nothing is kept in front of the faces
+        mask: where FFHQ's crop of a track's frame is pasted, float32 (M, M), 0..1, when more is known than the looks
         """
         self.decode, self.drawn, self.strength, self.colour = decode, drawn, strength, colour
-        self.allowed = {track.id: _allowed(track, faces, fps, tick, free) for track in tracks}
+        allowed = {} if mask else {track.id: _allowed(track, faces, fps, tick, free) for track in tracks}
+        self.allowed, self.mask = allowed, mask
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
         """See `Swapper`. Colours are those of the frames as they came: overlapping faces do not see each other."""
@@ -56,7 +59,10 @@ class DiffusionSwapper:
                 continue
             face = self.decode(np.ascontiguousarray(self.drawn[track.id][:, index : index + 1]))[0]
             crop, matrix = cut(frames[place.offset], FFHQ, track.landmarks[index], len(face))
-            mask = mask_in_crop(track.landmarks[index], len(face), self.allowed[track.id][index])
+            if self.mask is not None:
+                mask = self.mask(track, index)
+            else:
+                mask = mask_in_crop(track.landmarks[index], len(face), self.allowed[track.id][index])
             paste(result[place.offset], match_colour(face, crop, mask, self.colour), matrix, mask * weight)
         return result
 

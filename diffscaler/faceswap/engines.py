@@ -71,10 +71,13 @@ class PreviewSwapper:
         tick: Callable[[], None] = lambda: None,
         expression: float = EXPRESSION,
         free: bool = False,
+        networks: Callable[[Track, int], Floats] | None = None,
     ) -> None:
         """references: track id -> photos of the performer it gets; fps: frames per second
         expression: how much of the target's own play shows, 0 (the photo's expression throughout) .. 1
-        tick: called several times a second of work; free: nothing is kept in front of the faces"""
+        tick: called several times a second of work; free: the looks keep nothing in front of the faces
+        networks: where the unrolled face in a frame of a track may be drawn over, float32 (32, 32), as networks see it
+        """
         self.strength = strength
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
         self.tones = {track.id: track_tones(track, self.poses[track.id], faces, fps, tick) for track in tracks}
@@ -84,6 +87,10 @@ class PreviewSwapper:
             else drawable(track, self.poses[track.id], faces, self.tones[track.id], tick)
             for track in tracks
         }
+        for track in tracks if networks else ():
+            for index in range(len(track.rows)):
+                tick()
+                self.allowed[track.id][index] *= networks(track, index)
         self.expressions: dict[int, list[Expression]] = {}
         if expression > 0:
             for track in tracks:

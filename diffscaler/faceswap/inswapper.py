@@ -105,12 +105,12 @@ def read_graph(path: Path) -> Any:
         raise ModelNotFound(f"{path.name} cannot be read as an ONNX model.", "Download the file again.") from error
 
 
-def model_file(path: Path | None, name: str, what: str) -> Path:
-    """`path` when it is a file. name, what: for the sentence. Raises ModelNotFound."""
+def model_file(path: Path | None, name: str, what: str, instead: str = "pick the built-in engine") -> Path:
+    """`path` when it is a file. name, what, instead: for the sentence and its hint. Raises ModelNotFound."""
     if path is None or not Path(path).is_file():
         place = f" ({path})" if path is not None else ""
         raise ModelNotFound(
             f"The file of {what}, {name}, is missing{place}.",
-            f"Put {name} into the models folder, or pick the built-in engine.",
+            f"Put {name} into the models folder, or {instead}.",
         )
     return Path(path)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.faceswap.colour_match import match_colour
-from diffscaler.faceswap.crops import cut, mask_for, paste
+from diffscaler.faceswap.crops import Template, cut, mask_for, paste
 from diffscaler.faceswap.engines import Place
 from diffscaler.faceswap.head import fit_poses
 from diffscaler.faceswap.swap_network import SwapNetwork
@@ -36,16 +36,19 @@ class IdentitySwapper:
         strength: float = 1.0,
         boost: int = 128,
         colour: float = COLOUR,
+        mask: Callable[[Template, Track, int], Floats] | None = None,
     ) -> None:
         """features: track id -> one (512,) per photo of the performer it gets, as `Recognizer.features` gives them
 
         boost: side of the crops, pixels; networks of a larger side keep theirs; others run several times for each face
         colour: how far the drawn face takes on mean and spread of the target's colours, 0..1
+        mask: where the crop of a track's frame is drawn, float32 (M, M), 0..1; the generic face when not given
         """
         self.network, self.strength, self.colour = network, strength, colour
         self.side = max(network.size, boost // network.size * network.size)
         self.latents = {track: network.latent(vectors) for track, vectors in features.items()}
-        self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
+        poses = {} if mask else {track.id: fit_poses(track.landmarks) for track in tracks}
+        self.mask = mask or (lambda template, track, index: mask_for(template, poses[track.id][index]))
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
         """See `Swapper`. Faces are cut from the frames as they came, so that overlapping ones do not see each other."""
@@ -65,7 +68,7 @@ class IdentitySwapper:
                 weight = np.float32(self.strength * place.track.weights[place.index])
                 if weight == 0:
                     continue
-                mask = mask_for(network.template, self.poses[place.track.id][place.index])
+                mask = self.mask(network.template, place.track, place.index)
                 face = match_colour(face, crop, mask, self.colour)
                 paste(result[place.offset], face, matrix, mask * weight)
         return result

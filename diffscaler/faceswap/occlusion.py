@@ -27,11 +27,13 @@ def drawable(
     faces: ClipFaces,
     tones: list[SkinTone],
     tick: Callable[[], None] = lambda: None,
+    hair: bool = True,
 ) -> Floats:
     """Where each frame's face may be drawn over: float32 (K, 32, 32), 0..1, over the unrolled face.
 
     The same for the whole track where its own hair falls over it, frame by frame where something passes before it.
     Frames in which the face was filled in take what their neighbours have.
+    hair: False for networks, which draw that hair again themselves, and whose masks need not fear a cheek in the shade
     """
     known = np.flatnonzero(track.rows >= 0)
     looks = faces.look[track.rows[known]]
@@ -39,7 +41,7 @@ def drawable(
     hidden = np.broadcast_to((visible < 0.5)[..., None], looks.shape)
     usual = np.ma.median(np.ma.array(looks, mask=hidden), axis=0).filled(0).astype(np.uint8)
     best = known[int(np.argmax(visible.mean(axis=(1, 2))))]
-    uncovered = bare(usual, visible.max(axis=0), tones[best])
+    uncovered = bare(usual, visible.max(axis=0), tones[best]) if hair else np.ones((SIZE, SIZE), np.float32)
     free = np.ones((len(known), SIZE, SIZE), np.float32)
     for index, (look, shown) in enumerate(zip(looks, visible, strict=True)):
         tick()

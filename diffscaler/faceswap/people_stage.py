@@ -14,7 +14,8 @@ class ListPeopleParams(Params):
 
 
 class ListPeople:
-    """The detections of a clip -> one chunk, a row for everyone in it, most present first: see `people.rows_of`."""
+    """The detections of a clip, and identities if there are any (`identity_stage`) -> one chunk, a row for everyone in
+    it, most present first: see `people.rows_of`."""
 
     name: ClassVar[str] = "list_people"
     version: ClassVar[int] = 1
@@ -31,7 +32,9 @@ class ListPeople:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         from diffscaler.faceswap.detections import people
+        from diffscaler.faceswap.identity_stage import vectors_of
         from diffscaler.faceswap.people import rows_of
 
         ctx.step(0, 1, "clip")
-        yield TensorChunk(rows_of(people(inputs[0], inputs[0].meta)), 0, 1)
+        vectors = vectors_of(inputs[1]) if len(inputs) > 1 else None
+        yield TensorChunk(rows_of(people(inputs[0], inputs[0].meta, vectors)), 0, 1)

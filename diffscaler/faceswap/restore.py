@@ -17,8 +17,7 @@ import numpy.typing as npt
 import torch
 
 from diffscaler.errors import ModelNotFound
-from diffscaler.faceswap.crops import FFHQ, cut, mask_for, paste
-from diffscaler.faceswap.head import Pose
+from diffscaler.faceswap.crops import FFHQ, cut, paste
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -63,17 +62,18 @@ class Restorer:
 
 
 def restore_face(
-    frame: Frame, restorer: Restorer, landmarks: Floats, pose: Pose, fidelity: float, blend: float
+    frame: Frame, restorer: Restorer, landmarks: Floats, mask: Floats, fidelity: float, blend: float
 ) -> None:
     """Restore one face of a frame, in place; only pixels of the face change.
 
-    frame: uint8 RGB (H, W, 3), changed; landmarks: float32 (5, 2), and pose: of the face, frame pixels
+    frame: uint8 RGB (H, W, 3), changed; landmarks: float32 (5, 2), frame pixels
+    mask: where FFHQ's crop shows the face, float32 (M, M), 0..1
     blend: 0 leaves the frame bit-equal, 1 takes the restored face wholly
     """
     if blend <= 0:
         return
     crop, matrix = cut(frame, FFHQ, landmarks, SIZE)
-    paste(frame, restorer.restore(crop, fidelity), matrix, mask_for(FFHQ, pose) * np.float32(blend))
+    paste(frame, restorer.restore(crop, fidelity), matrix, mask * np.float32(blend))
 
 
 def load_restorer(spec: Any, device: Any) -> Restorer:

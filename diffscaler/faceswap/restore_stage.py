@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from diffscaler.faceswap.correct_stage import CorrectionParams, corrected, instead, together
+from diffscaler.faceswap.correct_stage import CorrectionParams, corrected, front_of, instead, together
+from diffscaler.faceswap.mask_params import MaskParams
 from diffscaler.media import ClipMeta, FrameChunk, Frames, Stream
-from diffscaler.stage import ModelRef, Params, StageContext
+from diffscaler.stage import ModelRef, StageContext
 
 if TYPE_CHECKING:
     from diffscaler.faceswap.engines import Place
 
 
-class RestoreFacesParams(Params):
+class RestoreFacesParams(MaskParams):
     """fidelity: CodeFormer only: 0 the best picture, 1 the face that was there
 
     blend: 0 leaves the frames bit-equal, 1 takes the restored face wholly
     wishes: whose faces: the `tracks` of every `Role` of the swap, in order
-    corrections: of the swap; faces that keep their original are left out
+    corrections: of the swap; faces that keep their original are left out, other masks hold here too
     """
 
     fidelity: float = Field(0.7, ge=0, le=1)
@@ -39,14 +40,15 @@ class RestoreFacesParams(Params):
 
 
 class RestoreFaces:
-    """Frames and the detections of their clip -> the same frames, faces restored; the rest passes bit-equal.
+    """Frames, the detections of their clip, and masks if any -> the same frames, faces restored; the rest passes
+    bit-equal.
 
     The detections may be those of the clip before a swap: a swapped face lies where the other one lay. Where a swap
     fades or leaves a face alone, so does this.
-    A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
+    A frame's result depends on the frame, the detections and the masks alone, so chunks and resume leave no trace.
     models: the restorer
-    A third input is what this stage made of the clip before it was corrected: only frames that a correction is about
-    are restored anew.
+    An input between the detections and the masks is what this stage made of the clip before it was corrected: only
+    frames that a correction is about are restored anew.
     """
 
     name: ClassVar[str] = "restore_faces"
@@ -63,19 +65,24 @@ class RestoreFaces:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[FrameChunk]:
         """Raises ModelNotFound when the restorer's file is missing or is none."""
+        from diffscaler.faceswap.crops import FFHQ
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
-        from diffscaler.faceswap.head import fit_poses
+        from diffscaler.faceswap.masks import FaceMasks, looks_of, read_masks
         from diffscaler.faceswap.restore import LICENCES, restore_face
         from diffscaler.faceswap.track import assigned
 
         clip, params = inputs[0], self.params
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
-        tracks = gather(inputs[1]).tracks(float(clip.meta.fps))
+        faces, fps = gather(inputs[1]), float(clip.meta.fps)
+        tracks = faces.tracks(fps)
         chosen = assigned(tracks, params.wishes)
         tracks = [track for track in tracks if track.id in chosen]
-        poses = {track.id: fit_poses(track.landmarks) for track in tracks}
+        masks = FaceMasks(
+            params, tracks, fps, read_masks(params.masks, inputs[len(inputs) - len(params.masks) :]),
+            lambda: looks_of(tracks, faces, fps, lambda: ctx.step(ctx.start, total, "Following faces")),
+        )  # fmt: skip
         with ctx.acquire(self.models[0]) as restorer:
             ctx.note(LICENCES[restorer.family])
             for part, before in self._parts(inputs, ctx.start):
@@ -92,9 +99,10 @@ class RestoreFaces:
                     frames = frames.copy()
                 for place in places:
                     ctx.step(part.start + place.offset, total, "frame")
-                    landmarks, pose = place.track.landmarks[place.index], poses[place.track.id][place.index]
-                    blend = self._blend(place, part.start)
-                    restore_face(frames[place.offset], restorer, landmarks, pose, params.fidelity, blend)
+                    landmarks, blend = place.track.landmarks[place.index], self._blend(place, part.start)
+                    how = instead(params.corrections, part.start + place.offset, place.track.id)
+                    mask = masks.crop(FFHQ, place.track, place.index, front_of(how, params.in_front) or ())
+                    restore_face(frames[place.offset], restorer, landmarks, mask, params.fidelity, blend)
                 ctx.step(part.stop, total, "frame")
                 if places:
                     ctx.preview(frames)
@@ -102,7 +110,7 @@ class RestoreFaces:
 
     def _parts(self, inputs: tuple[Stream, ...], start: int) -> Iterator[tuple[FrameChunk, Frames | None]]:
         """Chunks from frame `start` on, each with its frames as they were restored before the corrections, if known."""
-        if len(inputs) > 2:
+        if len(inputs) - len(self.params.masks) > 2:
             yield from together(inputs[0], inputs[2], start)
         else:
             yield from ((chunk.since(start), None) for chunk in inputs[0] if chunk.stop > start)

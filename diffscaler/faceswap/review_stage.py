@@ -42,10 +42,7 @@ class ReviewSwap:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        clip = inputs[0]
-        return ClipMeta(
-            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
-        )
+        return inputs[0].data()
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         from diffscaler.faceswap.detections import gather

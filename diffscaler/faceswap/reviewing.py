@@ -12,11 +12,11 @@ from diffscaler.faceswap.appearance import seen
 from diffscaler.faceswap.builtin import project
 from diffscaler.faceswap.casting import Casting
 from diffscaler.faceswap.detect import Detector
-from diffscaler.faceswap.engines import Place, track_tones
+from diffscaler.faceswap.engines import Place
 from diffscaler.faceswap.head import Pose, fit_poses
 from diffscaler.faceswap.libs import cv2
+from diffscaler.faceswap.masks import looks_of
 from diffscaler.faceswap.motion import moved
-from diffscaler.faceswap.occlusion import drawable
 from diffscaler.faceswap.review import COLUMNS
 
 Floats = npt.NDArray[np.float32]
@@ -37,12 +37,8 @@ class Reviewer:
         """recognizer: an `inswapper.Recognizer`, when one is installed"""
         self.casting, self.detector, self.recognizer = casting, detector, recognizer
         self.poses = {track.id: fit_poses(track.landmarks) for track in casting.tracks}
-        self.hidden: dict[int, Floats] = {}
-        tick = casting.tick("Following faces")
-        for track in casting.tracks:
-            poses = self.poses[track.id]
-            tones = track_tones(track, poses, casting.faces, casting.fps, tick)
-            self.hidden[track.id] = 1 - drawable(track, poses, casting.faces, tones, tick)
+        looks = looks_of(casting.tracks, casting.faces, casting.fps, casting.tick("Following faces"), hair=True)
+        self.hidden = {track: 1 - allowed for track, allowed in looks.items()}
         self.before: dict[int, tuple[int, Matrix, Frame, Frame]] = {}
         self.wanted = self._identities()
 

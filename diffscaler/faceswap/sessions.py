@@ -33,3 +33,11 @@ def open_session(model: Path | bytes, device: Any = "cpu", threads: int = CPU_TH
     except Exception as error:  # onnxruntime has a dozen unrelated exception types for a bad file
         name = model.name if isinstance(model, Path) else "model"
         raise ModelNotFound(f"{name} cannot be read as an ONNX model.", "Download the file again.") from error
+
+
+def is_shaped(value: Any, *wanted: int) -> bool:
+    """Whether an input or output of a session can have these sides after its first; those a file leaves open fit."""
+    sides = list(value.shape)[1:]
+    return len(sides) == len(wanted) and all(
+        side == want or not isinstance(side, int) for side, want in zip(sides, wanted, strict=True)
+    )

@@ -39,10 +39,7 @@ class DetectFaces:
         self.params, self.models = params, models
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
-        clip = inputs[0]
-        return ClipMeta(
-            kind="tensors", num_frames=clip.num_frames, fps=clip.fps, vfr=clip.vfr, duration_s=clip.duration_s
-        )
+        return inputs[0].data()
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         """Raises ModelNotFound when the detector's file is missing."""
@@ -69,11 +66,12 @@ class DetectFaces:
 
 
 class SwapFace:
-    """Frames and their detections -> the same frames with the performer's face. Frames without one pass bit-equal.
+    """Frames, their detections, and masks if any -> the same frames with the performer's face. Frames without one pass
+    bit-equal.
 
-    The diffusion engine also reads what `RedrawFaces` drew, as a third input.
+    The diffusion engine also reads what `RedrawFaces` drew, before the masks.
 
-    A frame's result depends on the frame and the detections alone, so chunks and resume leave no trace.
+    A frame's result depends on the frame, the detections and the masks alone, so chunks and resume leave no trace.
     models: the detector (for the photos); for inswapper and ghost then the swapper and the recogniser; for ghost then
     the converter; for diffusion the text-to-video model, which decodes what it drew
     """
@@ -96,17 +94,19 @@ class SwapFace:
         """
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
+        from diffscaler.faceswap.masks import read_masks
 
         clip, fps = inputs[0], float(inputs[0].meta.fps)
         total = clip.meta.num_frames
         ctx.step(ctx.start, total, "frame")
-        faces = gather(inputs[1])
+        faces, last = gather(inputs[1]), len(inputs) - len(self.params.masks)
+        stored = read_masks(self.params.masks, inputs[last:])
         with ExitStack() as leases:
-            casting = Casting(self.params, self.models, faces, fps, ctx, leases, inputs[2:])
+            casting = Casting(self.params, self.models, faces, fps, ctx, leases, inputs[2:last], stored)
             casting.check(casting.named)
             for note in _unchanged(casting):
                 ctx.note(note)
-            swapper = casting.swapper(self.params.engine)
+            swapper = casting.swapper(self.params.engine, self.params.in_front)
             for chunk in clip:
                 if chunk.stop <= ctx.start:
                     continue

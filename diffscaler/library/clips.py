@@ -37,7 +37,15 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 
 #: Stages whose clips only say something about other clips. Unless somebody keeps one, it holds nothing back from being
 #: deleted, and goes with what it is about.
-LOOKUPS = ("detect_faces", "list_people", "review_swap", "inspect_photo", "measure")
+LOOKUPS = (
+    "detect_faces",
+    "identify_people",
+    "list_people",
+    "mask_faces",
+    "review_swap",
+    "inspect_photo",
+    "measure",
+)
 
 
 @dataclass(frozen=True)

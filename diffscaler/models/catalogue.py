@@ -40,7 +40,7 @@ class Catalogue:
         found: dict[str, ModelSpec] = {}
         described = self._described()
         places = {spec.path for spec in described}
-        dropped_in = [spec for spec in self._dropped_in() if spec.path not in places]
+        dropped_in = [spec for spec in self._dropped_in(described) if spec.path not in places]
         for spec in [*(spec for spec in described if is_there(spec)), *dropped_in]:
             number = 2
             while spec.name in found:
@@ -125,7 +125,7 @@ class Catalogue:
             row.setdefault("working_bytes", annotator_bytes(row["path"]))
         return ModelSpec.model_validate({"name": file.stem, **row})
 
-    def _dropped_in(self) -> list[ModelSpec]:
+    def _dropped_in(self, described: list[ModelSpec]) -> list[ModelSpec]:
         root = self.settings.models_dir
         specs = [text2video_folder(path.parent) for path in sorted(root.glob("*/model_index.json"))]
         specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/model/model_index.json"))]
@@ -137,6 +137,7 @@ class Catalogue:
         specs += ip_adapters(root / "ip_adapters")
         specs += [spec for path in sorted(root.glob("*/config.json")) if (spec := annotator_folder(path.parent))]
         specs += ghost_files(root)
+        specs += mask_files(root, described)
         specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
@@ -259,6 +260,17 @@ def ghost_files(root: Path) -> list[ModelSpec]:
             working_bytes=path.stat().st_size * 2 + 300 * 2**20,
         )
         for path in sorted(root.glob("ghost*.onnx"))
+    ]
+
+
+def mask_files(root: Path, described: list[ModelSpec]) -> list[ModelSpec]:
+    """Face parsers and occluders, bisenet*.onnx and xseg*.onnx: what is said of one version holds for all."""
+    cards = {spec.kind: spec for spec in described}
+    return [
+        cards[kind].model_copy(update={"name": plain(path.stem), "title": path.stem, "path": path})
+        for kind, pattern in (("face_parser", "bisenet*.onnx"), ("face_occluder", "xseg*.onnx"))
+        if kind in cards
+        for path in sorted(root.glob(pattern))
     ]
 
 

@@ -27,6 +27,9 @@ ModelKind = Literal[
     "face_recognizer",
     "identity_converter",
     "face_restorer",
+    "face_parser",
+    "face_occluder",
+    "face_landmarker",
 ]
 
 

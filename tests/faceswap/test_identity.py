@@ -4,9 +4,23 @@ import cv2
 import numpy as np
 import pytest
 
+from diffscaler.faceswap.align import align_face
 from diffscaler.faceswap.detections import gather, people
 from diffscaler.faceswap.identity import _alike, clearest, mean_vector, people_of
-from tests.faceswap.moving import FPS, around, astronaut, meta_of, somebody_else
+from diffscaler.faceswap.identity_stage import (
+    MOST_FRAMES,
+    IdentifyPeople,
+    IdentifyPeopleParams,
+    vectors_of,
+)
+from diffscaler.faceswap.inswapper import load_recognizer
+from diffscaler.faceswap.people import read_people
+from diffscaler.faceswap.people_stage import ListPeople, ListPeopleParams
+from diffscaler.media import Stream
+from diffscaler.stage import ModelRef
+from tests.faceswap import tiny_onnx
+from tests.faceswap.moving import FPS, around, astronaut, chunked, meta_of, somebody_else
+from tests.faceswap.tiny_onnx import Spec
 
 
 def shot(photo, centre, count, scale=0.8, light=1.0, shift=(0, 0)):
@@ -54,6 +68,67 @@ def test_a_group_is_as_alike_as_its_least_alike(around_stage, conversation):
     angles = np.radians([0, 50, 110])
     vectors = {i: np.float32([np.cos(a), np.sin(a)]) for i, a in enumerate(angles)}
     assert people_of(tracks, faces, vectors) == [[0, 1], [2]]
+
+
+def identified(around, frames, found, size=8, start=0):
+    stage = IdentifyPeople(IdentifyPeopleParams(), (ModelRef(name="arcface", revision="1"),))
+    faces = Stream(meta_of(frames).change(kind="tensors"), iter(found))
+    return list(stage.run((Stream(meta_of(frames), chunked(frames, size, start)), faces), around.context(start)))
+
+
+@pytest.fixture
+def recogniser(tmp_path, around_stage):
+    around_stage.models["arcface"] = load_recognizer(Spec(tiny_onnx.arcface(tmp_path / "w600k_r50.onnx")))
+    return around_stage.models["arcface"]
+
+
+def test_a_track_is_its_clearest_frames_on_the_average(around_stage, conversation, recogniser):
+    found = around_stage.detect(conversation)
+    chunks = identified(around_stage, conversation, found)
+    vectors = vectors_of(chunks)
+    for track in gather(found).tracks(FPS):
+        frames = clearest(track, MOST_FRAMES)
+        assert len(frames) == MOST_FRAMES
+        at = [frame - track.start for frame in frames]
+        each = [recogniser.embed(conversation[f], track.landmarks[a]) for f, a in zip(frames, at, strict=True)]
+        mean = (np.stack(each) * track.scores[at][:, None]).sum(0)
+        assert np.allclose(vectors[track.id], mean / np.linalg.norm(mean), atol=1e-5)
+    late = {name: value[chunks[0].tensors["frame"] < 0] for name, value in chunks[0].tensors.items()}
+    for size, start in ((1, 0), (3, 0), (7, 25)):
+        parts = identified(around_stage, conversation, found, size, start)
+        assert parts[0].start == start and sum(part.count for part in parts) == 40 - start
+        for name in late:
+            whole, again = (np.concatenate([part.tensors[name] for part in rows]) for rows in (chunks, parts))
+            assert np.array_equal(again, whole[np.concatenate([c.tensors["frame"] for c in chunks]) >= start])
+    assert any("ArcFace" in note for note in around_stage.notes)
+
+
+def listed(around, frames, *inputs):
+    """Numbers of who each track is."""
+    streams = tuple(Stream(meta_of(frames).change(kind="tensors"), iter(chunks)) for chunks in inputs)
+    everyone = read_people(ListPeople(ListPeopleParams(), ()).run(streams, around.context()))
+    return [person.person for person in sorted(everyone, key=lambda person: person.track)]
+
+
+def test_people_are_those_whom_the_recogniser_tells_apart(around_stage, conversation):
+    """A recogniser that goes by how red a face is: it joins shots in unlike light, which the looks do not."""
+    dim = conversation.copy()
+    dim[20:30] = dim[20:30] // 3
+    ruddy = np.linalg.qr(np.random.default_rng(8).normal(size=(512, 2)))[0].T.astype(np.float32)
+    print("seed 8")
+    shades = []
+
+    def embed(frame, landmarks):
+        mean = align_face(frame, landmarks, 112)[0][48:88, 36:76].mean((0, 1))
+        shades.append(mean[0] / mean[2])
+        return ruddy[int(shades[-1] > 1.55)]
+
+    around_stage.models["arcface"] = SimpleNamespace(embed=embed)
+    found = around_stage.detect(dim)
+    vectors = identified(around_stage, dim, found)
+    by_vectors, by_looks = (listed(around_stage, dim, found, *more) for more in ((vectors,), ()))
+    print("how red:", np.round(shades[::MOST_FRAMES], 2))
+    assert by_vectors == [0, 1, 0, 1] and by_looks == [0, 1, 2, 1]
 
 
 def grouped_slowly(alike):

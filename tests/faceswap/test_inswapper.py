@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from onnx import numpy_helper
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.engines import Place
+from diffscaler.faceswap.ghost import load_converter, load_ghost
 from diffscaler.faceswap.inswapper import load_recognizer, load_swapper
 from diffscaler.faceswap.network_swapper import IdentitySwapper
 from diffscaler.faceswap.swap_network import put_together, take_apart
@@ -19,6 +22,7 @@ from tests.faceswap import tiny_onnx
 from tests.faceswap.moving import DETECTOR, astronaut, frames_of, gather_tracks, somebody_else, still
 from tests.faceswap.tiny_onnx import Spec
 
+GHOST = (DETECTOR, *(ModelRef(name=name, revision="1") for name in ("ghost", "arcface", "crossface-ghost")))
 MODELS = (DETECTOR, ModelRef(name="inswapper", revision="1"), ModelRef(name="arcface", revision="1"))
 
 
@@ -83,6 +87,24 @@ def test_a_clip_is_swapped_with_it_whatever_its_chunks(
     apart = np.abs(one.astype(int) - frames)
     assert apart[0, 40:100, 110:160].mean() > 10 and apart[:, :, 250:].max() == 0
     assert np.abs(full.astype(int) - frames)[:, :, 250:].max() > 20
+
+
+def test_several_photos_of_a_performer_are_one_average_identity(around_stage, swapper_file, two_people, tmp_path):
+    convert = load_converter(Spec(tiny_onnx.converter(tmp_path / "crossface_ghost.onnx")))
+    inswapper = load_swapper(Spec(swapper_file))
+    ghost = load_ghost(Spec(tiny_onnx.swapper(tmp_path / "ghost_1_256.onnx", 256, emap=False)))
+    basis, frames = 9 * np.eye(2, 512, dtype=np.float32), still(two_people, 1)
+    found, mean = around_stage.detect(frames), basis.mean(0)
+    wanted = {"inswapper": inswapper.latent([mean]), "ghost": convert(mean)}
+    assert not np.allclose(inswapper.latent([basis[0]]), wanted["inswapper"], atol=1e-3)
+    around_stage.models["crossface-ghost"] = lambda: convert
+    for engine, network, models in (("inswapper", inswapper, MODELS), ("ghost", ghost, GHOST)):
+        given = []
+        asked = replace(network, latent=lambda of, own=network.latent: given.append(own(of)) or given[-1])  # noqa: B023
+        seen = iter(basis)
+        around_stage.models |= {engine: asked, "arcface": SimpleNamespace(features=lambda *_, seen=seen: next(seen))}
+        around_stage.swap(frames, found, models=models, engine=engine, cast=[(("one", "two"), "all")])
+        assert given and all(np.allclose(latent, wanted[engine], atol=1e-5) for latent in given)
 
 
 def test_a_batch_draws_what_single_runs_draw(swapper_file):

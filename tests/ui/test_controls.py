@@ -27,9 +27,25 @@ def test_a_slider_has_the_fields_range_step_and_default() -> None:
     assert (slider.minimum, slider.maximum, slider.step, slider.value) == (64, 1024, 16, 256)
 
 
+@pytest.mark.parametrize("name", ["mask_blur", "mask_padding", "mask_steady", "fidelity"])
+def test_a_slider_can_be_set_to_its_default(name: str) -> None:
+    slider = control(FaceSwapRequest, name)
+    steps = (slider.value - slider.minimum) / slider.step
+    assert abs(steps - round(steps)) < 1e-6 and (slider.maximum - slider.minimum) / slider.step >= 10
+
+
 def test_a_literal_becomes_choices_whose_values_are_the_requests() -> None:
     radio = control(Text2VideoRequest, "scale")
     assert [value for _, value in radio.choices] == [1, 2, 4] and radio.value == 1
+
+
+def test_a_field_of_several_words_lets_some_be_ticked() -> None:
+    group = control(FaceSwapRequest, "regions")
+    assert isinstance(group, gr.CheckboxGroup) and "glasses" not in group.value
+    assert [value for _, value in group.choices] == [*group.value, "glasses"]
+    with pytest.raises(ValidationError) as error:
+        FaceSwapRequest(clip="0" * 8, faces=("1" * 8,), **filled({"regions": []}))
+    assert worded(error.value)[0].startswith("regions = ")
 
 
 def test_an_empty_field_leaves_the_choice_to_the_model_and_a_number_may_be_text() -> None:

@@ -20,10 +20,11 @@ from diffscaler.faceswap.people import Person, read_people, rows_of
 from diffscaler.faceswap.people_stage import ListPeople
 from diffscaler.media import TensorChunk
 from diffscaler.plan import Node, imported, nodes
-from diffscaler.requests import Correction, FaceSwapRequest
+from diffscaler.requests import Correction, FaceSwapRequest, FindPeopleRequest
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
+from tests.faceswap import tiny_onnx
 from ui.cast import CastShelf
 from ui.faceswap_tab import FaceSwapTab
 from ui.lineage import titled
@@ -207,6 +208,28 @@ def test_the_cast_is_asked_once_for_all_cards(tab: FaceSwapTab, anna: Member, mo
     html = tab.people.render({**NOBODY, "clip": CLIP}, found, None)
     assert html.count("<figure") == 5 and html.count(anna.id) == 5 and len(plans) == 1
     assert "data:image/jpeg" in html
+
+
+def test_a_recogniser_renews_the_cards_and_says_so(
+    tab: FaceSwapTab, anna: Member, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = waiting_clip(tab, tmp_path, monkeypatch)
+    before = tab.people.look({**NOBODY, "clip": key, "plays": {"0": anna.id}})[tab.people.state]
+    cast = {**before, "plays": {"0": anna.id}}
+    assert tab.people.look(cast)[tab.people.state]["plays"] == {"0": anna.id}
+    made = FaceSwapRequest(clip=key, cast=(played_by(anna, (0,)),))
+    detections = tab.studio.recipes.of(made).root.inputs[0].inputs[1]
+    tab.studio.settings.models_dir.mkdir(parents=True, exist_ok=True)
+    tiny_onnx.arcface(tab.studio.settings.models_dir / "w600k_r50.onnx")
+    state = tab.people.look(cast)[tab.people.state]
+    assert state["plays"] == {} and state["found"] != before["found"], "who is one person may be another one now"
+    assert tab.people.cast_as(made, {made.cast[0]: anna.id}, detections.key)["plays"] == {"0": anna.id}
+    root = tab.studio.recipes.of(FindPeopleRequest(clip=key)).root
+    monkeypatch.setattr(tab.people, "groups", lambda *given: [Group((0,), ()), Group((1,), ())])
+    monkeypatch.setattr(tab.people, "_card", lambda *given: "")
+    assert "Told apart by ArcFace, for non-commercial" in tab.people.render(state, root, None)
+    listed = tab.studio.recipes.of(FindPeopleRequest(clip=key, commercial_only=True)).root
+    assert "Told apart by how they look." in tab.people.render(state, listed, None)
 
 
 def test_people_are_stored_as_they_are() -> None:

@@ -22,8 +22,9 @@ from diffscaler.requests import Correction, FaceSwapRequest
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
+from tests.faceswap import tiny_onnx
 from ui.faceswap_tab import FaceSwapTab
-from ui.review import around, swap_in
+from ui.review import around, correction, swap_in
 
 Make = Callable[..., Clip]
 
@@ -89,18 +90,29 @@ def review(**doubt: float) -> Review:
     return Review(np.array([row], np.float32), 40)
 
 
-def test_only_the_built_in_engine_can_draw_over_what_is_in_front(
+def test_what_is_in_front_can_be_drawn_over_or_masked_by_what_else_is_installed(
     tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = swap()
     monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
     monkeypatch.setattr(tab.review, "_review", lambda key: review(hidden=0.9))
-    assert "Draw over it" in tab.review.render(clip, None)
+    html = tab.review.render(clip, None)
+    assert "something in front" in html and "Draw over it" in html and "Mask by" not in html
+    assert "by how the face looks otherwise. (" in tab.front_line()
+    tab.studio.settings.models_dir.mkdir(parents=True, exist_ok=True)
+    tiny_onnx.occluder(tab.studio.settings.models_dir / "xseg_1.onnx")
+    assert "by the occluder. (" in tab.front_line()
+    html = tab.review.render(clip, None)
+    assert "Mask by the occluder" in html and "Mask by its looks" not in html and "face parser" not in html
+    click = gr.EventData(None, {"do": "correct", "person": "0", "start": "3", "stop": "4", "how": "occluder"})
+    made = tab.review.corrected(swap(in_front="looks"), correction(click, clip))
+    assert made.corrections == (Correction(start=3, stop=4, people=(0,), how="occluder"),)
     node = swap_in(clip.node)
     assert node is not None
-    node.params["engine"] = "ghost"
-    html = tab.review.render(clip, None)
-    assert "something in front" in html and "Draw over it" not in html
+    node.params["engine"] = "ghost"  # which kept nothing in front before that could be said
+    assert "Mask by its looks" in tab.review.render(clip, None)
+    monkeypatch.setattr(tab.review, "_review", lambda key: review(yaw=70))
+    assert "Draw over it<" not in tab.review.render(clip, None)
 
 
 def test_a_review_that_would_run_the_swap_again_waits_to_be_asked_for(tab: FaceSwapTab, swap: Make) -> None:
