@@ -40,7 +40,7 @@ def pictures(path: Path, scale: int, ours: Enlarge, bicubic: Enlarge) -> Result:
     """Mean PSNR of Y over the pairs of a folder."""
     from training.upscaler.evaluate import measure
 
-    rows = [measure(path, scale, lambda image, by=by: by(image[None])[0]) for by in (ours, bicubic)]
+    rows = [measure(path, scale, lambda image, by=by: by(np.array(image[None]))[0]) for by in (ours, bicubic)]
     if not rows[0]:
         raise MediaError(f"{path} holds no pairs for x{scale}.", f"They are called NAME_x{scale}_HR.png and _LR.png.")
     value, baseline = (float(np.mean([psnr for _, psnr in row])) for row in rows)
