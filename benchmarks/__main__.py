@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import faceswap, memory, mini, rerun, sampling, sdxl, startup, transcode, upscale
+from benchmarks import faceswap, memory, mini, quality, rerun, sampling, sdxl, startup, transcode, upscale
 from benchmarks.result import Result
 from diffscaler.errors import DiffScalerError
 
 CASES: dict[str, Callable[..., Iterable[Result]]] = {
     "upscale": upscale.run,
+    "quality": quality.run,
     "transcode": transcode.run,
     "rerun": rerun.run,
     "startup": startup.run,
@@ -33,6 +34,9 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
     parser.add_argument("--clips", type=int, default=mini.DEFAULT_CLIPS, help="how many clips the case mini reads back")
     parser.add_argument("--model", metavar="FOLDER", help="another model of mini's kind for the case mini to read back")
+    at = parser.add_argument_group("of the case quality")
+    at.add_argument("--pairs", metavar="FOLDER", type=Path, action="append", default=[], help="Set5 and its like")
+    at.add_argument("--footage", metavar="FILE", type=Path, action="append", default=[], help="a clip; several will do")
     at = parser.add_argument_group("of the case sdxl, which needs a graphics card")
     at.add_argument("--frames", type=int, help=f"{sdxl.FULL[0]} when not given")
     at.add_argument("--size", type=int, help=f"pixels of a side, {sdxl.FULL[1]} when not given")
@@ -45,6 +49,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")
     options: dict[str, dict[str, object]] = {
+        "quality": {"pairs": tuple(args.pairs), "footage": tuple(args.footage)},
         "mini": {"clips": args.clips, "model_folder": args.model, "steps": args.steps},
         "sdxl": {"frames": args.frames, "size": args.size, "steps": args.steps, "tiny": args.tiny},
     }

@@ -40,7 +40,7 @@ class Result:
 
     def line(self) -> str:
         return (
-            f"{self.case:<12} {self.value:>9.3g} {self.unit:<10} {self.baseline_value:>9.3g} {self.baseline:<52}"
+            f"{self.case:<12} {self.value:>9.4g} {self.unit:<10} {self.baseline_value:>9.4g} {self.baseline:<52}"
             f" ratio {self.ratio:.2f} ({self.better} is better)"
         )
 

@@ -132,9 +132,13 @@ def scale_of(text: str) -> int | str:
 
 
 def region_of(text: str) -> Region:
-    """ "10,20,320,180": left, top, width, height. Raises ValueError (pydantic's is one), which argparse words."""
-    x, y, width, height = (int(part) for part in text.split(","))
-    return Region(x=x, y=y, width=width, height=height)
+    """ "10,20,320,180": left, top, width, height. Raises ArgumentTypeError."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+        return Region(x=x, y=y, width=width, height=height)
+    except ValueError as error:  # pydantic's is one
+        said = f"{text!r} is not x,y,width,height in pixels; 16 a side is the least"
+        raise argparse.ArgumentTypeError(said) from error
 
 
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:

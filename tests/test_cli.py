@@ -116,6 +116,36 @@ def test_swap_on_a_clip_without_faces_says_so_and_keeps_sound_and_length(
     assert "No face was found in frames 0-159" in capsys.readouterr().out
 
 
+def test_a_higher_frame_rate_keeps_length_and_sound(home: Path) -> None:
+    from tests.video.make import all_frames
+
+    save_clip(home / "short.mp4", 6)
+    command = ["upscale", str(home / "short.mp4"), "--scale", "1", "--fps-times", "2", "--encoding", "h264"]
+    assert run([*command, "--quality", "0", "-o", str(home / "smooth.mp4")]) == 0
+    before, after = probe(home / "short.mp4"), probe(home / "smooth.mp4")
+    assert (after.num_frames, after.fps) == (12, 60) and after.duration_s == pytest.approx(before.duration_s, abs=1e-3)
+    assert sound_packets(home / "smooth.mp4") == sound_packets(home / "short.mp4")
+    old, new = all_frames(home / "short.mp4"), all_frames(home / "smooth.mp4")
+    assert np.abs(new[::2].astype(int) - old).mean() < 2  # what colour conversion for the file costs
+    manifest = after.manifest
+    assert manifest is not None and "interpolate" in str(manifest["plan"])
+
+
+def test_a_trial_is_the_part_asked_for_and_silent(home: Path) -> None:
+    save_clip(home / "short.mp4", 6)
+    command = ["upscale", str(home / "short.mp4"), "--scale", "2", "--upscaler", "tinyup", "--from", "0.1"]
+    assert run([*command, "--region", "8,8,32,16", "-o", str(home / "part.mp4")]) == 0
+    part = probe(home / "part.mp4")
+    assert (part.width, part.height, part.num_frames, len(part.audio)) == (64, 32, 3, 0)
+
+
+def sound_packets(path: Path) -> list[tuple[int | None, bytes]]:
+    import av
+
+    with av.open(str(path)) as container:
+        return [(packet.pts, bytes(packet)) for packet in container.demux(audio=0) if packet.size]
+
+
 def test_a_clip_made_here_keeps_its_story_through_the_next_stage(home: Path) -> None:
     assert run(["generate", "a red boat", *TINY, "--seed", "9", "-o", str(home / "boat.mp4")]) == 0
     command = ["upscale", str(home / "boat.mp4"), "--scale", "2", "--upscaler", "tinyup"]

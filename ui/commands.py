@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     at.add_argument("--json", metavar="FILE", dest="json_file")
     at.add_argument("--clips", type=int, metavar="N", help="of the case mini: how many clips are drawn and read back")
     at.add_argument("--model", metavar="FOLDER", help="of the case mini: another model to read back")
+    at.add_argument("--pairs", metavar="FOLDER", action="append", default=[], help="of the case quality: Set5 and kin")
+    at.add_argument("--footage", metavar="FILE", action="append", default=[], help="of the case quality: a clip")
     for option, words in (("frames", "how many"), ("size", "pixels of a side"), ("steps", "how many")):
         at.add_argument(f"--{option}", type=int, metavar="N", help=f"of the case sdxl: {words}")
     at.add_argument("--tiny", action="store_true", help="of the case sdxl: a very small network, on any device")
@@ -105,5 +107,7 @@ def bench(args: argparse.Namespace, settings: Settings) -> int:
     command += ["--json", args.json_file] if args.json_file else []
     for name in ("clips", "model", "frames", "size", "steps"):
         command += [f"--{name}", str(value)] if (value := getattr(args, name)) is not None else []
+    for name in ("pairs", "footage"):
+        command += [word for path in getattr(args, name) for word in (f"--{name}", str(Path(path).resolve()))]
     command += ["--tiny"] if args.tiny else []
     return subprocess.call(command, cwd=ROOT)

@@ -29,7 +29,10 @@ NAMES = {
     "swap_face": "Faces swapped",
     "correct_swap": "Frames corrected",
     "restore_faces": "Faces sharpened",
+    "excerpt": "A part to try",
     "upscale": "Upscaled",
+    "resize": "Fitted in size",
+    "interpolate": "Frames drawn between",
     "encode": "Delivered",
 }
 LEFT_OUT = ("sha256", "photos", "about", "cast", "corrections", "wishes", "masks")

@@ -4,6 +4,8 @@
   const typing = el => el && (el.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(el.tagName) && el.type !== 'range');
   const seen = el => el && el.offsetParent !== null;
   const videos = () => [...document.querySelectorAll('.monitor video')].filter(seen);
+  // whose time counts: the first clip's, but of a trial beside the clip it is a part of, the trial's
+  const leader = all => all[0].closest('[data-from]') ? all[all.length - 1] : all[0];
 
   // space plays; J K L shuttle; arrows step frames; S stops the job
   document.addEventListener('keydown', event => {
@@ -39,7 +41,8 @@
     if (at) videos().forEach(v => { v.pause(); v.currentTime = parseFloat(at.dataset.seek); });
   });
 
-  // a correction or a trial of what is shown: the moment goes with the click, so it is written down before anyone else hears of it
+  // a correction or a trial of what is shown: the moment goes with the click, so it is written down before anyone else
+  // hears of it
   document.addEventListener('click', event => {
     const here = event.target.closest && event.target.closest('[data-do=correct-here], [data-do=try-here]');
     if (here) here.dataset.at = videos().length ? leader(videos()).currentTime : '';

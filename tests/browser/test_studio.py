@@ -176,6 +176,20 @@ def test_the_library_tells_how_a_clip_was_made(studio: Page) -> None:
     assert "Faces swapped" in story and "Upscaled" in story
 
 
+def test_a_trial_begins_where_the_monitor_stands(studio: Page) -> None:
+    studio.tab("Upscale")
+    studio.wait_for_clip("upscale", count=2)
+    studio.page.locator("#upscale-monitor .play").click()
+    for began, at in ((0.25, 0.25), (0.5, 0.25)):  # the second counts from where the first began
+        studio.page.evaluate(f"document.querySelectorAll('#upscale-monitor video').forEach(v => v.currentTime = {at})")
+        studio.page.locator("#upscale-trial button").click()
+        studio.page.wait_for_selector(f'#upscale-monitor [data-from="{began}"]', timeout=LONG_MS)
+        trial = "[...document.querySelectorAll('#upscale-monitor video')].at(-1)"
+        studio.page.wait_for_function(f"Math.abs({trial}.duration - {1 - began}) < 0.02", timeout=30_000)
+        studio.wait_for_clip("upscale", count=2)
+        studio.page.locator("#upscale-monitor .play").click()
+
+
 def test_a_wrong_file_is_named_for_what_it_is(studio: Page, tmp_path: Path) -> None:
     wrong = tmp_path / "notes.mp4"
     wrong.write_text("Scene one. A dog runs.\n" * 40)
