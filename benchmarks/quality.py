@@ -68,7 +68,8 @@ def flicker(original: Frames, *clips: Frames) -> list[float]:
 
     uint8 RGB (N, H, W, 3) of equal size each, N >= 2
     """
-    from diffscaler.upscale.flow import fetched, motion_of, reduced
+    from diffscaler.upscale.dis import fetched
+    from diffscaler.upscale.flow import motion_of, reduced
 
     sums, weight = np.zeros(len(clips)), 0.0
     for index in range(1, len(original)):

@@ -15,11 +15,10 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from diffscaler import deliver_command, faceswap_command, models_command
-from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, place_for
+from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, given, how_to_write, place_for
 from diffscaler.errors import DiffScalerError
 from diffscaler.faceswap_command import clip_of
 from diffscaler.library.clips import Clip
-from diffscaler.recipes import takes
 from diffscaler.requests import (
     AspectName,
     ControlKind,
@@ -29,6 +28,7 @@ from diffscaler.requests import (
     Text2VideoRequest,
     UpscaleRequest,
 )
+from diffscaler.sampling_choices import takes
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, FAILED
@@ -141,23 +141,6 @@ def region_of(text: str) -> Region:
         raise argparse.ArgumentTypeError(said) from error
 
 
-def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """The options that were really given; the request's own defaults stand for the rest."""
-    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
-
-
-OUTPUT_NAMES = ("encoding", "quality", "bitrate_mbps")
-
-# What a file name's ending asks for when --encoding does not say.
-BY_SUFFIX = {".gif": "gif", ".webm": "webm", ".mov": "prores", ".zip": "pictures"}
-
-
-def delivery(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of the file to write."""
-    by_suffix = BY_SUFFIX.get(args.output.suffix.lower())
-    return ({"encoding": by_suffix} if by_suffix else {}) | given(args, *OUTPUT_NAMES)
-
-
 def generate(args: argparse.Namespace, settings: Settings) -> int:
     from diffscaler.presets import preset
 
@@ -167,7 +150,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
              "control_scale", "strength", "ip_adapter", "reference_scale", "guidance_rescale",
              "shared_noise", "free_init", "free_init_filter", "smooth_background", "foreground")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
-    values |= given(args, *names, "seed", "consent", "scale", "upscaler") | delivery(args)
+    values |= given(args, *names, "seed", "consent", "scale", "upscaler") | how_to_write(args)
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
     picture = studio.add_file(args.picture).key if args.picture else None
     control = studio.add_file(args.control).key if args.control else None
@@ -187,7 +170,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 def upscale(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
     names = ("scale", "fps_times", "upscaler", "tile", "region", "start_s", "length_s")
-    values = given(args, *names) | delivery(args)
+    values = given(args, *names) | how_to_write(args)
     return deliver(studio, UpscaleRequest(clip=clip_of(studio, args.clip).key, **values), args)
 
 

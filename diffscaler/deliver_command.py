@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-from diffscaler.delivery import deliver, place_for
+from diffscaler.delivery import deliver, given, how_to_write, place_for
 from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap_command import clip_of, looked_up
 from diffscaler.requests import DeliverRequest, MeasureRequest
@@ -34,12 +34,11 @@ def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], 
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    from diffscaler.cli import delivery, given
     from diffscaler.presets import preset
 
     studio = Studio(settings)
     values = preset(settings, "deliver", args.preset) if args.preset else {}
-    asked = delivery(args)
+    asked = how_to_write(args)
     if args.preset and not args.encoding:
         asked.pop("encoding", None)  # the destination knows its format
     if "quality" in asked or "encoding" in asked:

@@ -60,6 +60,23 @@ class JsonLines:
         )
 
 
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The options that were really given; the request's own defaults stand for the rest."""
+    return {name: value for name in names if (value := getattr(args, name, None)) is not None}
+
+
+OUTPUT_NAMES = ("encoding", "quality", "bitrate_mbps")
+
+# What a file name's ending asks for when --encoding does not say.
+BY_SUFFIX = {".gif": "gif", ".webm": "webm", ".mov": "prores", ".zip": "pictures"}
+
+
+def how_to_write(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of the file to write."""
+    by_suffix = BY_SUFFIX.get(args.output.suffix.lower())
+    return ({"encoding": by_suffix} if by_suffix else {}) | given(args, *OUTPUT_NAMES)
+
+
 def deliver(studio: Studio, request: Request, args: argparse.Namespace) -> int:
     """Run a request to its end and copy the result to where it was asked for."""
     output: Path = args.output

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from diffscaler.delivery import JsonLines, Lines, deliver
+from diffscaler.delivery import JsonLines, Lines, deliver, given, how_to_write
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.faceswap.identity_stage import told_apart
+from diffscaler.faceswap.mask_params import Region
 from diffscaler.faceswap.people import read_people
 from diffscaler.faceswap.remarks import read_facts, remarks_on
 from diffscaler.library.clips import Clip
@@ -24,7 +25,6 @@ from diffscaler.requests import (
     FrontChoice,
     InspectPhotoRequest,
     Playing,
-    RegionName,
     Request,
     ReviewSwapRequest,
 )
@@ -60,7 +60,7 @@ def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], 
     at.add_argument("--in-front", choices=get_args(FrontChoice), help="what keeps hands, hair and glasses in front")
     at.add_argument(
         "--regions", metavar="REGION,...", type=lambda text: tuple(text.split(",")),
-        help=f"what the new face covers where a face parser looks: {', '.join(get_args(RegionName))}",
+        help=f"what the new face covers where a face parser looks: {', '.join(get_args(Region))}",
     )  # fmt: skip
     for name, what in (("padding", "share of the crop the outline is drawn in"), ("blur", "share of the crop"),
                        ("steady", "seconds of frames that have a say in a mask")):  # fmt: skip
@@ -104,14 +104,12 @@ def add_commands(commands: Any, add_output: Callable[[argparse.ArgumentParser], 
 
 
 def swap(args: argparse.Namespace, settings: Settings) -> int:
-    from diffscaler.cli import delivery, given
-
     studio = Studio(settings)
     cast = tuple(playing(studio, text) for text in args.cast)
     corrections = tuple(correction(text) for text in args.correct)
     masks = ("in_front", "regions", "mask_padding", "mask_blur", "mask_steady")
     own = ("consent", "engine", "people", "strength", "commercial_only")
-    values = given(args, *own, *masks, *REDRAWING) | delivery(args)
+    values = given(args, *own, *masks, *REDRAWING) | how_to_write(args)
     if not cast and not args.face:
         raise InvalidRequest("Nobody is to be swapped in.", "Give a photo with --face, or a performer with --cast.")
     faces = tuple(studio.add_file(path).key for path in args.face)

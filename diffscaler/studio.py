@@ -23,7 +23,8 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.hub import hub_of
 from diffscaler.models.shelf import Removal, Shelf
 from diffscaler.models.web import Hub
-from diffscaler.recipes import Recipe, Recipes, request_from
+from diffscaler.recipe_parts import Recipe
+from diffscaler.recipes import Recipes, request_from
 from diffscaler.requests import Request
 from diffscaler.settings import Settings
 from diffscaler.video.stage import Encode, EncodeParams

@@ -12,7 +12,7 @@ from PIL import Image
 from diffscaler.cast import CastLibrary
 from diffscaler.errors import ClipNotFound, InvalidRequest
 from diffscaler.plan import Node
-from diffscaler.recipes import Recipe
+from diffscaler.recipe_parts import Recipe
 from diffscaler.requests import InspectPhotoRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio

@@ -12,8 +12,8 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.framing import ASPECTS, frames_of, size_of, window_of
 from diffscaler.models.spec import ModelSpec
 from diffscaler.models.traits import Traits, read_families
-from diffscaler.recipes import takes, with_native
 from diffscaler.requests import MAX_SEED, Text2VideoRequest
+from diffscaler.sampling_choices import takes, with_native
 
 
 def spec(native: dict[str, Any], **traits: Any) -> ModelSpec:

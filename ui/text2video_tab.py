@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
 from diffscaler.models.traits import Traits
-from diffscaler.recipes import takes
 from diffscaler.requests import Text2VideoRequest
+from diffscaler.sampling_choices import takes
 from diffscaler.studio import Studio
 from ui import looks, pieces
 from ui.cast import Cast, check_consent

@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.faceswap.align import apply
-from diffscaler.faceswap.appearance import SIZE
 from diffscaler.faceswap.colour_match import match_colour
 from diffscaler.faceswap.crops import FFHQ, MASK_SIZE, cut, paste, traced_mask
 from diffscaler.faceswap.detections import ClipFaces
-from diffscaler.faceswap.engines import Place, track_tones
-from diffscaler.faceswap.head import fit_poses
-from diffscaler.faceswap.occlusion import drawable
+from diffscaler.faceswap.engines import Place
+from diffscaler.faceswap.masks import looks_of
 from diffscaler.faceswap.track import Track
 
 Floats = npt.NDArray[np.float32]
@@ -45,8 +43,8 @@ class DiffusionSwapper:
         mask: where FFHQ's crop of a track's frame is pasted, float32 (M, M), 0..1, when more is known than the looks
         """
         self.decode, self.drawn, self.strength, self.colour = decode, drawn, strength, colour
-        allowed = {} if mask else {track.id: _allowed(track, faces, fps, tick, free) for track in tracks}
-        self.allowed, self.mask = allowed, mask
+        self.mask = mask
+        self.allowed = {} if mask or free else looks_of(tracks, faces, fps, tick, hair=True)
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
         """See `Swapper`. Colours are those of the frames as they came: overlapping faces do not see each other."""
@@ -62,22 +60,17 @@ class DiffusionSwapper:
             if self.mask is not None:
                 mask = self.mask(track, index)
             else:
-                mask = mask_in_crop(track.landmarks[index], len(face), self.allowed[track.id][index])
+                allowed = self.allowed[track.id][index] if self.allowed else None
+                mask = mask_in_crop(track.landmarks[index], len(face), allowed)
             paste(result[place.offset], match_colour(face, crop, mask, self.colour), matrix, mask * weight)
         return result
 
 
-def mask_in_crop(landmarks: Floats, side: int, allowed: Floats) -> Floats:
+def mask_in_crop(landmarks: Floats, side: int, allowed: Floats | None) -> Floats:
     """Where a crop is pasted: float32 (MASK_SIZE, MASK_SIZE), 0..1: the face, without what is in front of it.
 
-    landmarks: (5, 2), frame pixels; side: of the crop, pixels; allowed: (32, 32), as `occlusion.drawable` gives it
+    landmarks: (5, 2), frame pixels; side: of the crop, pixels
+    allowed: (32, 32), as `occlusion.drawable` gives it; None: nothing is in front
     """
     points = apply(FFHQ.matrix(landmarks, side), landmarks)
     return traced_mask((points + 0.5) * (MASK_SIZE / side) - 0.5, MASK_SIZE, allowed)
-
-
-def _allowed(track: Track, faces: ClipFaces, fps: float, tick: Callable[[], None], free: bool) -> Floats:
-    if free:
-        return np.ones((len(track.rows), SIZE, SIZE), np.float32)
-    poses = fit_poses(track.landmarks)
-    return drawable(track, poses, faces, track_tones(track, poses, faces, fps, tick), tick)

@@ -14,7 +14,7 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.job import ENDED, Job, Kind, to_job
 from diffscaler.jobs.lanes import KINDS, Lane, lane_held_by, lane_of
 from diffscaler.models.fit import Room
-from diffscaler.recipes import Recipe
+from diffscaler.recipe_parts import Recipe
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 

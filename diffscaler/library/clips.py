@@ -38,14 +38,8 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 #: Stages whose clips only say something about other clips. Unless somebody keeps one, it holds nothing back from being
 #: deleted, and goes with what it is about.
 LOOKUPS = (
-    "detect_faces",
-    "identify_people",
-    "list_people",
-    "mask_faces",
-    "review_swap",
-    "inspect_photo",
-    "measure",
-)
+    "detect_faces", "identify_people", "list_people", "mask_faces", "review_swap", "inspect_photo", "measure",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from diffscaler.stage import ModelRef, Params, StageContext
 
 
 class ExcerptParams(Params):
-    """Frames [start, stop), stop excluded; x, y: the left upper corner in pixels, of a picture width x height."""
+    """Frames [start, stop); x, y: the left upper corner in pixels, of a picture width x height."""
 
     start: int = Field(ge=0)
     stop: int = Field(ge=1)

@@ -16,6 +16,8 @@ import cv2 as _cv2
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.upscale.dis import consistency, dis_flow, fetched
+
 cv2: Any = _cv2  # its stubs know no dtypes
 
 Picture = npt.NDArray[np.uint8]
@@ -23,8 +25,6 @@ Field = npt.NDArray[np.float32]
 
 # Larger frames hold little that is finer than this, and flow costs as much as it has pixels.
 FLOW_SIDE = 1280
-# DIS needs room for its patches and its pyramid.
-LEAST_SIDE = 32
 # Levels of difference, 0..255, at which a flow vector counts 1/e of one that fits exactly.
 MISFIT = 8.0
 # What even the worst vector or pixel counts: enough where nothing else is there.
@@ -46,36 +46,6 @@ class Motion:
     seen_b: Field
     misfit_a: Field
     misfit_b: Field
-
-
-def dis_flow(a: Picture, b: Picture) -> Field:
-    """DIS flow, medium preset, from `a` to `b`: uint8 grey (H, W) each -> float32 (H, W, 2) in pixels, any size."""
-    height, width = a.shape
-    down, across = max(0, LEAST_SIDE - height), max(0, LEAST_SIDE - width)
-    if down or across:
-        a, b = (cv2.copyMakeBorder(grey, 0, down, 0, across, cv2.BORDER_REPLICATE) for grey in (a, b))
-    engine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.ascontiguousarray(engine.calc(a, b, None)[:height, :width])
-
-
-def consistency(forward: Field, backward: Field) -> Field:
-    """1 where going forth and back ends where it began, 0 where it does not: float32 (H, W).
-
-    forward, backward: float32 (H, W, 2). The test is that of Sundaram et al. 2010, eq. 5, softened over its bound.
-    """
-    there = fetched(backward, forward)
-    gap = ((forward + there) ** 2).sum(-1)
-    bound = 0.01 * ((forward**2).sum(-1) + (there**2).sum(-1)) + 0.5
-    return np.clip(2 - gap / bound, 0, 1).astype(np.float32)
-
-
-def fetched(picture: npt.NDArray[Any], by: Field, method: int | None = None) -> npt.NDArray[Any]:
-    """`picture` (H, W[, C]) at p + by(p) for every pixel p; beyond the edge, the edge. method: linear unless told."""
-    height, width = by.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    method = cv2.INTER_LINEAR if method is None else method
-    made: npt.NDArray[Any] = cv2.remap(picture, x + by[..., 0], y + by[..., 1], method, borderMode=cv2.BORDER_REPLICATE)
-    return made
 
 
 def motion_of(a: Picture, b: Picture) -> Motion:

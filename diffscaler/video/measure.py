@@ -24,8 +24,8 @@ PAIRS_OF_SECONDS = 12  # of longer clips every n-th pair is looked at, so that a
 @dataclass(frozen=True)
 class Figures:
     """flicker: mean absolute difference of a frame and the one before warped onto it, luma levels of 255, where the
-    flow of both directions agrees (Lai et al. 2018, "Learning Blind Video Temporal Consistency", eq. 11); nan for one
-    frame; sharpness: mean absolute Laplacian of luma, levels of 255, at the clip's own size
+    flow of both directions agrees (`upscale.dis.warped_error`); nan for one frame
+    sharpness: mean absolute Laplacian of luma, levels of 255, at the clip's own size
     """
 
     flicker: float
@@ -43,49 +43,39 @@ def measure(chunks: Iterable[FrameChunk], on_frame: Callable[[int], None] = lamb
     """Look at pairs of neighbouring frames, evenly spread: all of them up to 288, fewer of longer clips."""
     import cv2
 
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    from diffscaler.upscale.dis import warped_error
+
     flickers, sharps = list[float](), list[float]()
     before: npt.NDArray[np.uint8] | None = None
     seen, step = 0, 1
     for chunk in chunks:
         for frame in chunk.frames:
             on_frame(seen)
-            wanted = seen % step
-            if wanted in (0, 1 % step) or step == 1:
-                luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-                if before is not None and (step == 1 or wanted == 1):
-                    flickers.append(_warped_error(flow, before, luma))
-                if wanted == 0:
-                    sharps.append(float(np.abs(cv2.Laplacian(luma, cv2.CV_32F)).mean()))
-                before = luma
+            # Of every `step` frames the first two are looked at, as a pair; with a step of 1 all are.
+            place, second = seen % step, 1 % step
             seen += 1
+            if place not in (0, second):
+                continue
+            luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+            if before is not None and place == second:
+                flickers.append(warped_error(smaller(before), smaller(luma)))
+            if place == 0:
+                sharps.append(float(np.abs(cv2.Laplacian(luma, cv2.CV_32F)).mean()))
+            before = luma
             if len(flickers) > 24 * PAIRS_OF_SECONDS:  # too many: keep every second, and look half as often from here
-                flickers, sharps, step = flickers[::2], sharps[::2], step * 2 if step > 1 else 2
-                before = None
+                flickers, sharps, step, before = flickers[::2], sharps[::2], step * 2, None
     nan = float("nan")
     return Figures(float(np.mean(flickers)) if flickers else nan, float(np.mean(sharps)) if sharps else nan)
 
 
-def _warped_error(flow: Any, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> float:
-    """Mean absolute error in luma levels; 0 where nothing could be matched."""
+def smaller(luma: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """A frame, uint8 (H, W), of at most FLOW_ROWS rows."""
     import cv2
 
-    rows = after.shape[0]
+    rows, columns = luma.shape
     if rows > FLOW_ROWS:
-        size = (max(1, round(after.shape[1] * FLOW_ROWS / rows)), FLOW_ROWS)
-        before, after = (cv2.resize(luma, size, interpolation=cv2.INTER_AREA) for luma in (before, after))  # type: ignore[assignment]
-    if min(after.shape) < 16:  # DIS looks at patches of 8 pixels at half the size
-        return float(np.abs(after.astype(np.float32) - before).mean())
-    back, forth = flow.calc(after, before, None), flow.calc(before, after, None)
-    ys, xs = np.mgrid[: after.shape[0], : after.shape[1]].astype(np.float32)
-    at_x, at_y = xs + back[..., 0], ys + back[..., 1]
-    warped = cv2.remap(before, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    there = cv2.remap(forth, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    apart = np.square(back + there).sum(-1)
-    agree = apart < 0.01 * (np.square(back).sum(-1) + np.square(there).sum(-1)) + 0.5
-    if not agree.any():
-        return 0.0
-    return float(np.abs(after.astype(np.float32) - warped)[agree].mean())
+        luma = cv2.resize(luma, (max(1, round(columns * FLOW_ROWS / rows)), FLOW_ROWS), interpolation=cv2.INTER_AREA)
+    return luma
 
 
 @dataclass(frozen=True)

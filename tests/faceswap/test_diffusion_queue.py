@@ -15,7 +15,7 @@ from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError
 from diffscaler.media import ClipMeta, FrameChunk
 from diffscaler.plan import nodes
-from diffscaler.recipes import Recipe
+from diffscaler.recipe_parts import Recipe
 from diffscaler.requests import Correction, FaceSwapRequest, ReviewSwapRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio

@@ -16,7 +16,8 @@ from diffscaler.media import ClipMeta
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node, nodes
-from diffscaler.recipes import Recipe, Recipes
+from diffscaler.recipe_parts import Recipe
+from diffscaler.recipes import Recipes
 from diffscaler.requests import (
     Correction,
     FaceSwapRequest,

@@ -11,7 +11,8 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.jobs import queue as queue_module
 from diffscaler.jobs.queue import MAX_CRASHES, JobQueue
 from diffscaler.plan import Node
-from diffscaler.recipes import Recipe, request_from
+from diffscaler.recipe_parts import Recipe
+from diffscaler.recipes import request_from
 from diffscaler.requests import Text2VideoRequest
 from diffscaler.settings import Settings
 

@@ -16,8 +16,8 @@ from diffscaler import compat
 from diffscaler.errors import InvalidRequest, ModelNotFound
 from diffscaler.models.catalogue import Catalogue, text2video_folder
 from diffscaler.models.spec import ModelSpec
-from diffscaler.recipes import with_native
 from diffscaler.requests import Text2VideoRequest
+from diffscaler.sampling_choices import with_native
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.text2video.background import latent_masks, smoothed

@@ -20,8 +20,8 @@ from diffusers.pipelines.free_init_utils import FreeInitMixin  # noqa: E402
 from diffscaler.errors import InvalidRequest, JobCancelled  # noqa: E402
 from diffscaler.models.catalogue import Catalogue, text2video_folder  # noqa: E402
 from diffscaler.plan import node  # noqa: E402
-from diffscaler.recipes import with_native  # noqa: E402
 from diffscaler.requests import Text2VideoRequest  # noqa: E402
+from diffscaler.sampling_choices import with_native  # noqa: E402
 from diffscaler.settings import Settings  # noqa: E402
 from diffscaler.text2video.family import Sampling  # noqa: E402
 from diffscaler.text2video.free_init import GAINS, low_pass, mixed_frequencies, signal_left  # noqa: E402

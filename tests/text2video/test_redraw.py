@@ -19,8 +19,8 @@ from diffscaler.models.catalogue import text2video_folder
 from diffscaler.models.spec import ModelSpec
 from diffscaler.models.traits import read_families
 from diffscaler.plan import node, nodes
-from diffscaler.recipes import with_native
 from diffscaler.requests import Text2VideoRequest
+from diffscaler.sampling_choices import with_native
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio

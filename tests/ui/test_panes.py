@@ -16,7 +16,7 @@ from diffscaler.errors import InvalidRequest, JobCancelled
 from diffscaler.jobs.lanes import KINDS, holder_of
 from diffscaler.models.fit import Room
 from diffscaler.plan import Node, node
-from diffscaler.recipes import Recipe
+from diffscaler.recipe_parts import Recipe
 from diffscaler.requests import Text2VideoRequest
 from diffscaler.settings import ROOT, Settings
 from diffscaler.studio import Studio

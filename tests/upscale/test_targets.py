@@ -164,7 +164,8 @@ def test_a_picture_has_no_frame_rate(recipes: Recipes, tmp_path: Path) -> None:
 
 
 def test_a_request_survives_the_queue(recipes: Recipes) -> None:
-    from diffscaler.recipes import Recipe, request_from
+    from diffscaler.recipe_parts import Recipe
+    from diffscaler.recipes import request_from
 
     asked = UpscaleRequest(clip="abcdef", scale="4K", fps_times=2, region=Region(x=0, y=2, width=16, height=16))
     row = Recipe(Node("import", 1, {}), "", asked).request_row()

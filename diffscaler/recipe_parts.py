@@ -1,0 +1,104 @@
+"""What every recipe is made of: the frames behind a clip, what is said about it, and the file at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from diffscaler import plan
+from diffscaler.errors import InvalidRequest
+from diffscaler.library.clips import ClipLibrary
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.plan import Node, node
+from diffscaler.requests import Delivered, Request
+from diffscaler.upscale.stage import Upscale, UpscaleParams
+from diffscaler.video.destination import check_encoder
+from diffscaler.video.stage import Encode, EncodeParams
+
+# How often a clip is encoded at most until its bitrate is met; two are usual.
+BITRATE_PASSES = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A plan with what the page says about it. `request` is complete: asking again with it gives the same clip."""
+
+    root: Node
+    title: str
+    request: Request
+
+    def request_row(self) -> dict[str, Any]:
+        """The request as JSON data that `request_from` reads back."""
+        return {"type": type(self.request).__name__, **self.request.model_dump(mode="json")}
+
+
+class RecipeParts:
+    """Parts of plans, with what is installed and what the library holds."""
+
+    def __init__(self, library: ClipLibrary, catalogue: Catalogue) -> None:
+        self.library = library
+        self.catalogue = catalogue
+
+    def _about(self, key: str) -> dict[str, str]:
+        """What a delivered clip's own manifest says of prompt, seed and consent: it holds for what is made from it."""
+        node = self.library.clip(key).node
+        return dict(node.params["about"]) if node.stage == "encode" else {}
+
+    def _sound_of(self, key: str) -> tuple[Node, ...]:
+        """The sound that was made for a delivered clip; nothing where its sound is an imported file's."""
+        node = self.library.clip(key).node
+        return node.inputs[1:] if node.stage == "encode" else ()
+
+    def frames_of(self, key: str) -> Node:
+        """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""
+        clip = self.library.clip(key)
+        at = clip.node
+        if at.stage == "encode":
+            at = at.inputs[0]
+        if clip.meta.kind == "tensors":
+            raise InvalidRequest("That library entry holds data, not pictures.", "Pick a clip.")
+        return at
+
+    def _photo(self, key: str) -> str:
+        clip = self.library.clip(key)
+        if clip.stage != plan.IMPORT or not clip.meta.still:
+            raise InvalidRequest(f"{clip.title!r} is not a photo.", "Use a JPEG, PNG or WebP picture of the face.")
+        return str(clip.node.params["sha256"])
+
+    def _still(self, key: str) -> Node:
+        if not self.library.clip(key).meta.still:
+            raise InvalidRequest(
+                f"{self.library.clip(key).title!r} is not a still picture.", "Use a JPEG, PNG or WebP picture."
+            )
+        return self.frames_of(key)
+
+    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int) -> Node:
+        name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
+        spec = self.catalogue.spec(name, "upscaler")
+        return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
+
+    def _delivered(
+        self,
+        frames: Node,
+        request: Delivered,
+        title: str,
+        about: dict[str, str],
+        sound: tuple[Node, ...] = (),
+        **for_destination: Any,
+    ) -> Recipe:
+        check_encoder(request.encoding)
+        params = EncodeParams(
+            encoding=request.encoding,
+            quality=request.quality,
+            bitrate_mbps=request.bitrate_mbps,
+            about=about,
+            passes=1 if request.bitrate_mbps is None else BITRATE_PASSES,
+            **for_destination,
+        )
+        return Recipe(node(Encode(params, ()), frames, *sound), title, request)
+
+
+def consent_row(consents: list[str]) -> dict[str, str]:
+    """What a delivered file says about the agreements behind the faces in it; nothing where all are ""."""
+    said = "; ".join(dict.fromkeys(text for text in consents if text))
+    return {"consent": said} if said else {}
