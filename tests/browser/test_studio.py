@@ -184,8 +184,9 @@ def test_a_trial_begins_where_the_monitor_stands(studio: Page) -> None:
         studio.page.evaluate(f"document.querySelectorAll('#upscale-monitor video').forEach(v => v.currentTime = {at})")
         studio.page.locator("#upscale-trial button").click()
         studio.page.wait_for_selector(f'#upscale-monitor [data-from="{began}"]', timeout=LONG_MS)
-        trial = "[...document.querySelectorAll('#upscale-monitor video')].at(-1)"
-        studio.page.wait_for_function(f"Math.abs({trial}.duration - {1 - began}) < 0.02", timeout=30_000)
+        clip, trial = (f"[...document.querySelectorAll('#upscale-monitor video')].at({i})" for i in (0, -1))
+        lasts = f"Math.min(1, {clip}.duration - {began})"  # a second, or what is left of the clip
+        studio.page.wait_for_function(f"Math.abs({trial}.duration - {lasts}) < 0.02", timeout=30_000)
         studio.wait_for_clip("upscale", count=2)
         studio.page.locator("#upscale-monitor .play").click()
 
