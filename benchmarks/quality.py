@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.result import Result, make_clip
 from diffscaler.errors import MediaError
 from diffscaler.media import ClipMeta, FrameChunk, Frames, Stream
+from diffscaler.requests import UpscaleRequest
 from diffscaler.settings import Settings
 
 FRAMES, SCALE = 24, 4
@@ -102,15 +103,17 @@ def by_bicubic(scale: int) -> Enlarge:
 
 
 def builtin(scale: int) -> Enlarge:
-    """The built-in network, run by the stage that jobs run."""
+    """The built-in network, run by the stages that jobs run at a request's defaults."""
     from diffscaler.models.catalogue import Catalogue
     from diffscaler.models.device import pick_device
     from diffscaler.stage import StageContext
     from diffscaler.upscale.stage import Upscale, UpscaleParams
+    from diffscaler.upscale.steady_stage import Steady, SteadyParams
 
     catalogue = Catalogue(Settings())
     spec = catalogue.spec(f"builtin-x{scale}", "upscaler")
     stage = Upscale(UpscaleParams(scale=scale, tile=1024), (catalogue.ref(spec),))
+    steady = Steady(SteadyParams(scale=UpscaleRequest.model_fields["steady"].default), ())
     network = spec.load(pick_device(None))
     nothing: Any = lambda *_: None  # noqa: E731
     context = StageContext(
@@ -122,6 +125,7 @@ def builtin(scale: int) -> Enlarge:
         meta = ClipMeta(kind="frames", width=width, height=height, num_frames=count, fps=Fraction(24))
         times, most = np.arange(count) / 24, meta.chunk_frames
         chunks = [FrameChunk(small[i : i + most], i, times[i : i + most]) for i in range(0, count, most)]
-        return np.concatenate([chunk.frames for chunk in stage.run((Stream(meta, iter(chunks)),), context)])
+        larger = Stream(stage.describe((meta,)), stage.run((Stream(meta, iter(chunks)),), context))
+        return np.concatenate([chunk.frames for chunk in steady.run((larger,), context)])
 
     return enlarge

@@ -46,6 +46,7 @@ from diffscaler.text2video.vocabulary import read_prompt
 from diffscaler.upscale.excerpt import Excerpt, excerpt_of
 from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.resize import BOXES, Resize, ResizeParams, size_after
+from diffscaler.upscale.steady_stage import Steady, SteadyParams
 from diffscaler.video.destination import destination
 from diffscaler.video.measure_stage import Measure, MeasureParams
 
@@ -94,8 +95,19 @@ class Recipes(SwapRecipes):
         models = (model, *(self.catalogue.ref(self.catalogue.spec(name, "lora")) for name, _ in loras))
         scales = tuple(scale for _, scale in loras)
         inputs: list[Node] = []
+        reading = read_prompt(spec.path, request.prompt) if spec.path else None
+        mirrored = reading is not None and reading.mirrored
+        # A plate (text2video/plate.py) is wider than what else a clip may be drawn from, and asked for twice a step.
+        given = request.picture or request.source_clip or request.control
+        pans = spec.traits.pans and not given and request.reuse == "off"
+        pan_px = reading.pan_px(request.height or 0, request.num_frames or 1) if reading and pans else 0
         if spec.traits.words:
-            words = EncodeTextParams(prompt=request.prompt, negative_prompt=request.negative_prompt, lora_scales=scales)
+            words = EncodeTextParams(
+                prompt=request.prompt,
+                negative_prompt=request.negative_prompt,
+                lora_scales=scales,
+                pans=pans or reading is None or not reading.pan,
+            )
             inputs.append(node(EncodeText(words, models)))
         if request.picture:
             inputs.append(self._still(request.picture))
@@ -105,10 +117,9 @@ class Recipes(SwapRecipes):
         consents = [*(self._about(key).get("consent", "") for key in used if key), *consents]
         window, overlap = window_of(request.num_frames or 1, spec)
         fps = str(spec.native.get("fps", 8))
-        reading = read_prompt(spec.path, request.prompt) if spec.path else None
-        mirrored = reading is not None and reading.mirrored
         fixed: dict[str, Any] = {
-            "fps": fps, "window": window, "overlap": overlap, "lora_scales": scales, "mirrored": mirrored
+            "fps": fps, "window": window, "overlap": overlap, "lora_scales": scales, "mirrored": mirrored,
+            "pan_px": pan_px,
         }  # fmt: skip
         shape = {"width": request.width, "height": request.height, "num_frames": request.num_frames, "fps": fps}
         if request.source_clip:
@@ -132,7 +143,7 @@ class Recipes(SwapRecipes):
             models = (*models, self.catalogue.ref(self.catalogue.spec(request.foreground, "segmenter")))
         params = DenoiseParams.model_validate(fixed | {name: getattr(request, name) for name in SAMPLED})
         latents = node(Denoise(params, models), *inputs)
-        shown = DecodeParams(mirrored=mirrored, steady=spec.native.get("steady", 0.0))
+        shown = DecodeParams(mirrored=mirrored, pan_px=pan_px, steady=spec.native.get("steady", 0.0))
         frames = node(Decode(shown, (model,)), latents)
         sound = self._sound_of(request.source_clip) if request.source_clip else ()
         if spec.traits.sounds and params.num_frames > 1:
@@ -148,7 +159,7 @@ class Recipes(SwapRecipes):
         return self._delivered(frames, request, request.prompt, about | consent_row(consents), sound)
 
     def upscale(self, request: UpscaleRequest) -> Recipe:
-        """frames [-> a part of them] [-> larger [-> fitted]] [-> more a second] -> file.
+        """frames [-> a part of them] [-> larger [-> steady] [-> fitted]] [-> more a second] -> file.
 
         The frame rate comes last: the network, which takes longest, sees only frames that were there, and another rate
         begins with frames that are larger already.
@@ -166,6 +177,8 @@ class Recipes(SwapRecipes):
         if request.scale != 1:
             times = int(request.scale) if request.scale in (2, 4) else 2 if factor <= 2 else 4
             frames = self._upscaled(frames, times, request.upscaler, request.tile)
+            if request.steady and not whole.still:
+                frames = node(Steady(SteadyParams(scale=request.steady), ()), frames)
             if request.scale in BOXES:
                 frames = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), frames)
         if request.fps_times > 1:

@@ -39,6 +39,7 @@ class Traits(BaseModel):
     rescales: whether guidance can be rescaled; shares_noise: whether a request may say what frames share of their noise
     smooths: whether it can take the background of all frames from the first; sounds: whether its clips come with sound
     min_steps: the fewest sampler steps it can be drawn in
+    pans: whether its camera can be moved over a plate, where its word list says so (text2video/plate.py)
     guided: whether its hold to the prompt was built in by distillation: it takes no other, and nothing to keep out
     """
 
@@ -63,6 +64,7 @@ class Traits(BaseModel):
     smooths: bool = False
     sounds: bool = False
     min_steps: int = 1
+    pans: bool = False
     guided: bool = False
 
     def legal_frames(self, num_frames: int) -> int:

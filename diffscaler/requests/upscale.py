@@ -34,6 +34,15 @@ class UpscaleRequest(Delivered):
         description="Frames between its own are drawn along the motion; a cut stays a cut. (frame interpolation)",
     )
     upscaler: str = Field("builtin", title="Upscaler", max_length=100, description="builtin: trained by this project.")
+    steady: float = Field(
+        4.0,
+        title="Steady",
+        ge=0,
+        le=16,
+        description="What neighbouring frames differ by along the motion, in levels of 255, and still draw alike; 0: "
+        "frames as the upscaler drew them. (temporal smoothing)",
+        json_schema_extra=more("Flicker"),
+    )
     tile: int = Field(
         256,
         title="Tile",

@@ -10,7 +10,7 @@ import torch
 
 from diffscaler.text2video.family import Array, Sampling
 from diffscaler.text2video.folder import open_pipeline
-from diffscaler.text2video.motion import MotionFamily, Network, to_numpy
+from diffscaler.text2video.motion import SETTING, MotionFamily, Network, to_numpy
 
 
 class AnimateDiff(MotionFamily):
@@ -23,13 +23,17 @@ class AnimateDiff(MotionFamily):
 
     @torch.inference_mode()
     def encode_text(self, prompt: str, negative_prompt: str) -> dict[str, Array]:
-        """prompt_embeds, negative_prompt_embeds: float32 (1, tokens, width)."""
+        """prompt_embeds, negative_prompt_embeds: float32 (1, tokens, width); for a pan also setting_prompt_embeds."""
         with self.frugal.encoders():
             wanted, unwanted = self.heard(prompt, negative_prompt)
             positive, negative = self.pipeline.encode_prompt(
                 wanted, self.device, 1, True, negative_prompt=unwanted or ""
             )
-        return {"prompt_embeds": to_numpy(positive), "negative_prompt_embeds": to_numpy(negative)}
+            read = {"prompt_embeds": to_numpy(positive), "negative_prompt_embeds": to_numpy(negative)}
+            if (reading := self.read(prompt)) and reading.pan:
+                setting, _ = self.pipeline.encode_prompt(reading.setting, self.device, 1, False)
+                read[f"{SETTING}prompt_embeds"] = to_numpy(setting)
+        return read
 
     def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:
         names = ("negative_prompt_embeds", "prompt_embeds") if guidance else ("prompt_embeds",)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from diffscaler.text2video.mirror import in_mirror
+from diffscaler.text2video.plate import seen
 from diffscaler.text2video.steady import steadied
 from diffscaler.text2video.strength import first_step
 from diffscaler.text2video.vocabulary import Reading
@@ -66,6 +67,7 @@ class Sampling:
     picture: uint8 RGB (height, width, 3) to start from, or None
     source: latents (C, F', h, w) of a clip to redraw, as `encode` gives them, or None
     strength: how much of that clip is drawn anew, 0..1, see strength.py
+    pan_px: by how much the view moves to the right from frame to frame, see plate.py; latents are as wide as the plate
     """
 
     width: int
@@ -88,6 +90,7 @@ class Sampling:
     picture: npt.NDArray[np.uint8] | None = None
     source: Array | None = None
     strength: float = 1.0
+    pan_px: int = 0
     control: Control | None = None
     reference: Reference | None = None
 
@@ -173,8 +176,11 @@ def denoised(model: Family, text: dict[str, Array], sampling: Sampling, on_step:
 def draw(model: Family, native: dict[str, Any], prompt: str, seed: int) -> npt.NDArray[np.uint8]:
     """A clip at the model's own settings, without library or jobs: uint8 RGB (F, H, W, 3)."""
     sampling, reading = native_sampling(native, seed), model.read(prompt)
+    pan_px = reading.pan_px(sampling.height, sampling.num_frames) if reading else 0
+    sampling = replace(sampling, pan_px=pan_px)
     frames = model.decode(model.denoise(model.encode_text(prompt, ""), sampling, lambda *_: None))
     frames = steadied(frames, native.get("steady", 0.0))
+    frames = seen(frames, range(len(frames)), sampling.width, len(frames), pan_px)
     return in_mirror(frames) if reading and reading.mirrored else frames
 
 

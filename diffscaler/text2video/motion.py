@@ -23,11 +23,15 @@ from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.ip_adapter import picture_attention
 from diffscaler.text2video.layout import channels_last
 from diffscaler.text2video.noise import mixed_noise, read_shared_noise, rescheduled
+from diffscaler.text2video.plate import by_regions, width_px
 from diffscaler.text2video.reuse import INTERVALS, deep_features
 from diffscaler.text2video.schedulers import clean_latents, make_scheduler
 from diffscaler.text2video.strength import begun
 from diffscaler.text2video.vocabulary import Reading, read_prompt
 from diffscaler.text2video.windows import blended
+
+#: What the names of what was read of the setting alone begin with.
+SETTING = "setting_"
 
 #: network(latents (B, 4, F, h, w), timestep, frames, step) -> what it predicts for them; step: index of those
 #: taken, 0 is the first.
@@ -67,6 +71,11 @@ class MotionFamily(ABC):
     def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:
         """The U-Net with its words and conditions; with guidance the batch holds "nothing" first, then the words."""
 
+    def over_plate(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:
+        """The same, for latents as wide as a plate (plate.py); needs what `encode_text` says about the setting."""
+        subject, setting = (self.network(words, sampling, guidance) for words in (text, setting_of(text)))
+        return by_regions(subject, setting, sampling.width // self.pipeline.vae_scale_factor)
+
     @torch.inference_mode()
     def denoise(self, text: dict[str, Array], sampling: Sampling, on_step: OnStep) -> Array:
         source = None if sampling.source is None else torch.from_numpy(sampling.source)[None].to(self.device)
@@ -76,7 +85,7 @@ class MotionFamily(ABC):
         generator = torch.Generator("cpu").manual_seed(sampling.seed)
         first = self.noise(sampling, generator).to(self.device)
         left = signal_left(make_scheduler(self.pipeline.scheduler, sampling.scheduler)) if sampling.free_init else 0.0
-        asked = partial(self.network, text, sampling)
+        asked = partial(self.over_plate if sampling.pan_px else self.network, text, sampling)
         latents = self.drawn(first, source, asked, sampling, generator, on_step)
         for number in range(1, sampling.free_init + 1):
             fresh = self.noise(sampling, generator)
@@ -148,7 +157,8 @@ class MotionFamily(ABC):
     def noise(self, sampling: Sampling, generator: torch.Generator) -> torch.Tensor:
         """What the clip is drawn from, float32 (1, 4, F, h, w) on the CPU."""
         factor = self.pipeline.vae_scale_factor
-        size = (sampling.height // factor, sampling.width // factor)
+        width = width_px(sampling.width, sampling.num_frames, sampling.pan_px)
+        size = (sampling.height // factor, width // factor)
         shape = (1, self.pipeline.unet.config.in_channels, sampling.num_frames, *size)
         shared = self.shared_noise if sampling.shared_noise is None else sampling.shared_noise
         return rescheduled(mixed_noise(shape, shared, generator), sampling.window, generator)
@@ -163,6 +173,11 @@ class MotionFamily(ABC):
 
     def preview(self, clean: Array, num_frames: int) -> npt.NDArray[np.uint8]:
         return self.decode(np.ascontiguousarray(clean[:, spread(clean.shape[1], num_frames)]))
+
+
+def setting_of(text: dict[str, Array]) -> dict[str, Array]:
+    """What was read of the setting alone, under the names that the whole prompt has."""
+    return text | {name.removeprefix(SETTING): part for name, part in text.items() if name.startswith(SETTING)}
 
 
 def decode_each(vae: Any, latents: Array, device: torch.device) -> npt.NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from diffscaler.errors import NotEnoughRoom
 from diffscaler.media import Chunk, ClipMeta, FrameChunk, Kind, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
 from diffscaler.text2video.mirror import in_mirror
+from diffscaler.text2video.plate import seen, width_px
 from diffscaler.text2video.strength import first_step
 
 if TYPE_CHECKING:
@@ -31,17 +32,20 @@ PREVIEW_EVERY_S = 0.7
 
 
 class EncodeTextParams(Params):
-    """What is wanted, and what must not appear. lora_scales: strengths of the LoRAs among the models, in order."""
+    """What is wanted, and what must not appear. lora_scales: strengths of the LoRAs among the models, in order;
+    pans: whether a camera that is to pan can be moved over a plate (plate.py)."""
 
     prompt: str
     negative_prompt: str = ""
     lora_scales: tuple[float, ...] = ()
+    pans: bool = True
+    later: ClassVar[frozenset[str]] = frozenset({"pans"})
 
 
 class EncodeText:
     """Words to embeddings."""
 
-    name, version, lookback, joins = "encode_text", 2, None, False
+    name, version, lookback, joins = "encode_text", 3, None, False
     Params = EncodeTextParams
 
     def __init__(self, params: EncodeTextParams, models: tuple[ModelRef, ...]) -> None:
@@ -56,6 +60,10 @@ class EncodeText:
             if reading := model.read(self.params.prompt):
                 for note in reading.notes(self.models[0].name):
                     ctx.note(note)
+                if reading.pan and not self.params.pans:
+                    ctx.note(
+                        "The camera stands still: it pans only in clips drawn from words alone, every step of them."
+                    )
             if model.note:
                 ctx.note(model.note)
             given = self.params.negative_prompt
@@ -74,7 +82,8 @@ class Shaped(Params):
 
 
 class DenoiseParams(Shaped):
-    """As in family.Sampling. mirrored: the clip will be shown in the mirror, and so are its previews."""
+    """As in family.Sampling. mirrored: the clip will be shown in the mirror, and so are its previews; pan_px: before
+    that."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -96,9 +105,10 @@ class DenoiseParams(Shaped):
     free_init_filter: str = "butterworth"
     mirrored: bool = False
     smooth_background: float = 0.0
+    pan_px: int = 0
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"strength", "reference_scale", "free_init", "free_init_filter", "smooth_background", "mirrored"}
+        {"strength", "reference_scale", "free_init", "free_init_filter", "smooth_background", "mirrored", "pan_px"}
     )
 
     @property
@@ -134,7 +144,7 @@ class Denoise:
         return asked_for(self.params, "tensors").change(sound=sound)
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        from diffscaler.text2video.family import Control, Reference, Sampling, denoised
+        from diffscaler.text2video.family import Control, Reference, Sampling, denoised, spread
         from diffscaler.text2video.tape import Tape, taped
 
         text, picture, redrawn, looks, follow = {}, None, None, None, None
@@ -181,13 +191,15 @@ class Denoise:
                 ctx.step(done, total, "step")
                 if time.monotonic() - shown_at < PREVIEW_EVERY_S:
                     return
-                shown = model.preview(clean, PREVIEW_FRAMES)
+                shown, length = model.preview(clean, PREVIEW_FRAMES), self.params.num_frames
+                shown = seen(shown, spread(length, len(shown)), self.params.width, length, self.params.pan_px)
                 ctx.preview(in_mirror(shown) if self.params.mirrored else shown)
                 shown_at = time.monotonic()
 
             if model.frugal:
-                seen = self.params.window or self.params.num_frames
-                model.frugal.ahead((self.params.width, self.params.height, seen))
+                at_once = self.params.window or self.params.num_frames
+                wide = width_px(self.params.width, self.params.num_frames, self.params.pan_px)
+                model.frugal.ahead((wide, self.params.height, at_once))
             if model.frugal and model.frugal.words:
                 ctx.note(f"To fit the memory, {model.frugal.words}.")
             if redrawn is not None:
@@ -285,11 +297,13 @@ def fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 class DecodeParams(Params):
-    """mirrored: what was drawn is shown in the mirror (mirror.py); steady: in 8-bit levels, see steady.py, 0: off."""
+    """mirrored: what was drawn is shown in the mirror (mirror.py); steady: in 8-bit levels, see steady.py, 0: off;
+    pan_px: by how much the view moves to the right from frame to frame, before the mirror (plate.py)."""
 
     mirrored: bool = False
     steady: float = 0.0
-    later: ClassVar[frozenset[str]] = frozenset({"mirrored", "steady"})
+    pan_px: int = 0
+    later: ClassVar[frozenset[str]] = frozenset({"mirrored", "steady", "pan_px"})
 
 
 class Decode:
@@ -321,6 +335,8 @@ class Decode:
                 own = np.ascontiguousarray(latents[:, part])
                 frames = whole[part] if whole is not None else thrifty(model, ctx, partial(model.decode, own))
                 frames = steadied(frames, self.params.steady)[before:][: meta.chunk_frames]
+                indices = range(start, start + len(frames))
+                frames = seen(frames, indices, meta.width, meta.num_frames, self.params.pan_px)
                 if self.params.mirrored:
                     frames = in_mirror(frames)
                 ctx.step(start + len(frames), meta.num_frames, "frame")

@@ -3,7 +3,8 @@
 A model folder may hold `vocabulary.json`:
 {"words": {word: "what it stands for"}, "stopwords": [words of no picture], "near": {word: the known one for it},
 "max_words": how many words and punctuation marks it can read, "phrases": {category: [phrases to add]},
-"mirror": [the word for one side, the word for the other, drawn in the mirror (mirror.py)]}.
+"mirror": [the word for one side, the word for the other, drawn in the mirror (mirror.py)],
+"plate": {how a pan is drawn (plate.py)}}.
 All but `words` and `stopwords` may be missing.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.text2video.mirror import Sides, is_mirrored, swapped
+from diffscaler.text2video.plate import PAN, Plate, pace_px, without_pan
 
 FILE_NAME = "vocabulary.json"
 
@@ -51,7 +53,7 @@ NO_LIMIT = 1_000_000
 @dataclass(frozen=True)
 class Vocabulary:
     """The words of one model. words: word -> "category:what it stands for", or "other"; phrases: by category; mirror:
-    as in mirror.py, None for a model that knows both sides."""
+    as in mirror.py, None for a model that knows both sides; plate: as in plate.py, None for one that pans by itself."""
 
     words: dict[str, str]
     stopwords: frozenset[str]
@@ -59,6 +61,7 @@ class Vocabulary:
     max_words: int
     phrases: dict[str, list[str]]
     mirror: Sides | None = None
+    plate: Plate | None = None
 
     def nearest(self, word: str, may_be_a_slip: bool = True) -> str | None:
         """The known word to draw in place of an unknown one: one of like meaning, else one with a slip in it."""
@@ -85,6 +88,8 @@ class Reading:
     known: words it was taught; replaced: (word, the one drawn instead); ignored: words that mean nothing to it
     cut: how many words at the end were too many
     sides: the clip is shown in the mirror, and the network is given these two words swapped; None for all others
+    pan: how far the camera of the finished clip goes to the right, in heights of the picture; 0 when it is not moved
+    over a plate (plate.py), whose words are then not in `heard`; setting: the words of place and light for the plate
     """
 
     heard: str
@@ -93,11 +98,18 @@ class Reading:
     ignored: tuple[str, ...]
     cut: int = 0
     sides: Sides | None = None
+    pan: float = 0.0
+    setting: str = ""
 
     @property
     def mirrored(self) -> bool:
         """Whether the clip is drawn turned, and shown in the mirror."""
         return self.sides is not None
+
+    def pan_px(self, height: int, num_frames: int) -> int:
+        """Pixels from frame to frame by which the view moves to the right over what is drawn, before any mirror."""
+        way = -1 if (self.pan < 0) != self.mirrored else 1
+        return way * pace_px(height, num_frames, abs(self.pan)) if self.pan else 0
 
     def turned(self, text: str) -> str:
         """A text as the network is given it."""
@@ -166,8 +178,13 @@ def read_prompt(folder: Path, prompt: str) -> Reading | None:
     text = re.sub(r" ([.,;:!?])", r"\1", " ".join(heard))
     if not known and not replaced:
         text = ""
+    pan, setting = 0.0, ""
+    if words.plate:
+        text, way = without_pan(text, [word for word, meaning in words.words.items() if meaning == PAN])
+        pan = way * words.plate.travel
+        setting = words.plate.setting(words.words.get(word, "") for word in words_in(text)) if way else ""
     sides = words.mirror if words.mirror and is_mirrored(text, words.mirror) else None
-    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, sides)
+    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, sides, pan, setting)
 
 
 def words_in(text: str) -> Iterator[str]:
@@ -223,8 +240,9 @@ def _read(file: Path, changed_ns: int) -> Vocabulary:
             int(data.get("max_words", NO_LIMIT)),
             dict(data.get("phrases", {})),
             _sides(data.get("mirror")),
+            Plate.of(data.get("plate")),
         )
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelNotFound(
             f"The word list of the model in {file.parent.name} cannot be read: {error}.",
             f"Add the model again, or delete {file.name}: it then draws every prompt as it is.",

@@ -143,12 +143,12 @@ def stages_of(root: Node) -> list[str]:
 def test_the_order_of_stages_and_the_trials_size(recipes: Recipes, tmp_path: Path) -> None:
     key = recipes.library.add_file(video(tmp_path / "clip.mp4", numbered(9))).key
     whole = recipes.upscale(UpscaleRequest(clip=key, scale="1080p", fps_times=2))
-    assert stages_of(whole.root) == ["import", "upscale", "resize", "interpolate", "encode"]
+    assert stages_of(whole.root) == ["import", "upscale", "steady", "resize", "interpolate", "encode"]
     assert whole.root.inputs[0].inputs[0].params == {"width": 1440, "height": 1080}
     assert whole.title == "clip.mp4, 1080p, 60 fps"
     region = Region(x=8, y=8, width=32, height=24)
     part = recipes.upscale(UpscaleRequest(clip=key, scale="1080p", region=region))
-    assert stages_of(part.root) == ["import", "excerpt", "upscale", "resize", "encode"]
+    assert stages_of(part.root) == ["import", "excerpt", "upscale", "steady", "resize", "encode"]
     assert part.root.inputs[0].params == {"width": 720, "height": 540}
     rate = recipes.upscale(UpscaleRequest(clip=key, scale=1, fps_times=4))
     assert stages_of(rate.root) == ["import", "interpolate", "encode"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffscaler.text2video.vocabulary import words_in
 from training.scenes.captions import caption_of
-from training.scenes.spec import draw_spec
+from training.scenes.spec import DEFAULT_PLACE, draw_spec
 from training.scenes.world import (
     ACTION_WORDS,
     CAMERAS,
@@ -150,6 +150,8 @@ def vocabulary(first_seed: int = 0) -> dict[str, object]:
         "light": [wordings[0] for name, wordings in LIGHTS.items() if name != "day"],
         "camera": [wordings[-1] for name, wordings in CAMERAS.items() if name != "static"],
     }
+    settings = {f"place:{place.name}": place.phrases[0] for place in PLACES.values()}
+    settings |= {f"light:{name}": wordings[0] for name, wordings in LIGHTS.items() if name != "day"}
     return {
         "words": words,
         "stopwords": sorted(STOPWORDS),
@@ -158,6 +160,8 @@ def vocabulary(first_seed: int = 0) -> dict[str, object]:
         "phrases": phrases,
         # What training shows: `training.scenes.spec.facing_right`.
         "mirror": list(SIDES),
+        # How far `training.scenes.motion.view_at` pans, and what the plate for it is called.
+        "plate": {"travel": 0.36, "settings": settings, "nowhere": PLACES[DEFAULT_PLACE].phrases[0]},
     }
 
 
