@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.align import Matrix
+from diffscaler.faceswap.at_once import at_once, runs_at_once
 from diffscaler.faceswap.colour_match import match_colour
 from diffscaler.faceswap.crops import Template, cut, mask_for, paste
 from diffscaler.faceswap.engines import Place
@@ -52,23 +54,30 @@ class IdentitySwapper:
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
         """See `Swapper`. Faces are cut from the frames as they came, so that overlapping ones do not see each other."""
-        result, network = frames.copy(), self.network
-        for start in range(0, len(places), network.batch):
-            group = places[start : start + network.batch]
-            crops, matrices = zip(
-                *(
-                    cut(frames[place.offset], network.template, place.track.landmarks[place.index], self.side)
-                    for place in group
-                ),
-                strict=True,
-            )
-            latents = np.concatenate([self.latents[place.track.id] for place in group])
-            drawn = network.draw(np.stack(crops), latents, lambda at=group[0].offset: tick(at))
-            for place, face, crop, matrix in zip(group, drawn, crops, matrices, strict=True):
+        result, batch = frames.copy(), self.network.batch
+        groups = [places[start : start + batch] for start in range(0, len(places), batch)]
+
+        def drawn(group: list[Place]) -> list[tuple[Place, Frames, Frames, Matrix]]:
+            return self._drawn(frames, group)
+
+        threads = runs_at_once(self.network.session)
+        for faces in at_once(drawn, groups, threads, lambda group: tick(group[0].offset)):
+            for place, face, crop, matrix in faces:
                 weight = np.float32(self.strength * place.track.weights[place.index])
                 if weight == 0:
                     continue
-                mask = self.mask(network.template, place.track, place.index)
+                mask = self.mask(self.network.template, place.track, place.index)
                 face = match_colour(face, crop, mask, self.colour)
                 paste(result[place.offset], face, matrix, mask * weight)
         return result
+
+    def _drawn(self, frames: Frames, group: list[Place]) -> list[tuple[Place, Frames, Frames, Matrix]]:
+        """Of every place the face that the network draws, the crop it replaces, and that crop's matrix."""
+        cuts = [
+            cut(frames[place.offset], self.network.template, place.track.landmarks[place.index], self.side)
+            for place in group
+        ]
+        crops, matrices = zip(*cuts, strict=True)
+        latents = np.concatenate([self.latents[place.track.id] for place in group])
+        faces = self.network.draw(np.stack(crops), latents)
+        return list(zip(group, faces, crops, matrices, strict=True))
