@@ -164,7 +164,7 @@ class Casting:
             self.params.colour,
             self.tick("Following faces"),
             "looks" not in front,
-            (lambda track, index: masks.crop(FFHQ, track, index, front)) if masks else None,
+            (lambda side, track, index: masks.crop(FFHQ, side, track, index, front)) if masks else None,
         )
 
     def _network(self, engine: EngineName, in_front: tuple[Front, ...] | None) -> Swapper:
@@ -186,7 +186,7 @@ class Casting:
         params, masks, front = self.params, self.masks(), in_front or ()
         return IdentitySwapper(
             network, given, self.tracks, params.strength, params.boost, params.colour,
-            lambda template, track, index: masks.crop(template, track, index, front),
+            lambda *crop: masks.crop(*crop, front),
         )  # fmt: skip
 
     def masks(self) -> FaceMasks:

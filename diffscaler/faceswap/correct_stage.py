@@ -71,7 +71,7 @@ class CorrectSwap:
     """
 
     name: ClassVar[str] = "correct_swap"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True
     Params = CorrectSwapParams

@@ -33,14 +33,15 @@ class DiffusionSwapper:
         colour: float = 0.5,
         tick: Callable[[], None] = lambda: None,
         free: bool = False,
-        mask: Callable[[Track, int], Floats] | None = None,
+        mask: Callable[[int, Track, int], Floats] | None = None,
     ) -> None:
         """decode: latents (C, 1, h, w) -> uint8 RGB (1, S, S, 3); drawn: track id -> latents (C, K, h, w)
 
         strength: how far the drawn face replaces the one that was there, 0..1
         colour: how far it takes on mean and spread of the colours that were there, 0..1
         tick: called several times a second of work; free: nothing is kept in front of the faces
-        mask: where FFHQ's crop of a track's frame is pasted, float32 (M, M), 0..1, when more is known than the looks
+        mask: where FFHQ's crop (of so many pixels) of a track's frame is pasted, float32 (M, M), 0..1, when more is
+        known than the looks
         """
         self.decode, self.drawn, self.strength, self.colour = decode, drawn, strength, colour
         self.mask = mask
@@ -58,7 +59,7 @@ class DiffusionSwapper:
             face = self.decode(np.ascontiguousarray(self.drawn[track.id][:, index : index + 1]))[0]
             crop, matrix = cut(frames[place.offset], FFHQ, track.landmarks[index], len(face))
             if self.mask is not None:
-                mask = self.mask(track, index)
+                mask = self.mask(len(face), track, index)
             else:
                 allowed = self.allowed[track.id][index] if self.allowed else None
                 mask = mask_in_crop(track.landmarks[index], len(face), allowed)
@@ -72,5 +73,4 @@ def mask_in_crop(landmarks: Floats, side: int, allowed: Floats | None) -> Floats
     landmarks: (5, 2), frame pixels; side: of the crop, pixels
     allowed: (32, 32), as `occlusion.drawable` gives it; None: nothing is in front
     """
-    points = apply(FFHQ.matrix(landmarks, side), landmarks)
-    return traced_mask((points + 0.5) * (MASK_SIZE / side) - 0.5, MASK_SIZE, allowed)
+    return traced_mask(apply(FFHQ.cells(landmarks, side, MASK_SIZE), landmarks), MASK_SIZE, allowed)

@@ -143,20 +143,23 @@ class FaceMasks:
         self.reach = round(params.steady * fps)
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
 
-    def crop(self, template: Template, track: Track, index: int, in_front: tuple[Front, ...]) -> Floats:
-        """Where a crop is drawn: float32 (S, S), 0..1. index: frame of the track; in_front: see MaskParams"""
+    def crop(self, template: Template, size: int, track: Track, index: int, in_front: tuple[Front, ...]) -> Floats:
+        """Where a crop of `size` pixels is drawn: float32 (S, S), 0..1.
+
+        index: frame of the track; in_front: see MaskParams
+        """
         pose, landmarks = self.poses[track.id][index], track.landmarks[index]
-        allowed = [self._moved(self._stored(name, track, index), template, landmarks) for name in names(in_front)]
+        allowed = [self._moved(self._stored(name, track, index), template, size, landmarks) for name in names(in_front)]
         if "looks" in in_front:
             table = self.looks()[track.id][index]
             if table.min() < BARE:  # tracing takes 8 ms: only where something is in front
-                places = traced_places(apply(template.matrix(landmarks, MASK_SIZE), landmarks), MASK_SIZE)
+                places = traced_places(apply(template.cells(landmarks, size, MASK_SIZE), landmarks), MASK_SIZE)
                 allowed.append(cv2.remap(table, *cells_at(places), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
         if "landmarks" in self.stored:
             drawn = inward(self._stored("landmarks", track, index), OUTLINE_SOFT * SIDE)
-            outline = self._moved(drawn, template, landmarks)
+            outline = self._moved(drawn, template, size, landmarks)
         else:
-            outline = mask_for(template, pose)
+            outline = mask_for(template, size, pose)
         return compose(outline, allowed, self.params.padding, self.params.blur)
 
     def unrolled(self, track: Track, index: int, in_front: tuple[Front, ...]) -> Floats:
@@ -178,9 +181,9 @@ class FaceMasks:
         return self.stored[name].at(track.id, track.start + index, self.reach)
 
     @staticmethod
-    def _moved(mask: Floats, template: Template, landmarks: Floats) -> Floats:
-        """A stored mask in the crop of a template, of the same side."""
-        back, there = inverse(stored_matrix(landmarks)), template.matrix(landmarks, SIDE)
+    def _moved(mask: Floats, template: Template, size: int, landmarks: Floats) -> Floats:
+        """A stored mask over a template's crop of `size` pixels, with as many cells."""
+        back, there = inverse(stored_matrix(landmarks)), template.cells(landmarks, size, SIDE)
         turn = there[:, :2] @ back[:, :2]
         matrix = np.concatenate([turn, (there[:, :2] @ back[:, 2] + there[:, 2])[:, None]], axis=1)
         return cv2.warpAffine(mask, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -38,19 +38,20 @@ class IdentitySwapper:
         strength: float = 1.0,
         boost: int = 128,
         colour: float = COLOUR,
-        mask: Callable[[Template, Track, int], Floats] | None = None,
+        mask: Callable[[Template, int, Track, int], Floats] | None = None,
     ) -> None:
         """features: track id -> one (512,) per photo of the performer it gets, as `Recognizer.features` gives them
 
         boost: side of the crops, pixels; networks of a larger side keep theirs; others run several times for each face
         colour: how far the drawn face takes on mean and spread of the target's colours, 0..1
-        mask: where the crop of a track's frame is drawn, float32 (M, M), 0..1; the generic face when not given
+        mask: where the crop (of so many pixels) of a track's frame is drawn, float32 (M, M), 0..1; None: everywhere a
+        generic face is
         """
         self.network, self.strength, self.colour = network, strength, colour
         self.side = max(network.size, boost // network.size * network.size)
         self.latents = {track: network.latent(vectors) for track, vectors in features.items()}
         poses = {} if mask else {track.id: fit_poses(track.landmarks) for track in tracks}
-        self.mask = mask or (lambda template, track, index: mask_for(template, poses[track.id][index]))
+        self.mask = mask or (lambda template, size, track, index: mask_for(template, size, poses[track.id][index]))
 
     def swap(self, frames: Frames, places: list[Place], tick: Callable[[int], None]) -> Frames:
         """See `Swapper`. Faces are cut from the frames as they came, so that overlapping ones do not see each other."""
@@ -66,7 +67,7 @@ class IdentitySwapper:
                 weight = np.float32(self.strength * place.track.weights[place.index])
                 if weight == 0:
                     continue
-                mask = self.mask(self.network.template, place.track, place.index)
+                mask = self.mask(self.network.template, self.side, place.track, place.index)
                 face = match_colour(face, crop, mask, self.colour)
                 paste(result[place.offset], face, matrix, mask * weight)
         return result

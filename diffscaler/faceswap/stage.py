@@ -77,7 +77,7 @@ class SwapFace:
     """
 
     name: ClassVar[str] = "swap_face"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
     Params = CastParams

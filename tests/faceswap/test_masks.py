@@ -178,7 +178,7 @@ def test_a_redrawn_face_leaves_the_hand_alone(around, clip, found):
     drawn = {track.id: np.zeros((4, len(track.rows), 8, 8), np.float32) for track in tracks}
     paint = np.full((1, 512, 512, 3), (90, 160, 60), np.uint8)
     results = []
-    for mask in (None, lambda track, index: masks.crop(FFHQ, track, index, ("occluder",))):
+    for mask in (None, lambda side, track, index: masks.crop(FFHQ, side, track, index, ("occluder",))):
         swapper = DiffusionSwapper(lambda latents: paint, drawn, faces, tracks, FPS, colour=0.0, mask=mask)
         results.append(apart(swapper.swap(frames, places_in(tracks, 0, N), lambda _: None), frames)[3])
     assert results[0][hand].mean() > 60 and results[1][hand].mean() < 10
@@ -261,7 +261,7 @@ def test_another_mask_corrects_the_frames_meant_alone(around, clip, found):
 @pytest.mark.parametrize("template", [ARCFACE_128, FRONTAL, FFHQ], ids=lambda template: template.name)
 def test_the_looks_are_laid_where_a_crop_shows_the_face(detector, template):
     points = detector.detect(astronaut()).landmarks[0]
-    at = apply(template.matrix(points, MASK_SIZE), points)
+    at = apply(template.cells(points, 256, MASK_SIZE), points)
     mask, places = traced_mask(at, MASK_SIZE), traced_places(at, MASK_SIZE)
     column, row = np.rint(at).astype(int).T
     off = np.linalg.norm(places[row, column] - LANDMARKS_MM[:, :2], axis=-1)
@@ -278,9 +278,9 @@ def test_a_mask_is_its_outline_times_what_is_allowed():
     assert not mask[0].any() and not mask[:, -1].any()
     soft = compose(outline, [allowed], blur=0.02)
     assert not soft[allowed == 0].any() and 0.1 < soft[60, 71:75].mean() < 0.9 and soft[60, 85] > 0.98
-    wide, narrow = (compose(mask_for(ARCFACE_128, STRAIGHT), (), padding=share) for share in (0, 0.1))
+    wide, narrow = (compose(mask_for(ARCFACE_128, 128, STRAIGHT), (), padding=share) for share in (0, 0.1))
     assert 0.4 * wide.sum() < narrow.sum() < 0.8 * wide.sum() and (narrow <= wide + 1e-6).all()
-    assert np.array_equal(wide, np.minimum(mask_for(ARCFACE_128, STRAIGHT), border(64)))
+    assert np.array_equal(wide, np.minimum(mask_for(ARCFACE_128, 128, STRAIGHT), border(64)))
 
 
 STRAIGHT = fit_pose(np.array([[38.0, 51], [73, 51], [56, 71], [41, 92], [70, 92]]))
