@@ -98,7 +98,8 @@ class SwapRecipes(RecipeParts):
         safe = bool((clip.request or {}).get("commercial_only"))
         models = [*swapped.inputs[1].models, *self._recognizer(safe)]
         review = ReviewSwap(ReviewSwapParams.model_validate(given), tuple(models))
-        return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
+        parsed = [each for name, each in masks_of(swapped).items() if name == "parsing"]
+        return Recipe(node(review, *swapped.inputs[:2], shown, *parsed), f"Review: {clip.title}", request)
 
     def _detector(self, commercial_only: bool = False) -> ModelRef:
         """SCRFD where it is installed and may be used, else the built-in CenterFace."""

@@ -153,9 +153,11 @@ class ReviewPane:
         return {name: text for name, text in MASKS.items() if name in there and [name] != list(used)}
 
     def _row(self, concern: Concern, fps: float, vfr: bool, masks: dict[str, str]) -> str:
+        from diffscaler.faceswap.review import UNPARSED
+
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
-        ways = REMEDIES | masks if concern.what == "something in front" else {"skip": REMEDIES["skip"]}
+        ways = REMEDIES | masks if concern.what in ("something in front", UNPARSED) else {"skip": REMEDIES["skip"]}
         buttons = "".join(pieces.do("correct", text, cls="link", how=how, **place) for how, text in ways.items())
         return (
             f'<li><button type="button" class="link at"{goes_to(start, fps, vfr)}>{span(start, stop, fps)}'

@@ -64,12 +64,13 @@ def sized(mask: Floats, side: int) -> Floats:
     return cv2.resize(mask, (side, side), interpolation=how)
 
 
-def mask_rows(rows: Sequence[tuple[int, int, Floats]]) -> dict[str, npt.NDArray[Any]]:
-    """Masks as tensors. rows: track, frame and mask (S, S), 0..1, of each face"""
-    masks = [np.rint(sized(mask, SIDE) * 255).astype(np.uint8) for _, _, mask in rows]
+def mask_rows(rows: Sequence[tuple[int, int, Floats, bool]]) -> dict[str, npt.NDArray[Any]]:
+    """Masks as tensors. rows: track, frame, mask (S, S), 0..1, of each face, and whether the network saw that face"""
+    masks = [np.rint(sized(mask, SIDE) * 255).astype(np.uint8) for _, _, mask, _ in rows]
     return {
         "track": np.array([row[0] for row in rows], np.int32),
         "frame": np.array([row[1] for row in rows], np.int32),
+        "found": np.array([row[3] for row in rows], np.uint8),
         "mask": np.stack(masks) if masks else np.zeros((0, SIDE, SIDE), np.uint8),
     }
 
@@ -78,13 +79,16 @@ class StoredMasks:
     """The masks of a clip that MaskFaces made.
 
     Its tensors, M rows: track, frame: int32 (M,); mask: uint8 (M, SIDE, SIDE), 0..255, in FFHQ's crop of the face
+    found: uint8 (M,), 0 where the network saw no face. unseen: track and frame of those
     """
 
     def __init__(self, chunks: Iterable[TensorChunk]) -> None:
         self.rows: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
+        self.unseen: set[tuple[int, int]] = set()
         for chunk in chunks:
-            numbers = zip(chunk.tensors["track"].tolist(), chunk.tensors["frame"].tolist(), strict=True)
+            numbers = list(zip(chunk.tensors["track"].tolist(), chunk.tensors["frame"].tolist(), strict=True))
             self.rows |= dict(zip(numbers, chunk.tensors["mask"], strict=True))
+            self.unseen |= {each for each, found in zip(numbers, chunk.tensors["found"], strict=True) if not found}
 
     def has(self, track: int, frame: int) -> bool:
         return (track, frame) in self.rows

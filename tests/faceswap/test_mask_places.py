@@ -57,7 +57,7 @@ def test_what_a_network_sees_is_pasted_where_it_saw_it(template: Template, size:
         0, 0, rows=np.array([0]), boxes=np.zeros((1, 4), np.float32), scores=np.ones(1, np.float32),
         landmarks=FACE[None], weights=np.ones(1, np.float32),
     )  # fmt: skip
-    stored = StoredMasks([TensorChunk(mask_rows([(0, 0, seen)]), 0, 1)])
+    stored = StoredMasks([TensorChunk(mask_rows([(0, 0, seen, True)]), 0, 1)])
     masks = FaceMasks(MaskParams(masks=("parsing",)), [track], 25, {"parsing": stored}, lambda: {})
     where = pasted(template, size, masks.crop(template, size, track, 0, ("parsing",)))
     off = centroid(where) - centroid(frame[..., 0])
