@@ -11,7 +11,7 @@ from diffscaler.framing import FALLBACK, size_of
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
-from diffscaler.requests import FaceSwapRequest, Text2VideoRequest
+from diffscaler.requests import Correction, FaceSwapRequest, Text2VideoRequest
 from diffscaler.text2video.stages import EncodeText, EncodeTextParams
 
 
@@ -100,8 +100,12 @@ def redrawn(
     cast: tuple[Role, ...],
     frames: Node,
     found: Node,
+    only: Correction | None = None,
 ) -> Node:
-    """The latents of every performer's tracks. request: as `chosen` gives it; found: the detections of `frames`"""
+    """The latents of every performer's tracks, or of those and the frames that a correction is about alone.
+
+    request: as `chosen` gives it; found: the detections of `frames`
+    """
     spec = models.model
     model, adapter, encoder = (catalogue.ref(each) for each in (spec, models.adapter, models.encoder))
     words = node(EncodeText(EncodeTextParams(prompt=request.face_prompt), (model,)))
@@ -117,6 +121,8 @@ def redrawn(
             "seed": request.seed,
             "strength": request.redraw_strength,
             "reference_scale": request.reference_scale,
+            "frames": (only.start, only.stop) if only else None,
+            "tracks": only.people if only else (),
         }
     )
     return node(RedrawFaces(params, (found.models[0], model, adapter, encoder)), frames, found, words)

@@ -55,7 +55,9 @@ class SwapRecipes(RecipeParts):
             models = pick_redraw_models(self.catalogue, *wanted)
             request = chosen(request, models)
             look["redrawn_by"] = models.model.name
-            drawn = (redrawn(self.catalogue, request, models, look["cast"], frames, found),)
+            # All of a swap is drawn at once; each correction by itself, so that a further one draws nothing again.
+            parts = [None] if engine == "diffusion" else [c for c in request.corrections if c.how == "diffusion"]
+            drawn = tuple(redrawn(self.catalogue, request, models, look["cast"], frames, found, part) for part in parts)
         before = swapped = self._swapped(frames, found, request, look, drawn if engine == "diffusion" else ())
         if request.corrections:
             swapped = self._corrected(swapped, request, look, drawn)

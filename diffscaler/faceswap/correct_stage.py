@@ -67,7 +67,8 @@ class CorrectSwap:
     """Frames, their detections, the same frames swapped, and masks if any -> the swapped frames, the corrected ones
     made anew.
 
-    Where the diffusion engine takes part, what it drew (`RedrawFaces`) comes before the swapped frames.
+    Where the diffusion engine takes part, what it drew (`RedrawFaces`: for the whole swap or for each correction) comes
+    before the swapped frames.
     """
 
     name: ClassVar[str] = "correct_swap"

@@ -113,8 +113,8 @@ def frames(studio: Studio, key: str) -> np.ndarray:
 
 def test_frames_of_another_engine_can_be_redrawn(studio: Studio) -> None:
     save_redraw_models(studio.settings.models_dir)
-    plain = request_of(studio, engine="builtin", people="largest")
-    correction = Correction(start=2, stop=4, how="diffusion")
+    plain = request_of(studio, engine="builtin")
+    correction = Correction(start=2, stop=4, people=(0,), how="diffusion")
     recipe = studio.recipe(plain.model_copy(update={"corrections": (correction,)}))
     assert stages(recipe)[-5:] == ["encode_text", "redraw_faces", "swap_face", "correct_swap", "encode"]
     swapped = recipe.root.inputs[0].inputs[-1]
@@ -122,6 +122,18 @@ def test_frames_of_another_engine_can_be_redrawn(studio: Studio) -> None:
     made = made_here(studio, plain.model_copy(update={"corrections": (correction,)}))
     before, after = frames(studio, swapped.key), frames(studio, made.node.inputs[0].key)
     assert [bool((a != b).any()) for a, b in zip(before, after, strict=True)] == [False, False, True, True, False]
+    changed = (before != after).any((0, 1, 3))
+    assert not (changed[:240].any() and changed[250:].any()), "the other person keeps the face"
+    (drawn,) = (node for node in nodes(recipe.root) if node.stage == "redraw_faces")
+    latents = {name: part.shape[1] for chunk in studio.library.read(drawn.key) for name, part in chunk.tensors.items()}
+    assert latents == {"0@2": 2}, "only the frames and the track that are corrected are drawn"
+    # A further correction draws nothing of the first one again.
+    more = (correction, Correction(start=0, stop=1, people=(1,), how="diffusion"))
+    again = studio.recipe(plain.model_copy(update={"corrections": more}))
+    keys = [node.key for node in nodes(again.root) if node.stage == "redraw_faces"]
+    assert len(keys) == 2 and drawn.key in keys
+    twice = frames(studio, made_here(studio, plain.model_copy(update={"corrections": more})).node.inputs[0].key)
+    assert np.array_equal(twice[1:], after[1:]) and not np.array_equal(twice[0], after[0])
 
 
 def test_what_cannot_redraw_faces_is_refused_in_one_sentence(studio: Studio) -> None:

@@ -10,7 +10,7 @@ from diffscaler.faceswap.crops import (
     FFHQ,
 )
 from diffscaler.faceswap.detections import gather
-from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper
+from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper, by_frame
 from diffscaler.faceswap.engines import places_in
 from diffscaler.faceswap.mask_params import MaskParams
 from diffscaler.faceswap.masks import FaceMasks, StoredMasks
@@ -74,7 +74,7 @@ def test_a_redrawn_face_leaves_the_hand_alone(around, clip, found):
     faces = gather(found)
     tracks, stored = faces.tracks(FPS), {"occluder": StoredMasks(masked(around, frames, found, "occluder"))}
     masks = FaceMasks(MaskParams(masks=("occluder",), blur=0.02), tracks, FPS, stored, dict)
-    drawn = {track.id: np.zeros((4, len(track.rows), 8, 8), np.float32) for track in tracks}
+    drawn = by_frame(tracks, [{str(track.id): np.zeros((4, len(track.rows), 8, 8), np.float32) for track in tracks}])
     paint = np.full((1, 512, 512, 3), (90, 160, 60), np.uint8)
     results = []
     for mask in (None, lambda side, track, index: masks.crop(FFHQ, side, track, index, ("occluder",))):
