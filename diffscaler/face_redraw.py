@@ -43,11 +43,17 @@ def pick_redraw_models(
     if commercial_only:
         for used in (spec, reader, encoder):
             if not used.commercial:
-                raise InvalidRequest(
-                    f"{used.title} may not be used commercially, or nobody says that it may.",
-                    "Pick another engine, or allow every licence.",
-                )
+                raise InvalidRequest(refusal(used), "Pick another engine, or allow every licence.")
     return RedrawModels(spec, reader, encoder)
+
+
+def refusal(spec: ModelSpec) -> str:
+    """Why a model is left out where only commercial-safe ones are wanted, in a sentence that names its file."""
+    file = spec.path.name if spec.path else spec.name
+    named = spec.title if spec.title in (file, spec.name) else f"{spec.title} ({file})"
+    if spec.licence in ("unknown", "yours"):
+        return f"The licence of {file} is not known, so it may not be for commercial use."
+    return f"{named} is not known to be for commercial use: its licence is {spec.licence}."
 
 
 def _model(catalogue: Catalogue, name: str, commercial_only: bool) -> ModelSpec:

@@ -151,14 +151,33 @@ def test_what_cannot_redraw_faces_is_refused_in_one_sentence(studio: Studio) -> 
     describe_redraw_models(models)
     studio.recipe(request_of(studio))
     refused("no model called 'gone'", ip_adapter="gone")
-    refused("motion may not be used commercially, or nobody says that it may", commercial_only=True)
-    refused("may not be used commercially", engine="builtin", commercial_only=True,
+    refused("motion is not known to be for commercial use: its licence is OpenRAIL", commercial_only=True)
+    refused("not known to be for commercial use", engine="builtin", commercial_only=True,
             corrections=(Correction(start=0, stop=1, how="diffusion"),))  # fmt: skip
     for left in (models / "ip_adapters" / "image_encoder").iterdir():
         left.unlink()
     refused("look has no image encoder")
     (models / "ip_adapters" / "look.safetensors").unlink()
     refused("needs an IP-Adapter, and none is installed")
+
+
+def test_only_what_is_not_known_to_be_commercial_is_refused(studio: Studio) -> None:
+    models = studio.settings.models_dir
+    describe_redraw_models(models, "animatediff-sdxl")  # whose licence the studio knows
+    with pytest.raises(DiffScalerError, match=r"The licence of look\.safetensors is not known") as caught:
+        studio.recipe(request_of(studio, commercial_only=True))
+    assert caught.value.hint
+    for name in ("ip-adapter-plus-face_sd15", "ip-adapter-plus-face_sdxl_vit-h"):
+        (models / "ip_adapters" / f"{name}.safetensors").write_bytes(b"x")
+        recipe = studio.recipe(request_of(studio, commercial_only=True, ip_adapter=name))
+        assert isinstance(recipe.request, FaceSwapRequest) and recipe.request.ip_adapter == name
+    # Whoever picks none gets one whose licence is known, and a folder of one's own says nothing about its encoder.
+    assert studio.recipe(request_of(studio, commercial_only=True)).request.ip_adapter != "look"  # type: ignore[union-attr]
+    (models / "ip_adapters" / "mine" / "image_encoder").mkdir(parents=True)
+    (models / "ip_adapters" / "mine" / "image_encoder" / "config.json").write_text("{}", encoding="utf-8")
+    (models / "ip_adapters" / "mine" / "other.safetensors").write_bytes(b"x")
+    with pytest.raises(DiffScalerError, match=r"The licence of other\.safetensors is not known"):
+        studio.recipe(request_of(studio, commercial_only=True, ip_adapter="other"))
 
 
 def test_the_request_of_a_clip_has_every_choice_made(studio: Studio) -> None:
