@@ -11,7 +11,7 @@ from diffscaler.framing import FALLBACK, size_of
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
-from diffscaler.requests import FaceSwapRequest, Text2VideoRequest
+from diffscaler.requests import Correction, FaceSwapRequest, Text2VideoRequest
 from diffscaler.text2video.stages import EncodeText, EncodeTextParams
 
 
@@ -43,11 +43,17 @@ def pick_redraw_models(
     if commercial_only:
         for used in (spec, reader, encoder):
             if not used.commercial:
-                raise InvalidRequest(
-                    f"{used.title} may not be used commercially, or nobody says that it may.",
-                    "Pick another engine, or allow every licence.",
-                )
+                raise InvalidRequest(refusal(used), "Pick another engine, or allow every licence.")
     return RedrawModels(spec, reader, encoder)
+
+
+def refusal(spec: ModelSpec) -> str:
+    """Why a model is left out where only commercial-safe ones are wanted, in a sentence that names its file."""
+    file = spec.path.name if spec.path else spec.name
+    named = spec.title if spec.title in (file, spec.name) else f"{spec.title} ({file})"
+    if spec.licence in ("unknown", "yours"):
+        return f"The licence of {file} is not known, so it may not be for commercial use."
+    return f"{named} is not known to be for commercial use: its licence is {spec.licence}."
 
 
 def _model(catalogue: Catalogue, name: str, commercial_only: bool) -> ModelSpec:
@@ -100,8 +106,12 @@ def redrawn(
     cast: tuple[Role, ...],
     frames: Node,
     found: Node,
+    only: Correction | None = None,
 ) -> Node:
-    """The latents of every performer's tracks. request: as `chosen` gives it; found: the detections of `frames`"""
+    """The latents of every performer's tracks, or of those and the frames that a correction is about alone.
+
+    request: as `chosen` gives it; found: the detections of `frames`
+    """
     spec = models.model
     model, adapter, encoder = (catalogue.ref(each) for each in (spec, models.adapter, models.encoder))
     words = node(EncodeText(EncodeTextParams(prompt=request.face_prompt), (model,)))
@@ -117,6 +127,8 @@ def redrawn(
             "seed": request.seed,
             "strength": request.redraw_strength,
             "reference_scale": request.reference_scale,
+            "frames": (only.start, only.stop) if only else None,
+            "tracks": only.people if only else (),
         }
     )
     return node(RedrawFaces(params, (found.models[0], model, adapter, encoder)), frames, found, words)

@@ -55,7 +55,9 @@ class SwapRecipes(RecipeParts):
             models = pick_redraw_models(self.catalogue, *wanted)
             request = chosen(request, models)
             look["redrawn_by"] = models.model.name
-            drawn = (redrawn(self.catalogue, request, models, look["cast"], frames, found),)
+            # All of a swap is drawn at once; each correction by itself, so that a further one draws nothing again.
+            parts = [None] if engine == "diffusion" else [c for c in request.corrections if c.how == "diffusion"]
+            drawn = tuple(redrawn(self.catalogue, request, models, look["cast"], frames, found, part) for part in parts)
         before = swapped = self._swapped(frames, found, request, look, drawn if engine == "diffusion" else ())
         if request.corrections:
             swapped = self._corrected(swapped, request, look, drawn)
@@ -98,7 +100,8 @@ class SwapRecipes(RecipeParts):
         safe = bool((clip.request or {}).get("commercial_only"))
         models = [*swapped.inputs[1].models, *self._recognizer(safe)]
         review = ReviewSwap(ReviewSwapParams.model_validate(given), tuple(models))
-        return Recipe(node(review, *swapped.inputs[:2], shown), f"Review: {clip.title}", request)
+        parsed = [each for name, each in masks_of(swapped).items() if name == "parsing"]
+        return Recipe(node(review, *swapped.inputs[:2], shown, *parsed), f"Review: {clip.title}", request)
 
     def _detector(self, commercial_only: bool = False) -> ModelRef:
         """SCRFD where it is installed and may be used, else the built-in CenterFace."""

@@ -17,12 +17,12 @@ from diffscaler.faceswap.mask_params import KINDS
 from diffscaler.faceswap.mask_plan import usable
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
-from diffscaler.media import ClipMeta
 from diffscaler.plan import Node, nodes
 from diffscaler.recipes import request_from
 from diffscaler.requests import Correction, FaceSwapRequest, ReviewSwapRequest
 from diffscaler.studio import Studio
 from ui import pieces
+from ui.moments import Moments, moments_of
 from ui.pane import QUIET, pane
 from ui.watch import Updates, Watch, said
 
@@ -33,7 +33,6 @@ log = logging.getLogger("diffscaler.page")
 
 LOOK_S = 0.8
 CELLS = 120
-HERE_S = 0.25
 MOST = 12
 
 #: What can be done about a stretch of frames, beside the words for it; some of it where something is in front only.
@@ -86,7 +85,8 @@ class ReviewPane:
             if str(event.do) == "review":
                 self.studio.submit(ReviewSwapRequest(clip=clip.key))
                 return updates | self.look(state)
-            made = correction(event, clip) if str(event.do) in ("correct", "correct-here") else None
+            asked = str(event.do) in ("correct", "correct-here")
+            made = correction(event, moments_of(self.studio.library, clip)) if asked else None
             updates |= self.watch.submit(self.corrected(clip, made))
         return updates
 
@@ -115,17 +115,16 @@ class ReviewPane:
         if root is None:
             return self._offer(clip)
         try:
-            review = self._review(root)
+            review, moments = self._review(root), moments_of(self.studio.library, clip)
         except (DiffScalerError, OSError, StopIteration):
             log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
             return ""
-        fps, vfr = float(clip.meta.fps), clip.meta.vfr
         concerns = review.concerns()
         masks = self._other_masks(clip)
-        rows = "".join(self._row(concern, fps, vfr, masks) for concern in concerns[:MOST])
+        rows = "".join(self._row(concern, moments, masks) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
-        line = heat_line(review, fps, vfr) + ("" if vfr else here(masks))
+        line = heat_line(review, moments) + here(masks)
         return f'<h3 class="label">Review {self._undo(clip)}</h3>{line}{listed}{card(review)}'
 
     def _offer(self, clip: Clip) -> str:
@@ -152,13 +151,15 @@ class ReviewPane:
         there = ["looks", *(name for name in KINDS if usable(self.studio.catalogue, name, safe))]
         return {name: text for name, text in MASKS.items() if name in there and [name] != list(used)}
 
-    def _row(self, concern: Concern, fps: float, vfr: bool, masks: dict[str, str]) -> str:
+    def _row(self, concern: Concern, moments: Moments, masks: dict[str, str]) -> str:
+        from diffscaler.faceswap.review import UNPARSED
+
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
-        ways = REMEDIES | masks if concern.what == "something in front" else {"skip": REMEDIES["skip"]}
+        ways = REMEDIES | masks if concern.what in ("something in front", UNPARSED) else {"skip": REMEDIES["skip"]}
         buttons = "".join(pieces.do("correct", text, cls="link", how=how, **place) for how, text in ways.items())
         return (
-            f'<li><button type="button" class="link at"{goes_to(start, fps, vfr)}>{span(start, stop, fps)}'
+            f'<li><button type="button" class="link at"{goes_to(start, moments)}>{span(start, stop, moments)}'
             f"</button> {escape(concern.what)} {buttons}</li>"
         )
 
@@ -209,27 +210,14 @@ class ReviewPane:
         return None
 
 
-def correction(event: gr.EventData, clip: Clip) -> Correction:
+def correction(event: gr.EventData, moments: Moments) -> Correction:
     """What a button beside a concern asks for, or for everyone one under the line of time. Raises InvalidRequest."""
     people = (int(event.person),) if str(getattr(event, "person", "")) else ()
     if str(event.do) == "correct-here":
-        start, stop = around(str(getattr(event, "at", "")), clip.meta)
+        start, stop = moments.around(str(getattr(event, "at", "")))
     else:
         start, stop = int(event.start), int(event.stop)
     return Correction(start=start, stop=stop, people=people, how=str(event.how))  # type: ignore[arg-type]
-
-
-def around(at: str, meta: ClipMeta) -> tuple[int, int]:
-    """The frames [start, stop) of the quarter second around a moment. at: seconds, as the page sends them
-
-    Raises InvalidRequest when it sent none.
-    """
-    try:
-        middle, fps, total = float(at), float(meta.fps), max(1, meta.num_frames)
-        start = min(total - 1, max(0, math.floor((middle - HERE_S / 2) * fps)))
-        return start, min(total, max(start + 1, math.ceil((middle + HERE_S / 2) * fps)))
-    except (ValueError, OverflowError):  # nothing, "nan" or "inf"
-        raise InvalidRequest("No moment of the clip is shown.", "Stop the clip where it is to be corrected.") from None
 
 
 def swap_in(root: Node) -> Node | None:
@@ -237,9 +225,9 @@ def swap_in(root: Node) -> Node | None:
     return next((node for node in reversed(list(nodes(root))) if node.stage == "swap_face"), None)
 
 
-def goes_to(frame: int, fps: float, vfr: bool) -> str:
-    """The attribute of a button that shows a frame; frames that keep no beat are not where a rate says they are."""
-    return " disabled" if vfr else f' data-seek="{(frame + 0.5) / fps:.4f}"'
+def goes_to(frame: int, moments: Moments) -> str:
+    """The attribute of a button that shows a frame."""
+    return f' data-seek="{moments.middle(frame):.4f}"'
 
 
 def here(masks: dict[str, str]) -> str:
@@ -252,7 +240,7 @@ def here(masks: dict[str, str]) -> str:
     return f'<p class="here">{buttons}</p>'
 
 
-def heat_line(review: Review, fps: float, vfr: bool = False) -> str:
+def heat_line(review: Review, moments: Moments) -> str:
     """The clip's time from left to right, redder the more there is to look at; a click goes there."""
     heat, total = review.heat(), max(1, review.num_frames)
     cells = min(CELLS, total)
@@ -263,8 +251,8 @@ def heat_line(review: Review, fps: float, vfr: bool = False) -> str:
         at = first + int(heat[first:last].argmax()) if worst else first
         level = min(3, math.ceil(worst))
         bars.append(
-            f'<button type="button" class="h{level}"{goes_to(at, fps, vfr)} tabindex="-1"'
-            f' title="{clock(at / fps)}" aria-label="{clock(at / fps)}"></button>'
+            f'<button type="button" class="h{level}"{goes_to(at, moments)} tabindex="-1"'
+            f' title="{clock(moments.start(at))}" aria-label="{clock(moments.start(at))}"></button>'
         )
     return f'<div class="heat" role="group" aria-label="Where to look">{"".join(bars)}</div>'
 
@@ -299,8 +287,8 @@ def times(value: float) -> str:
     return "not measured" if math.isnan(value) else f"{value:.2f} times the original's"
 
 
-def span(start: int, stop: int, fps: float) -> str:
-    first, last = clock(start / fps), clock((stop - 1) / fps)
+def span(start: int, stop: int, moments: Moments) -> str:
+    first, last = clock(moments.start(start)), clock(moments.start(stop - 1))
     return first if first == last else f"{first} to {last}"
 
 

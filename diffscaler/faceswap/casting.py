@@ -73,7 +73,8 @@ class Casting:
     """The tracks of a clip that a cast replaces, and swappers for them.
 
     models: of the stage that runs, the detector first; leases: closed when that stage ends
-    drawn: at most one clip, of the latents that `RedrawFaces` drew: what the diffusion engine puts on the tracks
+    drawn: clips of the latents that `RedrawFaces` drew: what the diffusion engine puts on the tracks, one for a swap,
+    one for each correction; of several that drew a face in a frame the last one holds
     stored: the masks among the stage's inputs, by name
     """
 
@@ -98,7 +99,7 @@ class Casting:
         self.plays = assigned(self.found, [role.tracks for role in params.cast])
         self.tracks = [track for track in self.found if track.id in self.plays]
         self._drawn = drawn
-        self._latents: dict[int, Floats] | None = None
+        self._latents: dict[tuple[int, int], Floats] | None = None
         self._photos: list[list[PhotoFace]] | None = None
         self._stored = stored or {}
         self._masks: FaceMasks | None = None
@@ -144,13 +145,12 @@ class Casting:
 
     def _diffusion(self, in_front: tuple[Front, ...] | None) -> Swapper:
         from diffscaler.faceswap.crops import FFHQ
-        from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper
+        from diffscaler.faceswap.diffusion_swapper import DiffusionSwapper, by_frame
         from diffscaler.text2video.stages import thrifty
 
         self.ctx.note(f"Face swap: faces redrawn by {self.params.redrawn_by}.")
         if self._latents is None:  # streams are read once, engines may be asked for twice
-            chunks = (chunk for clip in self._drawn for chunk in clip)
-            self._latents = {int(name): part for chunk in chunks for name, part in chunk.tensors.items()}
+            self._latents = by_frame(self.tracks, (chunk.tensors for clip in self._drawn for chunk in clip))
         model = self.leases.enter_context(self.ctx.acquire(self.models[self.params.redrawn_by]))
         front: tuple[Front, ...] = ("looks",) if in_front is None else in_front
         masks = self.masks() if self._stored else None
@@ -164,7 +164,7 @@ class Casting:
             self.params.colour,
             self.tick("Following faces"),
             "looks" not in front,
-            (lambda track, index: masks.crop(FFHQ, track, index, front)) if masks else None,
+            (lambda side, track, index: masks.crop(FFHQ, side, track, index, front)) if masks else None,
         )
 
     def _network(self, engine: EngineName, in_front: tuple[Front, ...] | None) -> Swapper:
@@ -186,7 +186,7 @@ class Casting:
         params, masks, front = self.params, self.masks(), in_front or ()
         return IdentitySwapper(
             network, given, self.tracks, params.strength, params.boost, params.colour,
-            lambda template, track, index: masks.crop(template, track, index, front),
+            lambda *crop: masks.crop(*crop, front),
         )  # fmt: skip
 
     def masks(self) -> FaceMasks:

@@ -67,11 +67,12 @@ class CorrectSwap:
     """Frames, their detections, the same frames swapped, and masks if any -> the swapped frames, the corrected ones
     made anew.
 
-    Where the diffusion engine takes part, what it drew (`RedrawFaces`) comes before the swapped frames.
+    Where the diffusion engine takes part, what it drew (`RedrawFaces`: for the whole swap or for each correction) comes
+    before the swapped frames.
     """
 
     name: ClassVar[str] = "correct_swap"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True
     Params = CorrectSwapParams

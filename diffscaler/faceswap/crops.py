@@ -34,6 +34,10 @@ class Template:
         """The similarity (2, 3), frame pixels -> pixels of a crop of `size`, for a face's landmarks (5, 2)."""
         return similarity(np.asarray(landmarks, np.float32), np.array(self.points, np.float32) * size)
 
+    def cells(self, landmarks: npt.NDArray[np.floating], size: int, count: int) -> Matrix:
+        """The similarity (2, 3), frame pixels -> cells of a table of `count` x `count` over a crop of `size` pixels."""
+        return resized(self.matrix(landmarks, size), count / size)
+
 
 def _shares(points: npt.NDArray[np.floating], size: float) -> tuple[tuple[float, float], ...]:
     return tuple((float(x), float(y)) for x, y in points / size)
@@ -64,8 +68,8 @@ def cut(frame: Frame, template: Template, landmarks: npt.NDArray[np.floating], s
     return crop_by(frame, matrix, size), matrix
 
 
-def mask_for(template: Template, pose: Pose) -> Floats:
-    """Where a crop shows the face of `pose`: float32 (MASK_SIZE, MASK_SIZE), 0..1, soft.
+def mask_for(template: Template, size: int, pose: Pose) -> Floats:
+    """Where a crop of `size` pixels shows the face of `pose`: float32 (MASK_SIZE, MASK_SIZE), 0..1, soft.
 
     Tracing rays takes 8 ms a face. Crops are upright and of one scale, so what is left to know is how far the face is
     turned: masks are traced once for a few turns, and a face gets a mix of the four nearest.
@@ -75,17 +79,17 @@ def mask_for(template: Template, pose: Pose) -> Floats:
     left, above = min(int(np.floor(yaw)), YAW_STEPS - 1), min(int(np.floor(pitch)), PITCH_STEPS - 1)
     across, down = np.float32(yaw - left), np.float32(pitch - above)
     rows = [
-        _traced(template, left, row) * (1 - across) + _traced(template, left + 1, row) * across
+        _traced(template, size, left, row) * (1 - across) + _traced(template, size, left + 1, row) * across
         for row in (above, above + 1)
     ]
     return rows[0] * (1 - down) + rows[1] * down
 
 
 @lru_cache(maxsize=256)
-def _traced(template: Template, yaw: int, pitch: int) -> Floats:
-    """The mask of the generic head, turned by whole steps."""
+def _traced(template: Template, size: int, yaw: int, pitch: int) -> Floats:
+    """The mask of the generic head, turned by whole steps, in a crop of `size` pixels."""
     flat = LANDMARKS_MM @ turn(yaw * YAW_STEP, pitch * PITCH_STEP, 0.0)[:2].T
-    landmarks = apply(template.matrix(flat, MASK_SIZE), flat)
+    landmarks = apply(template.cells(flat, size, MASK_SIZE), flat)
     return traced_mask(landmarks, MASK_SIZE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ class DiffusionSwapper:
     def __init__(
         self,
         decode: Callable[[Floats], Frames],
-        drawn: dict[int, Floats],
+        drawn: Mapping[tuple[int, int], Floats],
         faces: ClipFaces,
         tracks: list[Track],
         fps: float,
@@ -33,14 +33,15 @@ class DiffusionSwapper:
         colour: float = 0.5,
         tick: Callable[[], None] = lambda: None,
         free: bool = False,
-        mask: Callable[[Track, int], Floats] | None = None,
+        mask: Callable[[int, Track, int], Floats] | None = None,
     ) -> None:
-        """decode: latents (C, 1, h, w) -> uint8 RGB (1, S, S, 3); drawn: track id -> latents (C, K, h, w)
+        """decode: latents (C, 1, h, w) -> uint8 RGB (1, S, S, 3); drawn: as `by_frame` gives it
 
         strength: how far the drawn face replaces the one that was there, 0..1
         colour: how far it takes on mean and spread of the colours that were there, 0..1
         tick: called several times a second of work; free: nothing is kept in front of the faces
-        mask: where FFHQ's crop of a track's frame is pasted, float32 (M, M), 0..1, when more is known than the looks
+        mask: where FFHQ's crop (of so many pixels) of a track's frame is pasted, float32 (M, M), 0..1, when more is
+        known than the looks
         """
         self.decode, self.drawn, self.strength, self.colour = decode, drawn, strength, colour
         self.mask = mask
@@ -55,15 +56,28 @@ class DiffusionSwapper:
             weight = np.float32(self.strength * track.weights[index])
             if weight == 0:
                 continue
-            face = self.decode(np.ascontiguousarray(self.drawn[track.id][:, index : index + 1]))[0]
+            face = self.decode(np.ascontiguousarray(self.drawn[track.id, track.start + index]))[0]
             crop, matrix = cut(frames[place.offset], FFHQ, track.landmarks[index], len(face))
             if self.mask is not None:
-                mask = self.mask(track, index)
+                mask = self.mask(len(face), track, index)
             else:
                 allowed = self.allowed[track.id][index] if self.allowed else None
                 mask = mask_in_crop(track.landmarks[index], len(face), allowed)
             paste(result[place.offset], match_colour(face, crop, mask, self.colour), matrix, mask * weight)
         return result
+
+
+def by_frame(tracks: Iterable[Track], drawn: Iterable[Mapping[str, Floats]]) -> dict[tuple[int, int], Floats]:
+    """What `RedrawFaces` gave of these tracks, latents (C, K, h, w) by name, as (C, 1, h, w) by track and frame."""
+    begins = {track.id: track.start for track in tracks}
+    found: dict[tuple[int, int], Floats] = {}
+    for tensors in drawn:
+        for name, latents in tensors.items():
+            number, _, first = name.partition("@")
+            track = int(number)
+            start = int(first) if first else begins[track]
+            found |= {(track, start + at): latents[:, at : at + 1] for at in range(latents.shape[1])}
+    return found
 
 
 def mask_in_crop(landmarks: Floats, side: int, allowed: Floats | None) -> Floats:
@@ -72,5 +86,4 @@ def mask_in_crop(landmarks: Floats, side: int, allowed: Floats | None) -> Floats
     landmarks: (5, 2), frame pixels; side: of the crop, pixels
     allowed: (32, 32), as `occlusion.drawable` gives it; None: nothing is in front
     """
-    points = apply(FFHQ.matrix(landmarks, side), landmarks)
-    return traced_mask((points + 0.5) * (MASK_SIZE / side) - 0.5, MASK_SIZE, allowed)
+    return traced_mask(apply(FFHQ.cells(landmarks, side, MASK_SIZE), landmarks), MASK_SIZE, allowed)

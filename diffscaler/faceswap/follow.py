@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from diffscaler.faceswap.at_once import at_once, runs_at_once
 from diffscaler.faceswap.detect import NO_FACES, FaceDetections, roll_degrees
 from diffscaler.faceswap.region import (
     SAME_FACE,
@@ -49,7 +50,8 @@ class Follower:
         if not any(face.score >= self.sure and _upright(face) for face in found):
             found += self._search_turned(picture)
         # Looked at once more, alone: landmarks then come from one kind of look in every frame, and do not jump.
-        return distinct([find_near(self.detector, picture, face, self.weak) or face for face in found])
+        closer = self._near(picture, found, self.weak)
+        return distinct([near or face for near, face in zip(closer, found, strict=True)])
 
     def follow(
         self, pictures: Sequence[Picture], cuts: Sequence[bool], first: list[Seen], after: list[Seen] | None
@@ -78,9 +80,8 @@ class Follower:
 
         One just lost is searched for everywhere; those missed for longer are awaited where they were.
         """
-        here = [find_near(self.detector, picture, face, self.weak) for face in before]
-        back = [find_near(self.detector, picture, face, self.weak) for face in missed]
-        faces = distinct([face for face in (*here, *back) if face])
+        looks = self._near(picture, [*before, *missed], self.weak)
+        here, faces = looks[: len(before)], distinct([face for face in looks if face])
         lost = [face for face, now in zip(before, here, strict=True) if now is None and face.score >= self.sure]
         if lost:
             faces += [face for face in self.search(picture) if not _among(face, faces)]
@@ -92,7 +93,7 @@ class Follower:
         """What is known of a frame, and those new in the frame after it that were there already."""
         new = [face for face in later if not _among(face, here)]
         backwards = [Seen(face.box, face.score, face.landmarks, -face.step) for face in new]
-        looks = [find_near(self.detector, picture, face, self.weak) for face in backwards]
+        looks = self._near(picture, backwards, self.weak)
         found = distinct([face for face in looks if face and not _among(face, here)])
         added = [Seen(face.box, face.score, face.landmarks, -face.step) for face in found]
         return sorted(here + added, key=lambda face: -face.score)
@@ -109,8 +110,12 @@ class Follower:
             # Those upright in the turned frame only: one lying there too is better seen with another turn.
             found += [face for face in faces if face.turns == turns]
         sure = max(self.sure, TURNED_SCORE)
-        closer = [find_near(self.detector, picture, face, sure) for face in found]
-        return [face for face in closer if face]
+        return [face for face in self._near(picture, found, sure) if face]
+
+    def _near(self, picture: Picture, faces: Sequence[Seen], threshold: float) -> list[Seen | None]:
+        """`find_near` of each of these faces, several at once."""
+        threads = runs_at_once(self.detector.session)
+        return list(at_once(lambda face: find_near(self.detector, picture, face, threshold), faces, threads))
 
 
 def as_detections(faces: list[Seen]) -> FaceDetections:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from diffscaler.faceswap.engines import Place
     from diffscaler.faceswap.track import Track
 
 
@@ -35,12 +36,14 @@ class MaskFacesParams(Params):
 class MaskFaces:
     """Frames and their detections -> one mask for each followed face of each frame; see `masks.StoredMasks`.
 
+    Where the parser sees no face although the detector saw one, the mask is whole, so that the outline alone holds, and
+    `found` says so: a face that came back for a frame would be worse, and would come unannounced.
     A mask depends on its frame and the detections alone, so chunks and resume leave no trace.
     models: the network
     """
 
     name: ClassVar[str] = "mask_faces"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
     Params = MaskFacesParams
@@ -60,9 +63,9 @@ class MaskFaces:
 
         clip, total = inputs[0], inputs[0].meta.num_frames
         ctx.step(ctx.start, total, "frame")
-        found = gather(inputs[1]).tracks(float(clip.meta.fps))
-        chosen = assigned(found, self.params.wishes)
-        tracks = [track for track in found if track.id in chosen]
+        everyone = gather(inputs[1]).tracks(float(clip.meta.fps))
+        chosen = assigned(everyone, self.params.wishes)
+        tracks = [track for track in everyone if track.id in chosen]
         ctx.note(LICENCES[self.params.what])
         with ctx.acquire(self.models[0]) as network:
             draw = drawer(self.params, network)
@@ -71,18 +74,32 @@ class MaskFaces:
                 if chunk.stop <= ctx.start:
                     continue
                 part = chunk.since(ctx.start)
-                rows: list[tuple[int, int, Any]] = []
+                rows: list[tuple[int, int, Any, bool]] = []
                 for place in places_in(tracks, part.start, part.stop):
                     frame = part.start + place.offset
                     ctx.step(frame, total, "frame")
                     if place.track.weights[place.index] > 0 and self.params.about(frame):
-                        rows.append((place.track.id, frame, draw(part.frames[place.offset], place.track, place.index)))
+                        mask = draw(part.frames[place.offset], place.track, place.index)
+                        found = mask is not None
+                        rows.append((place.track.id, frame, mask if found else unseen(place), found))
                 ctx.step(part.stop, total, "frame")
                 yield TensorChunk(mask_rows(rows), part.start, len(part.frames))
 
 
+def unseen(place: Place) -> Any:
+    """The mask where the parser sees no face: all of it; nothing where the detector saw none either."""
+    import numpy as np
+
+    from diffscaler.faceswap.masks import SIDE
+
+    return np.full((SIDE, SIDE), float(place.track.rows[place.index] >= 0), np.float32)
+
+
 def drawer(params: MaskFacesParams, network: Any) -> Callable[[npt.NDArray[np.uint8], Track, int], Any]:
-    """What makes the mask of a track's face in a frame (uint8 RGB (H, W, 3)): float32 (S, S), 0..1, in FFHQ's crop."""
+    """What makes the mask of a track's face in a frame (uint8 RGB (H, W, 3)): float32 (S, S), 0..1, in FFHQ's crop.
+
+    What it makes gives None where the parser sees no face.
+    """
     from diffscaler.faceswap.align import apply
     from diffscaler.faceswap.landmarks import outline_mask
     from diffscaler.faceswap.masks import CROP, SIDE, stored_crop, stored_matrix

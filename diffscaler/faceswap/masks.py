@@ -64,12 +64,13 @@ def sized(mask: Floats, side: int) -> Floats:
     return cv2.resize(mask, (side, side), interpolation=how)
 
 
-def mask_rows(rows: Sequence[tuple[int, int, Floats]]) -> dict[str, npt.NDArray[Any]]:
-    """Masks as tensors. rows: track, frame and mask (S, S), 0..1, of each face"""
-    masks = [np.rint(sized(mask, SIDE) * 255).astype(np.uint8) for _, _, mask in rows]
+def mask_rows(rows: Sequence[tuple[int, int, Floats, bool]]) -> dict[str, npt.NDArray[Any]]:
+    """Masks as tensors. rows: track, frame, mask (S, S), 0..1, of each face, and whether the network saw that face"""
+    masks = [np.rint(sized(mask, SIDE) * 255).astype(np.uint8) for _, _, mask, _ in rows]
     return {
         "track": np.array([row[0] for row in rows], np.int32),
         "frame": np.array([row[1] for row in rows], np.int32),
+        "found": np.array([row[3] for row in rows], np.uint8),
         "mask": np.stack(masks) if masks else np.zeros((0, SIDE, SIDE), np.uint8),
     }
 
@@ -78,13 +79,16 @@ class StoredMasks:
     """The masks of a clip that MaskFaces made.
 
     Its tensors, M rows: track, frame: int32 (M,); mask: uint8 (M, SIDE, SIDE), 0..255, in FFHQ's crop of the face
+    found: uint8 (M,), 0 where the network saw no face. unseen: track and frame of those
     """
 
     def __init__(self, chunks: Iterable[TensorChunk]) -> None:
         self.rows: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
+        self.unseen: set[tuple[int, int]] = set()
         for chunk in chunks:
-            numbers = zip(chunk.tensors["track"].tolist(), chunk.tensors["frame"].tolist(), strict=True)
+            numbers = list(zip(chunk.tensors["track"].tolist(), chunk.tensors["frame"].tolist(), strict=True))
             self.rows |= dict(zip(numbers, chunk.tensors["mask"], strict=True))
+            self.unseen |= {each for each, found in zip(numbers, chunk.tensors["found"], strict=True) if not found}
 
     def has(self, track: int, frame: int) -> bool:
         return (track, frame) in self.rows
@@ -143,20 +147,23 @@ class FaceMasks:
         self.reach = round(params.steady * fps)
         self.poses = {track.id: fit_poses(track.landmarks) for track in tracks}
 
-    def crop(self, template: Template, track: Track, index: int, in_front: tuple[Front, ...]) -> Floats:
-        """Where a crop is drawn: float32 (S, S), 0..1. index: frame of the track; in_front: see MaskParams"""
+    def crop(self, template: Template, size: int, track: Track, index: int, in_front: tuple[Front, ...]) -> Floats:
+        """Where a crop of `size` pixels is drawn: float32 (S, S), 0..1.
+
+        index: frame of the track; in_front: see MaskParams
+        """
         pose, landmarks = self.poses[track.id][index], track.landmarks[index]
-        allowed = [self._moved(self._stored(name, track, index), template, landmarks) for name in names(in_front)]
+        allowed = [self._moved(self._stored(name, track, index), template, size, landmarks) for name in names(in_front)]
         if "looks" in in_front:
             table = self.looks()[track.id][index]
             if table.min() < BARE:  # tracing takes 8 ms: only where something is in front
-                places = traced_places(apply(template.matrix(landmarks, MASK_SIZE), landmarks), MASK_SIZE)
+                places = traced_places(apply(template.cells(landmarks, size, MASK_SIZE), landmarks), MASK_SIZE)
                 allowed.append(cv2.remap(table, *cells_at(places), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
         if "landmarks" in self.stored:
             drawn = inward(self._stored("landmarks", track, index), OUTLINE_SOFT * SIDE)
-            outline = self._moved(drawn, template, landmarks)
+            outline = self._moved(drawn, template, size, landmarks)
         else:
-            outline = mask_for(template, pose)
+            outline = mask_for(template, size, pose)
         return compose(outline, allowed, self.params.padding, self.params.blur)
 
     def unrolled(self, track: Track, index: int, in_front: tuple[Front, ...]) -> Floats:
@@ -178,9 +185,9 @@ class FaceMasks:
         return self.stored[name].at(track.id, track.start + index, self.reach)
 
     @staticmethod
-    def _moved(mask: Floats, template: Template, landmarks: Floats) -> Floats:
-        """A stored mask in the crop of a template, of the same side."""
-        back, there = inverse(stored_matrix(landmarks)), template.matrix(landmarks, SIDE)
+    def _moved(mask: Floats, template: Template, size: int, landmarks: Floats) -> Floats:
+        """A stored mask over a template's crop of `size` pixels, with as many cells."""
+        back, there = inverse(stored_matrix(landmarks)), template.cells(landmarks, size, SIDE)
         turn = there[:, :2] @ back[:, :2]
         matrix = np.concatenate([turn, (there[:, :2] @ back[:, 2] + there[:, 2])[:, None]], axis=1)
         return cv2.warpAffine(mask, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

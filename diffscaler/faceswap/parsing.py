@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
 
 SIZE, CLASSES = 512, 19
+NO_FACE = 0.02  # share of the crop: an upright face fills a third of it
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 #: CelebAMask-HQ's classes by the region they belong to. Background (0), ears (7, 8), earrings (9), neck (14), necklace
@@ -53,13 +54,26 @@ class FaceParser:
         feed = {self.session.get_inputs()[0].name: np.ascontiguousarray(values.transpose(2, 0, 1)[None])}
         return np.asarray(self.session.run(None, feed)[0], np.float32)[0]
 
-    def mask(self, crop: Frame, regions: Iterable[Region]) -> Floats:
-        """Where the class that scores most belongs to one of the regions: float32 (512, 512), 0 or 1."""
+    def mask(self, crop: Frame, regions: Iterable[Region]) -> Floats | None:
+        """Where the class that scores most belongs to one of the regions: float32 (512, 512), 0 or 1.
+
+        None when it sees no face at all, of whatever regions.
+        """
         scores = self.scores(crop)
-        labels = [label for region in regions for label in LABELS[region]]
-        rest = [label for label in range(CLASSES) if label not in labels]
-        # Two maxima, not argmax over all maps: that takes five times as long.
-        return (_highest(scores, labels) > _highest(scores, rest)).astype(np.float32)
+        wanted = _wins(scores, [label for region in regions for label in LABELS[region]])
+        if (
+            wanted.mean() >= NO_FACE
+            or _wins(scores, [label for own in LABELS.values() for label in own]).mean() >= NO_FACE
+        ):
+            return wanted.astype(np.float32)
+        return None
+
+
+def _wins(scores: Floats, labels: list[int]) -> npt.NDArray[np.bool_]:
+    """Where one of these classes scores most: bool (512, 512)."""
+    rest = [label for label in range(CLASSES) if label not in labels]
+    # Two maxima, not argmax over all maps: that takes five times as long.
+    return _highest(scores, labels) > _highest(scores, rest)
 
 
 def _highest(scores: Floats, labels: list[int]) -> Floats:

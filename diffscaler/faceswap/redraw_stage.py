@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 class RedrawFacesParams(Params):
     """cast: as in CastParams; side: of the crops, pixels, as the model was trained
 
+    frames, tracks: draw only frames [start, stop) and only these tracks, for a correction; None: all, empty: all
     window, overlap: frames the model sees at once, and that neighbours share, see text2video/windows.py
     The rest is as in text2video.family.Sampling and Reference.
     """
@@ -47,6 +48,9 @@ class RedrawFacesParams(Params):
     seed: int
     strength: float = Field(ge=0, le=1)
     reference_scale: float = Field(ge=0, le=1)
+    frames: tuple[int, int] | None = None
+    tracks: tuple[int, ...] = ()
+    later: ClassVar[frozenset[str]] = frozenset({"frames", "tracks"})
 
     @property
     def steps_taken(self) -> int:
@@ -56,9 +60,10 @@ class RedrawFacesParams(Params):
 class RedrawFaces:
     """Frames, their detections and the words about a face -> for each performer's track its latents, drawn anew.
 
-    Tensors: by track id, float32 (C, K, h, w) for the K frames of the track. A chunk ends where no track goes on, at a
-    cut for example: what was drawn before it is never drawn again. Within a chunk a stopped run goes on at the call of
-    the network at which it was stopped.
+    Tensors: float32 (C, K, h, w) for the K frames of a track that are drawn, by its id; where `params.frames` says
+    which, by its id, "@" and the first of them. A chunk ends where no track goes on, at a cut for example: what was
+    drawn before it is never drawn again. Within a chunk a stopped run goes on at the call of the network at which it
+    was stopped.
     models: the detector (for the photos), the text-to-video model, an IP-Adapter for it, the adapter's image encoder
     """
 
@@ -104,26 +109,41 @@ class RedrawFaces:
                 f"Faces redrawn at strength {params.strength:g}: {params.steps_taken} of {params.num_inference_steps}"
                 f" steps. IP-Adapter: {names[2]} at {params.reference_scale:g}"
             )
-            painter = TrackPainter(model, adapter, words.tensors, params, fps, ctx, len(casting.tracks))
-            left = [part for part in stretches(casting.tracks, len(faces.cut)) if part[1] > ctx.start]
-            painter.done = len(casting.tracks) - sum(len(tracks) for *_, tracks in left)
+            meant = asked_for(casting.tracks, params.frames, params.tracks)
+            painter = TrackPainter(model, adapter, words.tensors, params, fps, ctx, len(meant))
+            left = [part for part in stretches(meant, len(faces.cut)) if part[1] > ctx.start]
+            painter.done = len(meant) - sum(len(tracks) for *_, tracks in left)
             for chunk in clip:
                 if chunk.stop <= ctx.start:
                     continue
-                painter.look(chunk.since(ctx.start), casting.tracks)
+                painter.look(chunk.since(ctx.start), meant)
                 while left and left[0][1] <= chunk.stop:
                     start, stop, tracks = left.pop(0)
-                    drawn = {str(at.id): painter.drawn(at, looks[casting.plays[at.id]]) for at in tracks}
+                    drawn = {self._named(at): painter.drawn(at, looks[casting.plays[at.id]]) for at in tracks}
                     self.effort = self.whole * painter.share_asked
                     yield TensorChunk(drawn, start, stop - start)
                     # The engine has stored it: what it could have gone on from has served.
                     for track in tracks:
                         shutil.rmtree(unfinished(ctx, track), ignore_errors=True)
 
+    def _named(self, track: Track) -> str:
+        return str(track.id) if self.params.frames is None else f"{track.id}@{track.start}"
+
 
 def unfinished(ctx: StageContext, track: Track) -> Path:
     """Where a track keeps what it can go on from after a stop."""
     return ctx.unfinished / str(track.id)
+
+
+def asked_for(tracks: list[Track], frames: tuple[int, int] | None, numbers: tuple[int, ...]) -> list[Track]:
+    """The tracks of these numbers (empty: all), each with its frames of [start, stop) alone (None: all)."""
+    found: list[Track] = []
+    for track in tracks:
+        start, stop = frames or (track.start, track.stop)
+        start, stop = max(start, track.start), min(stop, track.stop)
+        if start < stop and (not numbers or track.id in numbers):
+            found.append(track.part(start, stop))
+    return found
 
 
 def stretches(tracks: list[Track], num_frames: int) -> list[tuple[int, int, list[Track]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,12 @@ NEAR = 0.6  # a face further than this from its place, in its own sizes, is some
 
 
 class FaceDetector(Protocol):
-    """A network that finds faces: CenterFace (`detect.Detector`) or SCRFD (`scrfd.Detector`)."""
+    """A network that finds faces: CenterFace (`detect.Detector`) or SCRFD (`scrfd.Detector`).
+
+    session: the onnxruntime session it runs
+    """
+
+    session: Any
 
     def detect(self, frame: Frame, threshold: float = 0.5, small_faces: bool = True) -> FaceDetections:
         """Faces in a frame, uint8 RGB (H, W, 3), with at least this score; small_faces: look closer for small ones."""

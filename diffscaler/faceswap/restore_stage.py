@@ -52,7 +52,7 @@ class RestoreFaces:
     """
 
     name: ClassVar[str] = "restore_faces"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
     Params = RestoreFacesParams
@@ -69,7 +69,7 @@ class RestoreFaces:
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
         from diffscaler.faceswap.masks import FaceMasks, looks_of, read_masks
-        from diffscaler.faceswap.restore import LICENCES, restore_face
+        from diffscaler.faceswap.restore import LICENCES, SIZE, restore_face
         from diffscaler.faceswap.track import assigned
 
         clip, params = inputs[0], self.params
@@ -101,7 +101,7 @@ class RestoreFaces:
                     ctx.step(part.start + place.offset, total, "frame")
                     landmarks, blend = place.track.landmarks[place.index], self._blend(place, part.start)
                     how = instead(params.corrections, part.start + place.offset, place.track.id)
-                    mask = masks.crop(FFHQ, place.track, place.index, front_of(how, params.in_front) or ())
+                    mask = masks.crop(FFHQ, SIZE, place.track, place.index, front_of(how, params.in_front) or ())
                     restore_face(frames[place.offset], restorer, landmarks, mask, params.fidelity, blend)
                 ctx.step(part.stop, total, "frame")
                 if places:

@@ -19,14 +19,17 @@ Floats = npt.NDArray[np.float32]
 #: likeness: cosine of identities, NaN without a recogniser; was, now: how far the face moved since the frame before,
 #: as it was and as it is now, pixels, NaN where it cannot be seen
 #: weight: how strongly it was to be replaced, 0..1; 0 also where a correction keeps the original
+#: unparsed: 1 where the face parser that was to mask it saw no face, so that its outline alone did
 COLUMNS = (
     "frame", "track", "score", "yaw", "hidden", "eyes_px", "error", "changed", "seam", "likeness", "flicker_was",
     "flicker", "was_dx", "was_dy", "now_dx", "now_dy", "weight",
+    "unparsed",
 )  # fmt: skip
 
 #: From here on a person should look.
 UNSURE_SCORE, TURNED_DEG, HIDDEN, OFF, SEAM, UNLIKE = 0.45, 50.0, 0.25, 0.16, 1.5, 0.2
 UNCHANGED = 0.5
+UNPARSED = "the face parser saw no face"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Review:
                 "turned away": np.abs(self.column("yaw")) > TURNED_DEG,
                 "something in front": self.column("hidden") > HIDDEN,
                 "features off": (off > OFF) | (np.isnan(off) & (self.column("score") >= UNSURE_SCORE)),
+                UNPARSED: self.column("unparsed") > 0,
                 "visible border": self.column("seam") > SEAM,
                 "unlike the performer": self.column("likeness") < UNLIKE,
             }

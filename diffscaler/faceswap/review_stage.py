@@ -27,13 +27,14 @@ LICENCE = "Likeness measured by ArcFace, for non-commercial research only (insig
 
 
 class ReviewSwap:
-    """Frames, their detections and the swapped frames -> per chunk a row for each replaced face: see `review.COLUMNS`.
+    """Frames, their detections, the swapped frames and, where one was used, the face parser's masks -> per chunk a row
+    for each replaced face: see `review.COLUMNS`.
 
     models: the detector, and a recogniser when one is installed
     """
 
     name: ClassVar[str] = "review_swap"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lookback: ClassVar[int | None] = 1  # what changes between frames is measured against the one before
     joins: ClassVar[bool] = True
     Params = ReviewSwapParams
@@ -47,6 +48,7 @@ class ReviewSwap:
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
+        from diffscaler.faceswap.masks import StoredMasks
         from diffscaler.faceswap.reviewing import Reviewer, rows_of
 
         clip, faces = inputs[0], gather(inputs[1])
@@ -60,7 +62,8 @@ class ReviewSwap:
             )
             if recognizer is not None:
                 ctx.note(LICENCE)
-            reviewer = Reviewer(casting, detector, recognizer)
+            unseen = {each for stream in inputs[3:] for each in StoredMasks(stream).unseen}
+            reviewer = Reviewer(casting, detector, recognizer, unseen)
             for part, swapped in together(clip, inputs[2], first):
                 rows = []
                 for at, frame in enumerate(part.frames):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,11 @@ RING = (0.05, 0.95)
 class Reviewer:
     """Looks at one face after the other; frames of a track must come in order."""
 
-    def __init__(self, casting: Casting, detector: Detector, recognizer: Any = None) -> None:
-        """recognizer: an `inswapper.Recognizer`, when one is installed"""
-        self.casting, self.detector, self.recognizer = casting, detector, recognizer
+    def __init__(
+        self, casting: Casting, detector: Detector, recognizer: Any = None, unseen: Collection[tuple[int, int]] = ()
+    ) -> None:
+        """recognizer: an `inswapper.Recognizer`, when one is installed; unseen: `masks.StoredMasks.unseen`"""
+        self.casting, self.detector, self.recognizer, self.unseen = casting, detector, recognizer, unseen
         self.poses = {track.id: fit_poses(track.landmarks) for track in casting.tracks}
         looks = looks_of(casting.tracks, casting.faces, casting.fps, casting.tick("Following faces"), hair=True)
         self.hidden = {track: 1 - allowed for track, allowed in looks.items()}
@@ -65,6 +68,7 @@ class Reviewer:
             "changed": _apart(new, old),
             "seam": _seam(frame, swapped, pose),
             "weight": 0.0 if kept else float(track.weights[index]),
+            "unparsed": float((track.id, track.start + index) in self.unseen),
             "likeness": self._likeness(swapped, landmarks, track.id),
         }
         row |= self._since_before(track.id, index, matrix, old, new)

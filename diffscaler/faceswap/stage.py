@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from diffscaler.faceswap.casting import Casting, CastParams
+from diffscaler.faceswap.mask_params import MaskName
 from diffscaler.media import ClipMeta, FrameChunk, Stream, TensorChunk
 from diffscaler.stage import ModelRef, Params, StageContext
+
+if TYPE_CHECKING:
+    from diffscaler.faceswap.masks import StoredMasks
 
 SEARCH_EVERY = 8  # frames; in between faces are followed, which is several times faster than searching
 WEAK = 0.6  # times the threshold: faces this certain still continue somebody already followed
@@ -77,7 +81,7 @@ class SwapFace:
     """
 
     name: ClassVar[str] = "swap_face"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     lookback: ClassVar[int | None] = 0
     joins: ClassVar[bool] = True  # tracks need the detections of the whole clip
     Params = CastParams
@@ -104,7 +108,7 @@ class SwapFace:
         with ExitStack() as leases:
             casting = Casting(self.params, self.models, faces, fps, ctx, leases, inputs[2:last], stored)
             casting.check(casting.named)
-            for note in _unchanged(casting):
+            for note in _unchanged(casting) + _unparsed(casting, stored):
                 ctx.note(note)
             swapper = casting.swapper(self.params.engine, self.params.in_front)
             for chunk in clip:
@@ -119,6 +123,17 @@ class SwapFace:
                     )
                     ctx.preview(frames)
                 yield FrameChunk(frames, part.start, part.times)
+
+
+def _unparsed(casting: Casting, stored: Mapping[MaskName, StoredMasks]) -> list[str]:
+    """What to tell about frames in which the face parser saw no face."""
+    from diffscaler.faceswap.ranges import missing_frames
+
+    parsed = np.ones(len(casting.faces.cut), bool)
+    for _, frame in stored["parsing"].unseen if "parsing" in stored else ():
+        parsed[frame] = False
+    listed = missing_frames(parsed, casting.fps)
+    return [f"The face parser saw no face in {listed}; the face's outline is its mask there."] if listed else []
 
 
 def _unchanged(casting: Casting) -> list[str]:

@@ -40,6 +40,13 @@ class Track:
     def stop(self) -> int:
         return self.start + len(self.scores)
 
+    def part(self, start: int, stop: int) -> Track:
+        """The same face in frames [start, stop) alone; they lie inside the track."""
+        at = slice(start - self.start, stop - self.start)
+        return Track(
+            self.id, start, self.landmarks[at], self.boxes[at], self.scores[at], self.rows[at], self.weights[at]
+        )
+
     @property
     def score(self) -> float:
         """Mean score of the frames in which the face was really seen, 0..1."""

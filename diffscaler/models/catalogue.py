@@ -245,9 +245,7 @@ def controlnet_folder(path: Path) -> ModelSpec:
 
 
 def ghost_files(root: Path) -> list[ModelSpec]:
-    """GHOST face swappers: ghost*.onnx, once crossface_ghost.onnx lies beside them."""
-    if not (root / "crossface_ghost.onnx").is_file():
-        return []
+    """GHOST face swappers: ghost*.onnx. What else they need is said when one is used."""
     return [
         ModelSpec(
             name=plain(path.stem),

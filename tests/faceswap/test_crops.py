@@ -37,7 +37,7 @@ def test_pasting_back_changes_only_what_the_mask_says(landmarks, size):
 def test_a_mask_leaves_the_rest_of_the_frame_alone(landmarks):
     frame = astronaut()
     crop, matrix = cut(frame, ARCFACE_128, landmarks, 256)
-    mask = mask_for(ARCFACE_128, fit_pose(landmarks))
+    mask = mask_for(ARCFACE_128, 256, fit_pose(landmarks))
     made = frame.copy()
     paste(made, 255 - crop, matrix, mask)
     y, x = np.mgrid[:512, :512]
@@ -53,20 +53,20 @@ def test_a_face_half_outside_the_frame_is_pasted(landmarks):
     points = landmarks - [int(landmarks[2][0]), 0]
     crop, matrix = cut(frame, ARCFACE_128, points, 128)
     made = frame.copy()
-    paste(made, 255 - crop, matrix, mask_for(ARCFACE_128, fit_pose(points)))
+    paste(made, 255 - crop, matrix, mask_for(ARCFACE_128, 128, fit_pose(points)))
     assert np.abs(made[:, :20].astype(int) - frame[:, :20]).max() > 60
 
 
 def test_masks_mixed_from_a_few_are_like_those_traced(detector):
     for picture in (astronaut(), somebody_else(), np.ascontiguousarray(astronaut()[:, ::-1])):
         points = detector.detect(picture).landmarks[0]
-        own = traced_mask(apply(ARCFACE_128.matrix(points, MASK_SIZE), points), MASK_SIZE)
-        assert np.abs(own - mask_for(ARCFACE_128, fit_pose(points))).mean() < 0.03
+        own = traced_mask(apply(ARCFACE_128.cells(points, 128, MASK_SIZE), points), MASK_SIZE)
+        assert np.abs(own - mask_for(ARCFACE_128, 128, fit_pose(points))).mean() < 0.03
 
 
 def test_colours_move_towards_the_targets_in_linear_light(landmarks):
     crop, _ = cut(astronaut(), ARCFACE_128, landmarks, 128)
-    mask = mask_for(ARCFACE_128, fit_pose(landmarks))
+    mask = mask_for(ARCFACE_128, 128, fit_pose(landmarks))
     blue = np.clip(crop * np.array([0.6, 0.7, 0.95]), 0, 255).astype(np.uint8)
     shift = {}
     for strength in (0.0, 0.5, 1.0):

@@ -113,8 +113,8 @@ def frames(studio: Studio, key: str) -> np.ndarray:
 
 def test_frames_of_another_engine_can_be_redrawn(studio: Studio) -> None:
     save_redraw_models(studio.settings.models_dir)
-    plain = request_of(studio, engine="builtin", people="largest")
-    correction = Correction(start=2, stop=4, how="diffusion")
+    plain = request_of(studio, engine="builtin")
+    correction = Correction(start=2, stop=4, people=(0,), how="diffusion")
     recipe = studio.recipe(plain.model_copy(update={"corrections": (correction,)}))
     assert stages(recipe)[-5:] == ["encode_text", "redraw_faces", "swap_face", "correct_swap", "encode"]
     swapped = recipe.root.inputs[0].inputs[-1]
@@ -122,6 +122,18 @@ def test_frames_of_another_engine_can_be_redrawn(studio: Studio) -> None:
     made = made_here(studio, plain.model_copy(update={"corrections": (correction,)}))
     before, after = frames(studio, swapped.key), frames(studio, made.node.inputs[0].key)
     assert [bool((a != b).any()) for a, b in zip(before, after, strict=True)] == [False, False, True, True, False]
+    changed = (before != after).any((0, 1, 3))
+    assert not (changed[:240].any() and changed[250:].any()), "the other person keeps the face"
+    (drawn,) = (node for node in nodes(recipe.root) if node.stage == "redraw_faces")
+    latents = {name: part.shape[1] for chunk in studio.library.read(drawn.key) for name, part in chunk.tensors.items()}
+    assert latents == {"0@2": 2}, "only the frames and the track that are corrected are drawn"
+    # A further correction draws nothing of the first one again.
+    more = (correction, Correction(start=0, stop=1, people=(1,), how="diffusion"))
+    again = studio.recipe(plain.model_copy(update={"corrections": more}))
+    keys = [node.key for node in nodes(again.root) if node.stage == "redraw_faces"]
+    assert len(keys) == 2 and drawn.key in keys
+    twice = frames(studio, made_here(studio, plain.model_copy(update={"corrections": more})).node.inputs[0].key)
+    assert np.array_equal(twice[1:], after[1:]) and not np.array_equal(twice[0], after[0])
 
 
 def test_what_cannot_redraw_faces_is_refused_in_one_sentence(studio: Studio) -> None:
@@ -139,14 +151,33 @@ def test_what_cannot_redraw_faces_is_refused_in_one_sentence(studio: Studio) -> 
     describe_redraw_models(models)
     studio.recipe(request_of(studio))
     refused("no model called 'gone'", ip_adapter="gone")
-    refused("motion may not be used commercially, or nobody says that it may", commercial_only=True)
-    refused("may not be used commercially", engine="builtin", commercial_only=True,
+    refused("motion is not known to be for commercial use: its licence is OpenRAIL", commercial_only=True)
+    refused("not known to be for commercial use", engine="builtin", commercial_only=True,
             corrections=(Correction(start=0, stop=1, how="diffusion"),))  # fmt: skip
     for left in (models / "ip_adapters" / "image_encoder").iterdir():
         left.unlink()
     refused("look has no image encoder")
     (models / "ip_adapters" / "look.safetensors").unlink()
     refused("needs an IP-Adapter, and none is installed")
+
+
+def test_only_what_is_not_known_to_be_commercial_is_refused(studio: Studio) -> None:
+    models = studio.settings.models_dir
+    describe_redraw_models(models, "animatediff-sdxl")  # whose licence the studio knows
+    with pytest.raises(DiffScalerError, match=r"The licence of look\.safetensors is not known") as caught:
+        studio.recipe(request_of(studio, commercial_only=True))
+    assert caught.value.hint
+    for name in ("ip-adapter-plus-face_sd15", "ip-adapter-plus-face_sdxl_vit-h"):
+        (models / "ip_adapters" / f"{name}.safetensors").write_bytes(b"x")
+        recipe = studio.recipe(request_of(studio, commercial_only=True, ip_adapter=name))
+        assert isinstance(recipe.request, FaceSwapRequest) and recipe.request.ip_adapter == name
+    # Whoever picks none gets one whose licence is known, and a folder of one's own says nothing about its encoder.
+    assert studio.recipe(request_of(studio, commercial_only=True)).request.ip_adapter != "look"  # type: ignore[union-attr]
+    (models / "ip_adapters" / "mine" / "image_encoder").mkdir(parents=True)
+    (models / "ip_adapters" / "mine" / "image_encoder" / "config.json").write_text("{}", encoding="utf-8")
+    (models / "ip_adapters" / "mine" / "other.safetensors").write_bytes(b"x")
+    with pytest.raises(DiffScalerError, match=r"The licence of other\.safetensors is not known"):
+        studio.recipe(request_of(studio, commercial_only=True, ip_adapter="other"))
 
 
 def test_the_request_of_a_clip_has_every_choice_made(studio: Studio) -> None:

@@ -17,7 +17,7 @@ class Counting:
 
     def __init__(self, detector, shape):
         self.detector, self.area, self.shares = detector, shape[0] * shape[1], []
-        self.scale_of = detector.scale_of
+        self.scale_of, self.session = detector.scale_of, detector.session
 
     def detect(self, frame, *rest, **named):
         self.shares.append(frame.shape[0] * frame.shape[1] / self.area)

@@ -192,9 +192,12 @@ def test_the_wrong_file_is_refused(arcface_file, swapper_file, tmp_path):
         load_recognizer(Spec(swapper_file))
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model at all")
-    for load in (load_swapper, load_recognizer):
-        with pytest.raises(ModelNotFound, match="cannot be read"):
-            load(Spec(broken))
+    short = tmp_path / "short.onnx"
+    short.write_bytes(swapper_file.read_bytes()[:-700])  # a download that broke off
+    for file in (broken, short):
+        for load in (load_swapper, load_recognizer):
+            with pytest.raises(ModelNotFound, match="cannot be read"):
+                load(Spec(file))
 
 
 def test_results_change_only_with_the_version(around_stage, swapper_file, arcface_file, two_people):

@@ -25,6 +25,7 @@ from diffscaler.requests import (
     Playing,
     ReviewSwapRequest,
     Text2VideoRequest,
+    UpscaleRequest,
 )
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
@@ -68,6 +69,16 @@ def swap(studio: Studio, clip: str, photo: str, *corrections: Correction, **valu
 def test_a_second_swap_keeps_the_first_ones_cast_and_consent(studio: Studio, clip: str, photo: str) -> None:
     about = swap(studio, clip, photo).root.params["about"]
     assert about["cast"] == "Ada, Bo, Cy" and about["consent"] == "Ada: 2 May; Bo: 3 May; not recorded"
+
+
+def test_consent_and_the_record_of_the_swap_survive_upscaling(studio: Studio, photo: str, tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (24, 18), (9 * i, 90, 120)) for i in range(6)]
+    pictures[0].save(tmp_path / "clip.gif", save_all=True, append_images=pictures[1:], duration=100)
+    swapped = swap(studio, studio.add_file(tmp_path / "clip.gif").key, photo)
+    larger = studio.recipes.of(UpscaleRequest(clip=opened(studio, swapped.root)))
+    for name in ("consent", "cast", "people"):
+        assert larger.root.params["about"][name] == swapped.root.params["about"][name]
+    assert "swap_face" in [at.stage for at in nodes(larger.root)]
 
 
 def test_what_is_drawn_from_a_swapped_picture_says_who_agreed(studio: Studio, monkeypatch: Any) -> None:
@@ -178,6 +189,35 @@ def test_a_review_is_as_strict_about_licences_as_the_swap(
     review = with_recogniser(studio, monkeypatch).of(ReviewSwapRequest(clip=key)).root
     assert [(row["start"], row["stop"], row["how"]) for row in review.params["corrections"]] == [(1, 3, "skip")]
     assert [model.name for model in review.models] == ["centerface", *([] if safe else ["arcface"])]
+
+
+def test_a_corrected_and_sharpened_swap_reads_what_was_sharpened_before(studio: Studio, clip: str, photo: str) -> None:
+    put(studio, PARSER)
+    (studio.settings.models_dir / "face_restorers").mkdir()
+    (studio.settings.models_dir / "face_restorers" / "sharp.pth").write_bytes(b"x")
+    plain = swap(studio, clip, photo, restore="sharp").root.inputs[0]
+    skip = Correction(start=1, stop=2, how="skip")
+    whole = swap(studio, clip, photo, skip, restore="sharp").root.inputs[0]
+    assert [source.stage for source in plain.inputs] == ["swap_face", "detect_faces", "mask_faces"]
+    assert [source.stage for source in whole.inputs] == [
+        "correct_swap", "detect_faces", "restore_faces", "mask_faces",
+    ]  # fmt: skip
+    before = whole.inputs[2]
+    assert before.key == plain.key and before.inputs[0].key == whole.inputs[0].inputs[-2].key
+    assert whole.params["corrections"] and not before.params.get("corrections")
+
+
+def test_a_review_reads_what_the_face_parser_saw(studio: Studio, clip: str, photo: str) -> None:
+    assert len(review_of(studio, swap(studio, clip, photo)).inputs) == 3
+    put(studio, PARSER, OCCLUDER)
+    swapped = swap(studio, clip, photo)
+    seen = review_of(studio, swapped).inputs
+    assert [source.stage for source in seen] == [seen[0].stage, "detect_faces", "swap_face", "mask_faces"]
+    assert seen[3].params["what"] == "parsing" and seen[3] in swap_in(swapped).inputs
+
+
+def review_of(studio: Studio, swapped: Recipe) -> Node:
+    return studio.recipes.of(ReviewSwapRequest(clip=opened(studio, swapped.root))).root
 
 
 def test_corrections_that_touch_are_looked_at_once() -> None:

@@ -219,7 +219,7 @@ def test_results_change_only_with_the_version(around_stage, frames, found):
     """Coarse, so that another machine's rounding passes: a new picture here needs a new `RestoreFaces.version`."""
     made, _ = restored(around_stage, frames[:2], around_stage.detect(frames[:2]), fidelity=0.3)
     cells = cv2.resize(made[1, 30:150, 80:180], (4, 4), interpolation=cv2.INTER_AREA).astype(int)[..., 1]
-    assert RestoreFaces.version == 2
+    assert RestoreFaces.version == 3
     assert np.abs(cells - PINNED).max() <= 2, cells.tolist()
 
 

@@ -67,3 +67,12 @@ def test_a_described_model_that_is_fetched_is_listed_once_with_its_own_words(hub
     other = Place(settings.models_dir, "mine")
     bring(hub, other)
     assert catalogue.spec("mine").licence == "apache-2.0", "what the hub said, not 'yours'"
+
+
+def test_every_ghost_file_is_listed_by_itself(settings: Settings) -> None:
+    """Without the converter beside it too: that it is missing is said when a face is to be swapped."""
+    settings.models_dir.mkdir(parents=True)
+    for name in ("ghost_2_256", "ghost_3_256", "ghost_mine"):
+        (settings.models_dir / f"{name}.onnx").write_bytes(b"x")
+    found = {spec.name: spec.path.name for spec in Catalogue(settings).specs("face_swapper") if spec.path}
+    assert found == {"ghost": "ghost_2_256.onnx", "ghost_3_256": "ghost_3_256.onnx", "ghost_mine": "ghost_mine.onnx"}

@@ -69,7 +69,7 @@ def test_what_is_installed_is_offered_with_its_licences(tab: FaceSwapTab, media:
     card = updates[tab.engines.card]
     assert "motion: OpenRAIL" in card and "look: licence not known" in card and "not installed" not in card
     safe = tab.engines.shown("diffusion", "motion", "look", True)[tab.engines.card]
-    assert "motion may not be used commercially" in safe
+    assert "motion is not known to be for commercial use" in safe
 
     asked = values(tab, engine="diffusion", redraw_strength=0.3, num_inference_steps="8", reference_scale=0.4, seed=5)
     request = tab.request(consent="by mail", **media, **asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -23,8 +24,10 @@ from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from tests.faceswap import tiny_onnx
+from tests.video.make import VFR_END, VFR_TIMES, vfr_with_sound
 from ui.faceswap_tab import FaceSwapTab
-from ui.review import around, correction, swap_in
+from ui.moments import moments_of, steady
+from ui.review import correction, swap_in
 
 Make = Callable[..., Clip]
 
@@ -105,7 +108,7 @@ def test_what_is_in_front_can_be_drawn_over_or_masked_by_what_else_is_installed(
     html = tab.review.render(clip, None)
     assert "Mask by the occluder" in html and "Mask by its looks" not in html and "face parser" not in html
     click = gr.EventData(None, {"do": "correct", "person": "0", "start": "3", "stop": "4", "how": "occluder"})
-    made = tab.review.corrected(swap(in_front="looks"), correction(click, clip))
+    made = tab.review.corrected(swap(in_front="looks"), correction(click, moments_of(tab.studio.library, clip)))
     assert made.corrections == (Correction(start=3, stop=4, people=(0,), how="occluder"),)
     node = swap_in(clip.node)
     assert node is not None
@@ -136,12 +139,12 @@ def test_a_review_is_made_unasked_once(tab: FaceSwapTab, swap: Make, monkeypatch
 
 
 def test_the_quarter_second_around_a_moment_stays_inside_the_clip() -> None:
-    meta = ClipMeta(kind="file", num_frames=40, fps=Fraction(8))
+    moments = steady(40, 8)
     spans = {"0": (0, 1), "1": (7, 9), "1.06": (7, 10), "4.99": (38, 40), "99": (39, 40), "-3": (0, 1)}
-    assert {at: around(at, meta) for at in spans} == spans
+    assert {at: moments.around(at) for at in spans} == spans
     for at in ("", "nan", "inf", "<b>"):
         with pytest.raises(InvalidRequest, match="No moment"):
-            around(at, meta)
+            moments.around(at)
 
 
 def test_the_moment_shown_can_always_be_corrected_where_frames_keep_a_beat(
@@ -155,5 +158,22 @@ def test_the_moment_shown_can_always_be_corrected_where_frames_keep_a_beat(
     tab.review.on_click({"clip": clip.key}, gr.EventData(None, {"do": "correct-here", "how": "skip", "at": "1.0"}))
     (job,) = tab.studio.queue.list()
     assert (job.request or {})["corrections"] == [{"start": 8, "stop": 12, "people": [], "how": "skip"}]
-    html = tab.review.render(replace(clip, meta=clip.meta.change(vfr=True)), None)
-    assert "correct-here" not in html and "data-seek" not in html
+
+
+def test_frames_that_keep_no_beat_are_found_at_their_own_times(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One second of 30 frames, then one of 10: as a player shows them, not where an average rate would put them."""
+    file, clip = vfr_with_sound(tmp_path), swap()
+    clip = replace(clip, meta=clip.meta.change(vfr=True, fps=Fraction(20), duration_s=VFR_END))
+    monkeypatch.setattr(tab.studio.library, "path", lambda key: file)
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr(tab.review, "_review", lambda key: review())
+    html = tab.review.render(clip, None)
+    seeks = [float(value) for value in re.findall(r'class="h\d" data-seek="([\d.]+)"', html)]
+    ends = [*VFR_TIMES[1:], VFR_END]
+    assert len(seeks) == 40
+    assert all(start < at < end for start, at, end in zip(VFR_TIMES, seeks, ends, strict=True))
+    assert html.count('data-do="correct-here"') == 2
+    moments = moments_of(tab.studio.library, clip)
+    assert (moments.around("0.5"), moments.around("1.55")) == ((11, 19), (34, 37))
