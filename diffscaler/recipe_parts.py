@@ -72,7 +72,7 @@ class RecipeParts:
             )
         return self.frames_of(key)
 
-    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int) -> Node:
+    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int = 0) -> Node:
         name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
         spec = self.catalogue.spec(name, "upscaler")
         return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)

@@ -143,7 +143,7 @@ class Recipes(SwapRecipes):
             look = {"cast": self._cast(usual.playing), "engine": self.engine("auto")}
             frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
-            frames = self._upscaled(frames, request.scale, request.upscaler, 256)
+            frames = self._upscaled(frames, request.scale, request.upscaler)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
         return self._delivered(frames, request, request.prompt, about | consent_row(consents), sound)
 

@@ -35,12 +35,12 @@ class UpscaleRequest(Delivered):
     )
     upscaler: str = Field("builtin", title="Upscaler", max_length=100, description="builtin: trained by this project.")
     tile: int = Field(
-        256,
+        0,
         title="Tile",
-        ge=64,
+        ge=0,
         le=1024,
         multiple_of=16,
-        description="Pixels of input worked on at once; smaller takes less memory.",
+        description="Pixels of input a side worked on at once; 0: as is quickest here. Smaller takes less memory.",
         json_schema_extra=more("Speed"),
     )
     region: Region | None = Field(
