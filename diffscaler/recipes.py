@@ -165,7 +165,7 @@ class Recipes(SwapRecipes):
             size = (round(tried.width * factor), round(tried.height * size[1] / whole.height))
         if request.scale != 1:
             times = int(request.scale) if request.scale in (2, 4) else 2 if factor <= 2 else 4
-            frames = self._upscaled(frames, times, request.upscaler, request.tile)
+            frames = self._upscaled(frames, times, request.upscaler, request.tile, request.denoise_strength)
             if request.scale in BOXES:
                 frames = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), frames)
         if request.fps_times > 1:

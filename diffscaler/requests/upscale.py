@@ -34,6 +34,13 @@ class UpscaleRequest(Delivered):
         description="Frames between its own are drawn along the motion; a cut stays a cut. (frame interpolation)",
     )
     upscaler: str = Field("builtin", title="Upscaler", max_length=100, description="builtin: trained by this project.")
+    denoise_strength: float = Field(
+        1.0,
+        title="Denoise strength",
+        ge=0,
+        le=1,
+        description="For models that come with a -wdn sibling: 1 takes noise away, 0 leaves it.",
+    )
     tile: int = Field(
         0,
         title="Tile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -11,10 +12,14 @@ from diffscaler.stage import ModelRef, Params, StageContext
 
 
 class UpscaleParams(Params):
-    """scale: times larger in both directions; tile: pixels a side of what is worked on at once, 0: as is quickest."""
+    """scale: times larger in both directions; tile: pixels a side of what is worked on at once, 0: as is quickest.
+
+    denoise_strength: below 1 there is a second model, and the network lies between the two (upscale/dni.py)
+    """
 
     scale: int
     tile: int = 0
+    denoise_strength: float = 1.0
 
 
 class Upscale:
@@ -32,6 +37,7 @@ class Upscale:
         return meta.change(kind="frames", width=meta.width * self.params.scale, height=meta.height * self.params.scale)
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
+        from diffscaler.upscale.dni import between
         from diffscaler.upscale.tile import upscale_frames
 
         meta = inputs[0].meta
@@ -51,7 +57,11 @@ class Upscale:
             del times[: len(made)]
             return chunk
 
-        with ctx.acquire(self.models[0]) as upscaler:
+        with ExitStack() as lent:
+            upscaler = lent.enter_context(ctx.acquire(self.models[0]))
+            if self.params.denoise_strength < 1:
+                weak = lent.enter_context(ctx.acquire(self.models[1]))
+                upscaler = between(upscaler, weak, self.params.denoise_strength)
             few = meta.num_frames < upscaler.workers
             made: list[Frames] = []
             start = ctx.start
