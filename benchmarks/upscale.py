@@ -106,7 +106,7 @@ def other(kind: Kind, path: Path, device: Any) -> Any:
     from realesrgan import RealESRGANer
 
     half, where = device.kind == "cuda", torch.device(device.torch_name)
-    return RealESRGANer(kind.scale, str(path), model=built(kind), half=half, device=where)
+    return RealESRGANer(kind.scale, str(path), model=built(kind), pre_pad=0, half=half, device=where)
 
 
 def convolution_peak() -> float:
