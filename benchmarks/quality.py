@@ -112,7 +112,7 @@ def builtin(scale: int) -> Enlarge:
 
     catalogue = Catalogue(Settings())
     spec = catalogue.spec(f"builtin-x{scale}", "upscaler")
-    stage = Upscale(UpscaleParams(scale=scale, tile=1024), (catalogue.ref(spec),))
+    stage = Upscale(UpscaleParams(scale=scale, tile=0), (catalogue.ref(spec),))
     steady = Steady(SteadyParams(scale=UpscaleRequest.model_fields["steady"].default), ())
     network = spec.load(pick_device(None))
     nothing: Any = lambda *_: None  # noqa: E731

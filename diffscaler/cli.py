@@ -86,6 +86,9 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--scale", type=scale_of, choices=SCALES, help="times larger, or as large as fits; 4 unless said")
     at.add_argument("--fps-times", type=int, choices=(1, 2, 4), help="so many times the frame rate")
     at.add_argument("--upscaler")
+    at.add_argument(
+        "--denoise-strength", type=float, metavar="0..1", help="for a model with a -wdn sibling; 1 unless said"
+    )
     at.add_argument("--tile", type=int)
     at.add_argument("--region", type=region_of, metavar="X,Y,WIDTH,HEIGHT", help="try it on a part of the picture")
     at.add_argument("--from", type=float, dest="start_s", metavar="SECOND", help="try it on a part of the clip")
@@ -169,7 +172,7 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
 def upscale(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
-    names = ("scale", "fps_times", "upscaler", "tile", "region", "start_s", "length_s")
+    names = ("scale", "fps_times", "upscaler", "denoise_strength", "tile", "region", "start_s", "length_s")
     values = given(args, *names) | how_to_write(args)
     return deliver(studio, UpscaleRequest(clip=clip_of(studio, args.clip).key, **values), args)
 

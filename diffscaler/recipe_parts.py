@@ -11,6 +11,7 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
 from diffscaler.requests import Delivered, Request
+from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.destination import check_encoder
 from diffscaler.video.stage import Encode, EncodeParams
@@ -72,10 +73,13 @@ class RecipeParts:
             )
         return self.frames_of(key)
 
-    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int) -> Node:
+    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int = 0, denoise_strength: float = 1.0) -> Node:
         name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
-        spec = self.catalogue.spec(name, "upscaler")
-        return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
+        specs = [self.catalogue.spec(name, "upscaler")]
+        if denoise_strength < 1:
+            specs.append(needed_sibling(self.catalogue, upscaler))
+        params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
+        return node(Upscale(params, tuple(self.catalogue.ref(spec) for spec in specs)), frames)
 
     def _delivered(
         self,

@@ -154,7 +154,7 @@ class Recipes(SwapRecipes):
             look = {"cast": self._cast(usual.playing), "engine": self.engine("auto")}
             frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
-            frames = self._upscaled(frames, request.scale, request.upscaler, 256)
+            frames = self._upscaled(frames, request.scale, request.upscaler)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
         return self._delivered(frames, request, request.prompt, about | consent_row(consents), sound)
 
@@ -176,7 +176,7 @@ class Recipes(SwapRecipes):
             size = (round(tried.width * factor), round(tried.height * size[1] / whole.height))
         if request.scale != 1:
             times = int(request.scale) if request.scale in (2, 4) else 2 if factor <= 2 else 4
-            frames = self._upscaled(frames, times, request.upscaler, request.tile)
+            frames = self._upscaled(frames, times, request.upscaler, request.tile, request.denoise_strength)
             if request.steady and not whole.still:
                 frames = node(Steady(SteadyParams(scale=request.steady), ()), frames)
             if request.scale in BOXES:

@@ -11,6 +11,7 @@ from diffscaler.errors import DiffScalerError
 from diffscaler.library.clips import Clip
 from diffscaler.requests import UpscaleRequest
 from diffscaler.studio import Studio
+from diffscaler.upscale.siblings import weak_sibling
 from ui import looks, monitor, pieces
 from ui.controls import control, filled, more
 from ui.estimate import costing, upscalers
@@ -42,12 +43,13 @@ class UpscaleTab:
                     scale = control(UpscaleRequest, "scale", info=None)
                     model = control(UpscaleRequest, "upscaler", choices=upscalers(studio), info=None)
                     rate = control(UpscaleRequest, "fps_times", info=None)
+                denoise = control(UpscaleRequest, "denoise_strength", visible=False)
                 rest = more(UpscaleRequest)
                 self.watch.button()
                 self.trial = pane(pieces.do("try-here", TRY, cls="link", at=""), elem_id="upscale-trial")
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
-        self.fields = {"scale": scale, "upscaler": model, "fps_times": rate, **rest}
+        self.fields = {"scale": scale, "upscaler": model, "fps_times": rate, "denoise_strength": denoise, **rest}
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
@@ -71,7 +73,10 @@ class UpscaleTab:
 
     def keep_models(self, models: gr.State) -> None:
         """Look for models again when the tab is opened, and when `models` changes."""
-        gr.on([self.tab.select, models.change], self.refresh, None, self.fields["upscaler"], **QUIET)
+        model = self.fields["upscaler"]
+        outputs = [model, self.fields["denoise_strength"]]
+        gr.on([self.tab.select, models.change], self.refresh, model, outputs, **QUIET)
+        model.change(self.denoising, [model, outputs[1]], outputs[1], **QUIET)
 
     def on_upscale(self, clip: list[str], **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
@@ -108,8 +113,14 @@ class UpscaleTab:
     def fill(self, request: UpscaleRequest) -> Updates:
         return {self.clips.picked: [request.clip]} | {at: getattr(request, name) for name, at in self.fields.items()}
 
-    def refresh(self) -> Any:
-        return gr.Dropdown(choices=upscalers(self.studio))
+    def refresh(self, upscaler: str) -> Any:
+        there = weak_sibling(self.studio.catalogue, upscaler) is not None
+        return gr.Dropdown(choices=upscalers(self.studio)), gr.Slider(visible=there)
+
+    def denoising(self, upscaler: str, strength: float) -> Any:
+        """The slider where the upscaler has a sibling to go towards; else it is away, and asks for nothing."""
+        there = weak_sibling(self.studio.catalogue, upscaler) is not None
+        return gr.Slider(visible=there, value=strength if there else 1.0)
 
     def restore(self, state: dict[str, Any], clip: list[str]) -> Updates:
         return self.watch.restore(state) | {self.clips.pane: self.clips.render(clip)}

@@ -43,13 +43,20 @@ class UpscaleRequest(Delivered):
         "frames as the upscaler drew them. (temporal smoothing)",
         json_schema_extra=more("Flicker"),
     )
+    denoise_strength: float = Field(
+        1.0,
+        title="Denoise strength",
+        ge=0,
+        le=1,
+        description="For models that come with a -wdn sibling: 1 takes noise away, 0 leaves it.",
+    )
     tile: int = Field(
-        256,
+        0,
         title="Tile",
-        ge=64,
+        ge=0,
         le=1024,
         multiple_of=16,
-        description="Pixels of input worked on at once; smaller takes less memory.",
+        description="Pixels of input a side worked on at once; 0: as is quickest here. Smaller takes less memory.",
         json_schema_extra=more("Speed"),
     )
     region: Region | None = Field(

@@ -24,7 +24,7 @@ def test_every_field_under_more_gets_a_control_with_its_own_words(model: type[Re
 def test_a_slider_has_the_fields_range_step_and_default() -> None:
     slider = control(UpscaleRequest, "tile")
     assert isinstance(slider, gr.Slider)
-    assert (slider.minimum, slider.maximum, slider.step, slider.value) == (64, 1024, 16, 256)
+    assert (slider.minimum, slider.maximum, slider.step, slider.value) == (0, 1024, 16, 0)
 
 
 @pytest.mark.parametrize("name", ["mask_blur", "mask_padding", "mask_steady", "fidelity"])

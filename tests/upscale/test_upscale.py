@@ -18,7 +18,7 @@ from diffscaler.errors import ModelNotFound
 from diffscaler.models.catalogue import upscaler_file
 from diffscaler.models.device import pick_device
 from diffscaler.upscale.load import load_file
-from diffscaler.upscale.tile import Upscaler, tiles, upscale_frame
+from diffscaler.upscale.tile import Upscaler, upscale_frame
 from tests.upscale.tiny import save_compact
 
 
@@ -32,18 +32,10 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.RandomState(seed).randint(0, 256, (height, width, 3), np.uint8)
 
 
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40))
-def test_tiles_cover_every_pixel_once(height: int, width: int, size: int) -> None:
-    count = np.zeros((height, width), int)
-    for at in tiles(height, width, size):
-        count[at.top : at.bottom, at.left : at.right] += 1
-    assert (count == 1).all()
-
-
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (40, 64), (65, 33)])
 def test_tiled_equals_whole(compact: Upscaler, size: tuple[int, int]) -> None:
     frame = picture(*size)
-    whole = upscale_frame(compact, frame, 2, 1024)
+    whole = upscale_frame(compact, frame, 2)
     tiled = upscale_frame(compact, frame, 2, 16)
     assert whole.shape == (size[0] * 2, size[1] * 2, 3)
     assert np.abs(whole.astype(int) - tiled).max() <= 1
@@ -55,7 +47,8 @@ def test_a_network_of_another_factor_still_gives_the_factor_asked_for(compact: U
 
 def test_the_answer_equals_the_network_run_by_hand(compact: Upscaler) -> None:
     frame = picture(20, 24)
-    by_hand = compact.network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)[0].clamp(0, 1)
+    with torch.inference_mode():
+        by_hand = compact.network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)[0].clamp(0, 1)
     expected = (by_hand * 255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(upscale_frame(compact, frame, 2, 64), expected)
 
