@@ -1,4 +1,4 @@
-"""Reads Fountain, the plain-text screenplay format (fountain.io/syntax), keeping line numbers and everything written."""
+"""Reads Fountain, the plain-text format for screenplays (fountain.io/syntax): all that is written, with its lines."""
 
 from __future__ import annotations
 

@@ -12,11 +12,10 @@ from diffscaler.screenplay.script import SPOKEN, Element, Script, TitlePage
 def fountain_of(script: Script) -> str:
     """The Fountain text of a script; kinds are forced only where their words alone would be read otherwise."""
     paragraphs: list[str] = []
-    speaking = False
+    speaking, first = False, not script.title_page.entries
     for index, element in enumerate(script.elements):
         following = script.elements[index + 1] if index + 1 < len(script.elements) else None
         said = following is not None and following.kind in SPOKEN
-        first = not script.title_page.entries and not paragraphs
         text = _written(element, said, first)
         attached = speaking and element.kind in SPOKEN and not _starts_anew(script.elements, index)
         if attached:
@@ -24,6 +23,7 @@ def fountain_of(script: Script) -> str:
         else:
             paragraphs.append(text)
         speaking = element.kind == "character" or attached
+        first = first and element.kind == "boneyard"
     title = _title_page(script.title_page)
     return "\n\n".join([title, *paragraphs] if title else paragraphs) + "\n"
 

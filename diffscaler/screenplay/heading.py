@@ -69,9 +69,7 @@ def read_heading(text: str) -> Heading:
 
 def _is_time(text: str) -> bool:
     words = re.findall(r"[^\W_]+", text.lower())
-    named = [word for word in words if word in TIMES]
-    return (
-        bool(named)
-        and all(word in TIMES or word in _TIME_NOTES or word.isdigit() for word in words)
-        or (words == ["magic", "hour"] or words == ["golden", "hour"])
-    )
+    if words in (["magic", "hour"], ["golden", "hour"]):
+        return True
+    known = all(word in TIMES or word in _TIME_NOTES or word.isdigit() for word in words)
+    return known and not TIMES.isdisjoint(words)

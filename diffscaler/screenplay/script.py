@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal, get_args
 
 from diffscaler.screenplay import cues, emphasis
@@ -144,7 +145,7 @@ class Script:
     def scenes(self) -> tuple[Scene, ...]:
         starts = [index for index, element in enumerate(self.elements) if element.kind == "heading"]
         found = []
-        for place, (start, stop) in enumerate(zip(starts, [*starts[1:], len(self.elements)], strict=True), 1):
+        for place, (start, stop) in enumerate(pairwise([*starts, len(self.elements)]), 1):
             element = self.elements[start]
             heading = read_heading(element.plain)
             found.append(Scene(element.number or str(place), element, heading, self.elements[start + 1 : stop]))

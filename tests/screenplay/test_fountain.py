@@ -20,8 +20,8 @@ def read(text: str) -> Script:
 
 @pytest.mark.parametrize(
     "line",
-    ["INT. HOUSE - DAY", "int. house - day", "EXT. FIELD", "I/E CAR", "I/E. CAR", "INT./EXT. BUS", "INT/EXT BUS", "EST. CITY",
-     ".BINOCULARS"],
+    ["INT. HOUSE - DAY", "int. house - day", "EXT. FIELD", "I/E CAR", "I/E. CAR", "INT./EXT. BUS", "INT/EXT BUS",
+     "EST. CITY", ".BINOCULARS"],
 )  # fmt: skip
 def test_scene_headings_in_any_case_and_forced(line):
     script = read_fountain(f"Somebody waits.\n\n{line}\n\nMore.")
