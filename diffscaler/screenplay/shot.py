@@ -35,6 +35,8 @@ class Shot:
     begins, ends: transitions as written, "" for a plain cut
     prompt: what a model is asked for; edited: names of the fields a person has set, which a new draft leaves alone
     locked: not to be changed, split or merged
+    source: the script's own texts this shot covers, by which it is found again when the script has changed
+    part_of: id of the shot this one was split from; it goes where that one goes
     """
 
     id: str
@@ -58,6 +60,8 @@ class Shot:
     note: str = ""
     locked: bool = False
     edited: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    part_of: str = ""
 
     @property
     def name(self) -> str:
@@ -106,9 +110,8 @@ def split(shot: Shot, at_frame: int) -> tuple[Shot, Shot]:
             f"{shot.name} has {shot.frames} frames; it cannot be split at {at_frame}.", "Split it inside."
         )
     first = edit(shot, frames=at_frame, ends="")
-    second = edit(replace(shot, id=f"{shot.id}-{at_frame}"), frames=shot.frames - at_frame, begins="", dialogue=(),
-                  speakers=())  # fmt: skip
-    return first, second
+    second = replace(shot, id=f"{shot.id}-{at_frame}", source=(), part_of=shot.part_of or shot.id)
+    return first, edit(second, frames=shot.frames - at_frame, begins="", dialogue=(), speakers=())
 
 
 def merge(one: Shot, other: Shot) -> Shot:
@@ -121,4 +124,5 @@ def merge(one: Shot, other: Shot) -> Shot:
         characters=tuple(dict.fromkeys((*one.characters, *other.characters))),
         speakers=(*one.speakers, *other.speakers), dialogue=(*one.dialogue, *other.dialogue),
     )  # fmt: skip
-    return replace(merged, lines=Lines(min(one.lines.first, other.lines.first), max(one.lines.last, other.lines.last)))
+    lines = Lines(min(one.lines.first, other.lines.first), max(one.lines.last, other.lines.last))
+    return replace(merged, lines=lines, source=tuple(dict.fromkeys((*one.source, *other.source))))

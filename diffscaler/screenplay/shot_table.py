@@ -18,7 +18,7 @@ from diffscaler.screenplay.rates import RATE_NAMES, RATES, frames_of
 from diffscaler.screenplay.script import Lines
 from diffscaler.screenplay.shot import ANGLES, EDITABLE, FIELDS, MOVES, ROLES, SIZES, Shot, edit
 
-LISTS = ("characters", "speakers", "dialogue", "edited")
+LISTS = ("characters", "speakers", "dialogue", "edited", "source")
 _PLAIN = tuple(name for name in FIELDS if name != "lines")
 COLUMNS = ("name", "rate", *_PLAIN, "first_line", "last_line")
 REQUIRED = ("scene", "text")

@@ -54,7 +54,7 @@ def with_ids(shots: list[Shot]) -> list[Shot]:
         said = "\0".join((_plain(shot.heading), shot.role, _plain(shot.text), *shot.speakers))
         count = seen[said] = seen.get(said, 0) + 1
         digest = hashlib.sha256(f"{said}\0{count}".encode()).hexdigest()
-        found.append(replace(shot, id=digest[:12]))
+        found.append(replace(shot, id=digest[:12], source=(shot.text,)))
     return found
 
 

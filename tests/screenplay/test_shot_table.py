@@ -25,7 +25,7 @@ SHOTS = st.builds(
     lines=st.builds(Lines, st.integers(0, 9999), st.integers(0, 9999)), frames=st.integers(1, 10**6),
     size=st.sampled_from(SIZES), angle=st.sampled_from(ANGLES), move=st.sampled_from(MOVES), characters=NAMES,
     speakers=NAMES, dialogue=NAMES, manner=TEXT, begins=TEXT, ends=TEXT, prompt=TEXT, note=TEXT, locked=st.booleans(),
-    edited=NAMES,
+    edited=NAMES, source=NAMES, part_of=TEXT,
 )  # fmt: skip
 
 
