@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from diffscaler.screenplay.script import Script
 
@@ -79,6 +80,7 @@ def described(text: str, appearance: Mapping[str, str]) -> str:
     return re.sub(r"(^|[.!?]\s+)([a-zß-ÿ])", lambda match: match[1] + match[2].upper(), text)
 
 
+@lru_cache(maxsize=1024)
 def _pattern(name: str) -> re.Pattern[str]:
     """A name as action writes it: MIRA or Mira, never mira."""
     forms = {name, name.title(), name.capitalize()}

@@ -67,6 +67,7 @@ class _SceneDraft:
 
     def __init__(self, scene: Scene, people: Mapping[str, str], rate: Fraction) -> None:
         self.scene, self.people, self.rate = scene, people, rate
+        self.speaking = frozenset(scene.characters)
         self.found: list[Shot] = []
         self.present: list[str] = []  # who has been seen in this scene, the last one last
         self.heard: set[tuple[str, str]] = set()  # (who has spoken, to whom)
@@ -174,7 +175,7 @@ class _SceneDraft:
         """Who is spoken to: who was seen last of those who speak, else who answers, else who else is there."""
         seen = [one for one in reversed(self.present) if one != name]
         answers = answering if answering != name else None
-        return next((one for one in seen if one in self.scene.characters), None) or answers or next(iter(seen), None)
+        return next((one for one in seen if one in self.speaking), None) or answers or next(iter(seen), None)
 
     def _add(self, role: str, text: str, lines: Lines, seconds: float, size: Size,
              characters: tuple[str, ...] = (), **more: object) -> None:  # fmt: skip
