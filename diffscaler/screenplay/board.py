@@ -52,7 +52,9 @@ def reimport(board: Board, drafted: Sequence[Shot], worth_keeping: Container[str
     What a person has set stays; everything else follows the script. Orphans come back when their text does.
     """
     new = units_of(drafted)
-    pairs = match(units_of(board.shots), units_of(board.orphans), new)
+    placed_before = {shot.id for shot in board.shots}
+    aside = units_of(shot for shot in board.orphans if shot.id not in placed_before)
+    pairs = match(units_of(board.shots), aside, new)
     known = {shot.id: shot for shot in (*board.shots, *board.orphans)}
     found: dict[str, list[tuple[Unit, Shot, Unit]]] = {}
     order: list[Shot | str] = []

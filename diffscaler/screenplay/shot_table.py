@@ -1,7 +1,7 @@
 """A shot list as CSV, for spreadsheets and back, without loss.
 
 Several names in a cell stand on lines of their own. A cell that a spreadsheet would run as a formula begins with an
-apostrophe, which is taken off again.
+apostrophe, which is taken off again. The last column is for the studio: it tells what was changed in a spreadsheet.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ from diffscaler.screenplay.shot import ANGLES, EDITABLE, FIELDS, MOVES, ROLES, S
 
 LISTS = ("characters", "speakers", "dialogue", "edited", "source")
 _PLAIN = tuple(name for name in FIELDS if name != "lines")
-COLUMNS = ("name", "rate", *_PLAIN, "first_line", "last_line")
+COLUMNS = ("name", "rate", *_PLAIN, "first_line", "last_line", "as_drafted")
 REQUIRED = ("scene", "text")
 _CHOICES = {"role": ROLES, "size": SIZES, "angle": ANGLES, "move": MOVES}
 _FORMULA = ("=", "+", "-", "@", "'", "\t", "\r")
@@ -44,6 +45,9 @@ def csv_of(shots: ShotList) -> str:
         row: dict[str, Any] = {name: getattr(shot, name) for name in _PLAIN}
         row |= {name: "\n".join(row[name]) for name in LISTS}
         row |= {"name": shot.name, "rate": shots.rate, "first_line": shot.lines.first, "last_line": shot.lines.last}
+        row["as_drafted"] = " ".join(
+            f"{name}={_digest(getattr(shot, name))}" for name in EDITABLE if name not in shot.edited
+        )
         row["locked"] = "yes" if shot.locked else ""
         table.writerow(_safe(str(row[column])) for column in COLUMNS)
     return out.getvalue()
@@ -111,7 +115,14 @@ def _shot(line: int, row: dict[str, str], rate: str, before: list[Shot]) -> Shot
         values["id"] = _new_id(row, taken)
     elif values["id"] in taken:
         raise ScriptError(f"Line {line}: there are two shots {values['id']}.", "Empty that cell in one of them.")
-    return Shot(**({"role": "action", "heading": ""} | values), lines=lines)
+    shot = Shot(**({"role": "action", "heading": ""} | values), lines=lines)
+    drafted = dict(part.partition("=")[::2] for part in row.get("as_drafted", "").split())
+    since = [name for name, digest in drafted.items() if name in EDITABLE and digest != _digest(getattr(shot, name))]
+    return replace(shot, edited=tuple(dict.fromkeys((*shot.edited, *since)))) if since else shot
+
+
+def _digest(value: object) -> str:
+    return f"{zlib.crc32(repr(value).encode()):08x}"
 
 
 def _count(line: int, name: str, row: dict[str, str], default: int, least: int) -> int:
