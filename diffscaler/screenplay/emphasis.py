@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 
-NOTE = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _TOKEN = re.compile(r"\\([\\*_])|(\*{1,3}|_)")
 
 
@@ -21,14 +21,20 @@ class Span:
 
 def plain(text: str) -> str:
     """A text as it is read: without notes, marks and backslashes."""
-    if "[[" in text:
-        text = NOTE.sub("", text)
+    text, _ = without_notes(text)
     return "".join(span.text for span in spans(text)).strip()
 
 
-def notes_in(text: str) -> tuple[str, ...]:
-    """The notes within a text."""
-    return tuple(note.strip() for note in NOTE.findall(text))
+def without_notes(text: str) -> tuple[str, tuple[str, ...]]:
+    """A text without its [[notes]], and the notes. One that is never closed is text."""
+    if "[[" not in text:
+        return text, ()
+    kept, notes, at = [], [], 0
+    while (start := text.find("[[", at)) >= 0 and (stop := text.find("]]", start + 2)) >= 0:
+        kept.append(text[at:start])
+        notes.append(text[start + 2 : stop].strip())
+        at = stop + 2
+    return "".join((*kept, text[at:])), tuple(notes)
 
 
 def spans(text: str) -> tuple[Span, ...]:
@@ -105,19 +111,12 @@ def _spans_of_line(line: str) -> list[Span]:
 
 
 def _may_mark(line: str, match: re.Match[str]) -> bool:
-    before, after = line[: match.start()][-1:], line[match.end() :][:1]
+    before = line[max(0, match.start() - 1) : match.start()]
+    after = line[match.end() : match.end() + 1]
     return not ((not before or before.isspace()) and (not after or after.isspace()))
 
 
 def _joined(runs: list[Span]) -> tuple[Span, ...]:
     """Neighbours that look alike as one, without empty ones."""
-    found: list[Span] = []
-    for run in runs:
-        if not run.text:
-            continue
-        last = found[-1] if found else None
-        if last and (last.bold, last.italic, last.underline) == (run.bold, run.italic, run.underline):
-            found[-1] = Span(last.text + run.text, run.bold, run.italic, run.underline)
-        else:
-            found.append(run)
-    return tuple(found)
+    groups = groupby((run for run in runs if run.text), key=lambda run: (run.bold, run.italic, run.underline))
+    return tuple(Span("".join(run.text for run in group), *look) for look, group in groups)

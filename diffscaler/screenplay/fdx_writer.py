@@ -76,8 +76,9 @@ def _paragraph(parent: ElementTree.Element, element: Element, new_page: bool) ->
         node.set("Alignment", "Center")
     if new_page:
         node.set("StartsNewPage", "Yes")
-    _runs(node, emphasis.NOTE.sub("", element.text))
-    for note in emphasis.notes_in(element.text):
+    printed, notes = emphasis.without_notes(element.text)
+    _runs(node, printed)
+    for note in notes:
         _note(node, note)
     return node
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffscaler.screenplay import fountain_lines as rules
 from diffscaler.screenplay.boneyard import Line, with_boneyard, without_boneyard
-from diffscaler.screenplay.emphasis import NOTE, notes_in
+from diffscaler.screenplay.emphasis import without_notes
 from diffscaler.screenplay.script import Element, Kind, Lines, Script, TitlePage
 from diffscaler.screenplay.source import lines_of
 
@@ -37,6 +37,7 @@ class _Reader:
     def __init__(self, lines: list[Line]) -> None:
         self.lines = lines
         self.at = 0
+        self.never_closed_before = 0  # a line: no note that is open above it ends
         self.elements: list[Element] = []
 
     def read(self) -> list[Element]:
@@ -55,8 +56,8 @@ class _Reader:
                 self._add("synopsis", synopsis[1], line)
             elif kind == "heading":
                 self._heading(text, line)
-            elif kind == "centred" and (centred := rules.CENTRED.match(text)):
-                self._add("centred", centred[1], line)
+            elif kind == "centred":
+                self._add("centred", text[1:-1].strip(), line)
             elif kind == "transition":
                 self._add("transition", text.removeprefix(">").strip(), line)
             elif kind == "lyric":
@@ -128,7 +129,7 @@ class _Reader:
         paragraph = [line]
         texts = [_unforced(line.text)]
         while True:
-            if note := self._note_left_open(texts):
+            if note := self._note_left_open(texts[-1]):
                 paragraph += note
                 texts += [part.text.rstrip() for part in note]
                 self.at += len(note)
@@ -141,23 +142,26 @@ class _Reader:
             texts.append(_unforced(following.text))
             self.at += 1
         text = "\n".join(texts)
-        if "[[" in text and not NOTE.sub("", text).strip():
-            for note_text in notes_in(text):
+        printed, notes = without_notes(text)
+        if notes and not printed.strip():
+            for note_text in notes:
                 self._add("note", "\n".join(part.strip() for part in note_text.split("\n")), line, paragraph[-1])
         else:
             self._add("action", text, line, paragraph[-1])
 
-    def _note_left_open(self, texts: list[str]) -> list[Line]:
-        """The lines up to the end of a note that is open at the end of `texts`; none when it is never closed."""
-        text = "\n".join(texts)
-        if text.rfind("[[") <= text.rfind("]]"):
+    def _note_left_open(self, line: str) -> list[Line]:
+        """The lines up to the end of a note that a line leaves open; none when it is never closed."""
+        if line.rfind("[[") <= line.rfind("]]") or self.at < self.never_closed_before:
             return []
         for stop in range(self.at, len(self.lines)):
-            line = self.lines[stop].text
-            if "]]" in line:
+            text = self.lines[stop].text
+            if "]]" in text:
                 return self.lines[self.at : stop + 1]
-            if not line.strip() and len(line) < 2:
+            if not text.strip() and len(text) < 2:
                 break
+        else:
+            stop = len(self.lines)
+        self.never_closed_before = stop
         return []
 
 

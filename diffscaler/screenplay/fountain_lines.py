@@ -20,7 +20,6 @@ PAGE_BREAK = re.compile(r"={3,}$")
 SECTION = re.compile(r"(#+)\s*(\S.*)$")
 SYNOPSIS = re.compile(r"=(?!=)\s*(\S.*)$")
 FORCED_HEADING = re.compile(r"\.(?=[^.\s])")
-CENTRED = re.compile(r">\s*(.*?)\s*<$")
 SCENE_NUMBER = re.compile(r"\s*#([\w.\-]+)#$")
 TITLE_ENTRY = re.compile(r"([^\W_][^:]*):\s*(.*)$")
 
@@ -47,7 +46,7 @@ def kind_of(line: str, starts: bool, ends: bool) -> LineKind:
     elif mark == "~":
         return "lyric"
     elif mark == ">" and len(text) > 1:
-        if CENTRED.match(text):
+        if text[-1] == "<":
             return "centred"
         if starts:
             return "transition"

@@ -9,7 +9,9 @@ from functools import lru_cache
 from diffscaler.screenplay.script import Script
 
 #: "JONAS (40s, a man with an umbrella)": a name in capitals and what it brings.
-_INTRODUCED = re.compile(r"\b([^\W\d_a-z][^\W_a-zß-ÿ]*(?:[ .'’-]+[^\W\d_a-z][^\W_a-zß-ÿ]*)*)\s*\(([^()]{3,120})\)")
+_INTRODUCED = re.compile(
+    r"\b([^\W\d_a-z][^\W_a-zß-ÿ]*(?:[ .'’-]{1,3}[^\W\d_a-z][^\W_a-zß-ÿ]*){0,4})\s?\(([^()]{3,120})\)"
+)
 
 _PRONOUN = re.compile(r"\b(he|she|him|her|his|hers)\b", re.IGNORECASE)
 _WOMAN = re.compile(r"\b(?:woman|girl|lady|mother|grandmother|nun|queen|bride|actress|female|she|her)\b", re.IGNORECASE)

@@ -6,7 +6,8 @@ import re
 
 #: A full stop behind these ends no sentence.
 _SHORT = frozenset("mr mrs ms dr st prof sgt capt lt col gen vs etc no jr sr".split())
-_END = re.compile(r"[.!?…]+[\"'”’)]*\s+(?=[\"'“‘(]*[^\W_a-zß-ÿ])")
+LONGEST_SHORT = 8
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)]*\s+(?=[\"'“‘(]*[^\W_a-zß-ÿ])")
 
 LONGEST_BEAT = 110
 
@@ -16,12 +17,9 @@ def sentences(text: str) -> list[tuple[int, str]]:
     found = []
     start = 0
     for match in _END.finditer(text):
-        word = re.search(r"(\w+)\W*$", text[start : match.start() + 1])
-        if (
-            word
-            and match[0].startswith(".")
-            and (word[1].lower() in _SHORT or (len(word[1]) == 1 and word[1].isalpha()))
-        ):
+        before = re.search(r"(\w*)$", text[max(start, match.start() - LONGEST_SHORT) : match.start()])
+        word = before[1].lower() if before else ""
+        if match[0].startswith(".") and (word in _SHORT or (len(word) == 1 and word.isalpha())):
             continue
         found.append((start, text[start : match.end()].strip()))
         start = match.end()

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from diffscaler.errors import ScriptError
+from diffscaler.screenplay.fountain import read_fountain
 from diffscaler.screenplay.read import read_script
+from diffscaler.screenplay.shots import draft
 from diffscaler.settings import ROOT
 
 SAMPLE = ROOT / "assets" / "screenplays" / "the-last-bus-to-the-sea.fountain"
@@ -61,3 +63,14 @@ def test_a_huge_text_is_refused_before_it_is_read(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ScriptError, match="no file"):
         read_script(tmp_path / "a.fountain")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A " * 50_000, "[[" * 50_000, "[[a\n" * 50_000, "*a " * 10_000, "." * 100_000, "Mr. " * 30_000,
+     ">" + " " * 99_999 + "a", "/*" * 50_000, "a" * 100_000 + " b. C", "ABC DEF " * 20_000 + "("],
+)  # fmt: skip
+def test_no_text_is_read_in_more_than_a_fair_time(text):
+    """Rules that look back over and over would take minutes for these."""
+    script = read_fountain(f"INT. A\n\n{text}")
+    assert draft(script)
