@@ -217,7 +217,7 @@ def edited_at_random(paragraphs: list[str], chance: random.Random) -> list[str]:
     return found or ["INT. NOTHING"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_no_shot_with_a_take_is_lost_in_thirty_edits(seed, one_by_one):
     chance = random.Random(seed)
