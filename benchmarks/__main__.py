@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import faceswap, memory, mini, quality, rerun, sampling, sdxl, startup, transcode, upscale
+from benchmarks import faceswap, memory, mini, quality, rerun, sampling, screenplay, sdxl, startup, transcode, upscale
 from benchmarks.result import Result
 from diffscaler.errors import DiffScalerError
 
@@ -24,6 +24,7 @@ CASES: dict[str, Callable[..., Iterable[Result]]] = {
     "mini": mini.run,
     "sampling": sampling.run,
     "faceswap": faceswap.run,
+    "screenplay": screenplay.run,
     "sdxl": sdxl.run,
 }
 

@@ -46,6 +46,10 @@ class ClipNotFound(DiffScalerError):
     """A library key, or the file behind it, does not exist (any more)."""
 
 
+class ScriptError(DiffScalerError):
+    """A screenplay or shot list that cannot be read."""
+
+
 class JobCancelled(DiffScalerError):
     """Stop was pressed. Finished segments stay; the same request continues from them."""
 

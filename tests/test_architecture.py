@@ -31,6 +31,8 @@ LIGHT = [
     "diffscaler/video/*.py",
     "diffscaler/jobs/*.py",
     "diffscaler/models/*.py",
+    "diffscaler/screenplay/*.py",
+    "diffscaler/screenplay/export/*.py",
     "diffscaler/*/stage.py",
     "diffscaler/*/stages.py",
 ]

@@ -14,7 +14,10 @@ from diffscaler import __version__, cli
 from diffscaler.settings import ROOT, Settings, read_settings
 from diffscaler.wording import worded
 
-COMMANDS = ("serve", "test", "generate", "swap", "upscale", "deliver", "train", "bench", "doctor", "library", "models")
+COMMANDS = (
+    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "train", "bench", "doctor", "library",
+    "models",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,0 +1,116 @@
+"""A cut as a plain list: which frames of which file, one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffscaler.errors import ScriptError
+from diffscaler.screenplay.export.timecode import check_drop_frame, frame_of
+from diffscaler.screenplay.shot import Shot
+
+START = "01:00:00:00"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One shot in the cut.
+
+    start, stop: frames of the file, the first is 0, stop excluded
+    clip_frames: how many the file has, 0 when that is not known; clip_start: the count of its timecode track's first
+    reel: of that track, "" for the file's name; sound: the file has it, and it goes along
+    dialogue: what is heard, one line a speaker; comment: for whoever opens the cut
+    """
+
+    name: str
+    clip: Path
+    start: int
+    stop: int
+    clip_frames: int = 0
+    clip_start: int = 0
+    reel: str = ""
+    sound: bool = False
+    dialogue: tuple[str, ...] = ()
+    comment: str = ""
+
+    @property
+    def frames(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def available(self) -> int:
+        """Frames the file has, as far as is known."""
+        return max(self.clip_frames, self.stop)
+
+    @property
+    def reel_name(self) -> str:
+        return self.reel or self.clip.stem
+
+    @property
+    def url(self) -> str:
+        return self.clip.absolute().as_uri()
+
+
+@dataclass(frozen=True)
+class Cut:
+    """rate: a name of RATES, of all files and the cut; start: its first timecode; width, height in pixels
+
+    Raises ScriptError for no events, empty ones, and a timecode or drop-frame count the rate does not have.
+    """
+
+    name: str
+    rate: str
+    events: tuple[Event, ...]
+    start: str = START
+    width: int = 1920
+    height: int = 1080
+
+    def __post_init__(self) -> None:
+        check_drop_frame(self.rate, self.drop_frame)
+        frame_of(self.start, self.rate)
+        if not self.events:
+            raise ScriptError("There is no shot in this cut.", "Make a take of one shot at least.")
+        for event in self.events:
+            if not 0 <= event.start < event.stop:
+                raise ScriptError(
+                    f"{event.name} has no frames from {event.start} to {event.stop}.", "Set its in before its out."
+                )
+
+    @property
+    def drop_frame(self) -> bool:
+        """A semicolon in the first timecode asks for it, as everywhere."""
+        return ";" in self.start
+
+    @property
+    def start_frame(self) -> int:
+        """The count of the first timecode."""
+        return frame_of(self.start, self.rate)
+
+    @property
+    def frames(self) -> int:
+        return sum(event.frames for event in self.events)
+
+    @property
+    def record_starts(self) -> tuple[int, ...]:
+        """Where each event begins, in frames from the cut's own beginning."""
+        found, at = [], 0
+        for event in self.events:
+            found.append(at)
+            at += event.frames
+        return tuple(found)
+
+
+def cut_of(
+    name: str, rate: str, shots: Iterable[Shot], clips: Mapping[str, Path], sound: bool = False, **more: object
+) -> Cut:
+    """The cut of a shot list: every shot from the beginning of its clip, as long as the shot list says.
+
+    clips: by shot id; shots without one are left out. more: fields of Cut
+    """
+    events = tuple(
+        Event(shot.name, clips[shot.id], 0, shot.frames, sound=sound, dialogue=shot.dialogue, comment=shot.text)
+        for shot in shots
+        if shot.id in clips
+    )
+    return Cut(name, rate, events, **more)  # type: ignore[arg-type]
