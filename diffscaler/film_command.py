@@ -13,11 +13,13 @@ from typing import Any, get_args
 from diffscaler.errors import InvalidRequest
 from diffscaler.film.choice import scenes_in, takes_in
 from diffscaler.film.folder import FilmFolder
-from diffscaler.film.making import FilmStopped, TimeLeft, made_before, make
+from diffscaler.film.making import FilmStopped, TimeLeft, made_before, make, seconds_to_make
 from diffscaler.film.report import FilmReport, shot_notes
+from diffscaler.models.catalogue import CatalogueOnce
 from diffscaler.recipe_parts import Recipe
+from diffscaler.recipes import Recipes
 from diffscaler.requests import AnimaticRequest, EncodingName
-from diffscaler.screenplay.compile import CompiledShot, Film, compiled
+from diffscaler.screenplay.compile import CompiledShot, Film, Shape, compiled
 from diffscaler.screenplay.export.cut import START, cut_of
 from diffscaler.screenplay.export.timecode import frame_of
 from diffscaler.screenplay.rates import RATE_NAMES
@@ -40,6 +42,8 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--model", default="mini", help="who draws; mini unless said")
     at.add_argument("--fps", choices=RATE_NAMES, default="24", help="frames a second of the film; 24 unless said")
     at.add_argument("--size", type=size_of, default=(640, 360), metavar="WxH", help="pixels; 640x360 unless said")
+    at.add_argument("--shape", choices=get_args(Shape), default="auto", help="of what is drawn: the film's or the "
+                    "model's own, which gets bars; auto: the film's, but for small models such as mini")  # fmt: skip
     at.add_argument("--look", default="", help="words for the whole film, at the end of every prompt")
     at.add_argument("--scenes", metavar="1-3,5", help="these alone")
     at.add_argument("--take", action="append", default=[], metavar="SHOT:N", help="another take of a shot: SC1_SH010:2")
@@ -73,16 +77,17 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     numbers = [scene.number for scene in script.scenes]
     wanted = scenes_in(args.scenes, numbers) if args.scenes is not None else frozenset(numbers)
     film = Film(
-        model, args.fps, *args.size, draft=args.draft, smooth=args.smooth, takes=takes_in(args.take, board.shots),
-        encoding=args.encoding,
+        model, args.fps, *args.size, draft=args.draft, smooth=args.smooth, shape=args.shape,
+        takes=takes_in(args.take, board.shots), encoding=args.encoding,
     )  # fmt: skip
     shots = [compiled(shot, film) for shot in board.shots if shot.scene in wanted]
     if not shots:
         raise InvalidRequest("These scenes have no shot.", "Choose others.")
-    recipes = [studio.recipe(shot.request) for shot in shots]
+    plans = Recipes(studio.library, CatalogueOnce(settings))
+    recipes = [plans.of(shot.request) for shot in shots]
     folder.write_shots(board, args.fps)
     report = FilmReport(args.json, len(shots))
-    predicted = [studio.estimate(recipe)["seconds"] for recipe in recipes]
+    predicted = [seconds_to_make(studio, recipe) for recipe in recipes]
     ready = sum(made_before(studio, recipe) is not None for recipe in recipes)
     report.planned(sum(shot.shot.frames for shot in shots), args.fps, ready, sum(predicted))
     if args.dry_run:
@@ -92,7 +97,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     try:
         return made_film(args, studio, folder, report, shots, recipes, TimeLeft(predicted),
                          script.title_page.title or args.file.stem)  # fmt: skip
-    except FilmStopped:
+    except (FilmStopped, KeyboardInterrupt):
         report.stopped()
         return STOPPED
 

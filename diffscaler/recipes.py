@@ -200,9 +200,7 @@ class Recipes(SwapRecipes):
     def deliver(self, request: DeliverRequest) -> Recipe:
         """A clip -> a file for a destination: from its frames where they are kept, else from the file it has."""
         clip = self.library.clip(request.clip)
-        frames = self.frames_of(request.clip)
-        if frames.stage != plan.IMPORT and not self.library.complete(frames.key):
-            frames = clip.node  # drawing it again would take longer, and was not asked for
+        frames = self._frames_there(request.clip)
         meta = meta_of_plan(self.library, frames)
         info = self.library.file_info(frames.params["sha256"]) if frames.stage == plan.IMPORT else {}
         return self._delivered(
@@ -226,7 +224,13 @@ class Recipes(SwapRecipes):
 
     def animatic(self, request: AnimaticRequest) -> Recipe:
         """The frames of delivered shots, one behind the other -> file with a timecode track."""
-        frames = joined([self.frames_of(key) for key in request.clips], request)
+        recipe = self._film([self.frames_of(key) for key in request.clips], request)
+        if self.library.complete(recipe.root.key):
+            return recipe
+        return self._film([self._frames_there(key) for key in request.clips], request)
+
+    def _film(self, shots: list[Node], request: AnimaticRequest) -> Recipe:
+        frames = joined(shots, request)
         suffix = Encode(EncodeParams(encoding=request.encoding), ()).suffix(meta_of_plan(self.library, frames))
         track = {"timecode": request.timecode} if suffix in TRACKS else {}
         return self._delivered(frames, request, request.title, {}, **track)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diffscaler.delivery import stopping
+from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
+from diffscaler.predict import check_room, seconds_of
 from diffscaler.recipe_parts import Recipe
+from diffscaler.settings import GIB
 from diffscaler.studio import Studio
 
 
@@ -25,11 +28,18 @@ def made_before(studio: Studio, recipe: Recipe) -> Clip | None:
     return clip
 
 
+def seconds_to_make(studio: Studio, recipe: Recipe) -> float:
+    """Predicted seconds for what is missing of a recipe."""
+    return sum(seconds_of(studio.library, node) for node in missing(studio.library, recipe.root))
+
+
 def make(studio: Studio, recipe: Recipe, show: Callable[[Job], None]) -> Clip:
     """Run a recipe to its end in the worker. show: told of every change
 
-    Raises FilmStopped, and DiffScalerError with what ended a job that failed.
+    Raises FilmStopped, NotEnoughRoom before it begins, and DiffScalerError with what ended a job that failed.
     """
+    todo = missing(studio.library, recipe.root)
+    check_room(studio.library, todo, int(studio.settings.disk_reserve_gb * GIB))
     job = submitted = studio.submit_recipe(recipe)
     try:
         for job in studio.follow(submitted.id):

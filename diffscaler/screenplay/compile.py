@@ -7,14 +7,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
 from diffscaler.errors import ScriptError
-from diffscaler.framing import FALLBACK, size_at
+from diffscaler.framing import FALLBACK, FALLBACK_SIZE, size_at
 from diffscaler.models.spec import ModelSpec
 from diffscaler.requests import MAX_FRAMES, MAX_SEED, EncodingName, ShotRequest, Text2VideoRequest
 from diffscaler.screenplay.prompts import Reduced, reduced
 from diffscaler.screenplay.rates import RateName, rate_of
 from diffscaler.screenplay.shot import Shot
+
+#: auto: the film's shape, but for small models, which draw no other than they were taught: mini doubles its dogs.
+Shape = Literal["auto", "film", "model"]
 
 #: A draft takes half the steps, and of a large model's picture half the pixels. Small models draw none with fewer.
 DRAFT_STEPS, DRAFT_PIXELS = 0.5, 0.5
@@ -26,7 +30,7 @@ class Film:
     """What all shots of a film have in common.
 
     rate: a name of RATES; width, height: pixels, even; draft: quicker and coarser; smooth: frames are drawn between
-    those of the model; takes: by shot id, 1 where there is none; encoding: of the shots' files
+    those of the model; shape: of what is drawn; takes: by shot id, 1 where there is none; encoding: of the shots' files
     """
 
     model: ModelSpec
@@ -35,6 +39,7 @@ class Film:
     height: int = 360
     draft: bool = False
     smooth: bool = False
+    shape: Shape = "auto"
     takes: Mapping[str, int] = field(default_factory=dict)
     encoding: EncodingName = "auto"
 
@@ -67,8 +72,7 @@ def compiled(shot: Shot, film: Film) -> CompiledShot:
         raise ScriptError(f"{shot.name} has no prompt.", "Write one in the shot list, or take the shot out.")
     spec = film.model
     words = reduced(shot.prompt, spec.path) if spec.path else Reduced(shot.prompt)
-    share = DRAFT_PIXELS if film.draft and native_pixels(spec) > SMALL_PIXELS else 1.0
-    width, height = size_at(film.width / film.height, spec, share)
+    width, height = size_to_draw(film)
     steps = spec.native.get("num_inference_steps", FALLBACK["num_inference_steps"])
     drawn = Text2VideoRequest(
         prompt=words.text or shot.prompt,  # of a prompt without a word it knows, a model draws what it likes
@@ -86,6 +90,16 @@ def seed_of(shot_id: str, take: int) -> int:
     """0 to MAX_SEED: another one for every take of every shot."""
     digest = hashlib.sha256(f"{shot_id}\0{take}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % (MAX_SEED + 1)
+
+
+def size_to_draw(film: Film) -> tuple[int, int]:
+    """(width, height) in pixels: of the film's shape, or of the model's own, which gets bars in the film."""
+    native = film.model.native
+    own = (int(native.get("width", FALLBACK_SIZE)), int(native.get("height", FALLBACK_SIZE)))
+    small = own[0] * own[1] <= SMALL_PIXELS
+    by_model = film.shape == "model" or (film.shape == "auto" and small)
+    share = DRAFT_PIXELS if film.draft and not small else 1.0
+    return size_at(own[0] / own[1] if by_model else film.width / film.height, film.model, share)
 
 
 def frames_to_draw(frames: int, rate: str, spec: ModelSpec) -> int:
@@ -107,9 +121,3 @@ def frames_to_draw(frames: int, rate: str, spec: ModelSpec) -> int:
 def rate_of_model(spec: ModelSpec) -> Fraction:
     """Frames a second that a model draws."""
     return Fraction(str(spec.native.get("fps", 8)))
-
-
-def native_pixels(spec: ModelSpec) -> int:
-    """Of one frame."""
-    width, height = size_at(1.0, spec)
-    return width * height

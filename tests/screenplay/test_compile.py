@@ -67,6 +67,15 @@ def test_pictures_are_drawn_in_the_films_shape_and_drafts_smaller() -> None:
     assert small and small.width * small.height > 0.9 * 128 * 128
 
 
+def test_a_small_model_draws_the_shape_it_was_taught_unless_it_is_told_otherwise() -> None:
+    small = model(native=(128, 128))
+    for shape, sizes in {"auto": (128, 128), "model": (128, 128), "film": (168, 96)}.items():
+        drawn = compiled(SHOT, Film(small, shape=shape)).request.drawn
+        assert drawn and (drawn.width, drawn.height) == sizes
+    drawn = compiled(SHOT, Film(model(), shape="model", width=1000, height=1000)).request.drawn
+    assert drawn and (drawn.width, drawn.height) == (832, 480)
+
+
 def test_mini_is_asked_in_its_own_words_and_the_others_are_told() -> None:
     mini = Catalogue(Settings()).spec("mini")
     shot = replace(SHOT, prompt="EXT. ROAD - DAY. A dog runs past the cathedral. 16 mm.")
