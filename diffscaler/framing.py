@@ -22,15 +22,10 @@ def size_of(request: Text2VideoRequest, spec: ModelSpec) -> tuple[int, int]:
     A model with buckets draws the one whose aspect is nearest. Raises InvalidRequest for a size it cannot draw.
     """
     traits, native = spec.traits, spec.native
-    own = (native.get("width", FALLBACK_SIZE), native.get("height", FALLBACK_SIZE))
     if request.aspect != "native" and not (request.width or request.height):
-        ratio = ASPECTS[request.aspect]
-        if traits.buckets:
-            return min(traits.buckets, key=lambda size: abs(math.log(size[0] / size[1] / ratio)))
-        height = math.sqrt(own[0] * own[1] / ratio)
-        limit = native.get("max_side", math.inf)
-        scale = min(1.0, limit / max(height, height * ratio))
-        own = (down_to(height * ratio * scale, traits.size_step), down_to(height * scale, traits.size_step))
+        own = size_at(ASPECTS[request.aspect], spec)
+    else:
+        own = (native.get("width", FALLBACK_SIZE), native.get("height", FALLBACK_SIZE))
     size = (request.width or own[0], request.height or own[1])
     for side in size:
         if side % traits.size_step:
@@ -44,6 +39,19 @@ def size_of(request: Text2VideoRequest, spec: ModelSpec) -> tuple[int, int]:
             f"{spec.title} draws at most {side} pixels a side.", f"Ask for {side} or less, and upscale the result."
         )
     return size
+
+
+def size_at(ratio: float, spec: ModelSpec, share: float = 1.0) -> tuple[int, int]:
+    """(width, height) in pixels that a model draws well and whose shape is nearest to width / height = `ratio`.
+
+    share: of the model's native number of pixels; one with buckets draws them as they are
+    """
+    traits, native = spec.traits, spec.native
+    if traits.buckets:
+        return min(traits.buckets, key=lambda size: abs(math.log(size[0] / size[1] / ratio)))
+    height = math.sqrt(native.get("width", FALLBACK_SIZE) * native.get("height", FALLBACK_SIZE) * share / ratio)
+    scale = min(1.0, native.get("max_side", math.inf) / max(height, height * ratio))
+    return down_to(height * ratio * scale, traits.size_step), down_to(height * scale, traits.size_step)
 
 
 def down_to(pixels: float, step: int) -> int:

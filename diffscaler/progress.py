@@ -34,6 +34,9 @@ FIRST_GUESS = {
     "excerpt": 0.02,
     "resize": 0.03,
     "interpolate": 0.5,
+    "fit_shot": 0.05,
+    "title_card": 0.05,
+    "join_shots": 0.05,
     "encode": 0.08,
 }
 
@@ -63,6 +66,9 @@ LABELS = {
     "excerpt": "Reading the part to try",
     "resize": "Fitting the size",
     "interpolate": "Drawing frames between",
+    "fit_shot": "Fitting the shot into the film",
+    "title_card": "Writing the card",
+    "join_shots": "Joining the shots",
     "encode": "Writing the file",
 }
 

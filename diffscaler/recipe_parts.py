@@ -60,6 +60,12 @@ class RecipeParts:
             raise InvalidRequest("That library entry holds data, not pictures.", "Pick a clip.")
         return at
 
+    def _frames_there(self, key: str) -> Node:
+        """The frames behind a clip where they are kept, else those in its file: drawing anew would take longer."""
+        frames = self.frames_of(key)
+        there = frames.stage == plan.IMPORT or self.library.complete(frames.key)
+        return frames if there else self.library.clip(key).node
+
     def _photo(self, key: str) -> str:
         clip = self.library.clip(key)
         if clip.stage != plan.IMPORT or not clip.meta.still:

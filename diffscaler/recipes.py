@@ -9,12 +9,14 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
+from diffscaler.film.recipes import card_frames, joined, shot_frames
 from diffscaler.framing import window_of
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.plan import Node, node
 from diffscaler.predict import meta_of_plan
 from diffscaler.recipe_parts import Recipe, consent_row
 from diffscaler.requests import (
+    AnimaticRequest,
     DeliverRequest,
     FaceSwapRequest,
     FindPeopleRequest,
@@ -22,6 +24,7 @@ from diffscaler.requests import (
     MeasureRequest,
     Request,
     ReviewSwapRequest,
+    ShotRequest,
     Text2VideoRequest,
     UpscaleRequest,
 )
@@ -47,8 +50,9 @@ from diffscaler.upscale.excerpt import Excerpt, excerpt_of
 from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.resize import BOXES, Resize, ResizeParams, size_after
 from diffscaler.upscale.steady_stage import Steady, SteadyParams
-from diffscaler.video.destination import destination
+from diffscaler.video.destination import TRACKS, destination
 from diffscaler.video.measure_stage import Measure, MeasureParams
+from diffscaler.video.stage import Encode, EncodeParams
 
 
 def request_from(row: dict[str, Any]) -> Request:
@@ -59,7 +63,7 @@ def request_from(row: dict[str, Any]) -> Request:
 
 REQUESTS: tuple[type[Request], ...] = (
     Text2VideoRequest, FaceSwapRequest, UpscaleRequest, FindPeopleRequest, InspectPhotoRequest, ReviewSwapRequest,
-    DeliverRequest, MeasureRequest,
+    DeliverRequest, MeasureRequest, ShotRequest, AnimaticRequest,
 )  # fmt: skip
 
 
@@ -84,6 +88,10 @@ class Recipes(SwapRecipes):
             return self.deliver(request)
         if isinstance(request, MeasureRequest):
             return self.measure(request)
+        if isinstance(request, ShotRequest):
+            return self.shot(request)
+        if isinstance(request, AnimaticRequest):
+            return self.animatic(request)
         raise TypeError(f"no recipe for {type(request).__name__}")
 
     def text2video(self, request: Text2VideoRequest) -> Recipe:
@@ -192,9 +200,7 @@ class Recipes(SwapRecipes):
     def deliver(self, request: DeliverRequest) -> Recipe:
         """A clip -> a file for a destination: from its frames where they are kept, else from the file it has."""
         clip = self.library.clip(request.clip)
-        frames = self.frames_of(request.clip)
-        if frames.stage != plan.IMPORT and not self.library.complete(frames.key):
-            frames = clip.node  # drawing it again would take longer, and was not asked for
+        frames = self._frames_there(request.clip)
         meta = meta_of_plan(self.library, frames)
         info = self.library.file_info(frames.params["sha256"]) if frames.stage == plan.IMPORT else {}
         return self._delivered(
@@ -205,6 +211,29 @@ class Recipes(SwapRecipes):
             self._sound_of(request.clip),
             **destination(request, meta, info, frames.params.get("sha256", "")),
         )
+
+    def shot(self, request: ShotRequest) -> Recipe:
+        """drawn frames, or a card -> a shot at the film's rate, size and length -> file, silent."""
+        if request.drawn is None:
+            return self._delivered(card_frames(request), request, f"{request.name}: {request.card}", {})
+        drawn = self.text2video(request.drawn)
+        shown = drawn.root.inputs[0]
+        frames = shot_frames(shown, meta_of_plan(self.library, shown), request)
+        request = request.model_copy(update={"drawn": drawn.request})
+        return self._delivered(frames, request, f"{request.name}: {drawn.title}", drawn.root.params["about"])
+
+    def animatic(self, request: AnimaticRequest) -> Recipe:
+        """The frames of delivered shots, one behind the other -> file with a timecode track."""
+        recipe = self._film([self.frames_of(key) for key in request.clips], request)
+        if self.library.complete(recipe.root.key):
+            return recipe
+        return self._film([self._frames_there(key) for key in request.clips], request)
+
+    def _film(self, shots: list[Node], request: AnimaticRequest) -> Recipe:
+        frames = joined(shots, request)
+        suffix = Encode(EncodeParams(encoding=request.encoding), ()).suffix(meta_of_plan(self.library, frames))
+        track = {"timecode": request.timecode} if suffix in TRACKS else {}
+        return self._delivered(frames, request, request.title, {}, **track)
 
     def measure(self, request: MeasureRequest) -> Recipe:
         """A delivered file and the frames it was written from -> its quality card."""

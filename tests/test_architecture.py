@@ -27,6 +27,7 @@ LIGHT = [
     "ui/*.py",
     "diffscaler/*.py",
     "diffscaler/doctor/*.py",
+    "diffscaler/film/*.py",
     "diffscaler/library/*.py",
     "diffscaler/video/*.py",
     "diffscaler/jobs/*.py",

@@ -123,7 +123,9 @@ class Acts:
         if clip.request is None:
             raise DiffScalerError("That clip was imported, not made here.", "It has no settings to use.")
         request = request_from(clip.request)
-        tab = self.work[type(request)]
+        tab = self.work.get(type(request))
+        if tab is None:
+            raise DiffScalerError("That clip belongs to a film.", "Its script and shot list say what is in it.")
         shown = {self.tabs: gr.Tabs(selected=tab.watch.name)}
         if isinstance(tab, FaceSwapTab):
             return shown | tab.fill(request, clip)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from diffscaler.settings import ROOT, Settings, read_settings
 from diffscaler.wording import worded
 
 COMMANDS = (
-    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "train", "bench", "doctor", "library",
+    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "film", "train", "bench", "doctor", "library",
     "models",
 )  # fmt: skip
 

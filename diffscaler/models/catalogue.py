@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,18 @@ class Catalogue:
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(restorer_file(path))
         return specs
+
+
+class CatalogueOnce(Catalogue):
+    """The catalogue as it is when it is first asked: for many plans made at once, which read its files once."""
+
+    @cached_property
+    def _there(self) -> list[ModelSpec]:
+        return super().specs()
+
+    def specs(self, kind: ModelKind | None = None) -> list[ModelSpec]:
+        """As Catalogue.specs."""
+        return [spec for spec in self._there if kind in (None, spec.kind)]
 
 
 def text2video_folder(path: Path) -> ModelSpec:

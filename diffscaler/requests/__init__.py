@@ -12,6 +12,7 @@ from diffscaler.requests.faceswap import (
     Playing,
     ReviewSwapRequest,
 )
+from diffscaler.requests.film import AnimaticRequest, ShotRequest
 from diffscaler.requests.text2video import MAX_FRAMES, AspectName, ControlKind, SamplerName, Text2VideoRequest
 from diffscaler.requests.upscale import Region, UpscaleRequest
 
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_FRAMES",
     "MAX_PROMPT",
     "MAX_SEED",
+    "AnimaticRequest",
     "AspectName",
     "ClipKey",
     "ControlKind",
@@ -37,6 +39,7 @@ __all__ = [
     "Request",
     "ReviewSwapRequest",
     "SamplerName",
+    "ShotRequest",
     "Text2VideoRequest",
     "UpscaleRequest",
     "more",
