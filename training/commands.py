@@ -143,10 +143,18 @@ def gallery(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def gather_pictures(arguments: list[str]) -> int:
+    """Gather the free pictures that the built-in x4 upscaler learnt from."""
+    from training.upscaler.free_pictures import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
     "gallery": gallery,
+    "gather-pictures": gather_pictures,
     "sample": sample,
 }

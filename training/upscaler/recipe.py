@@ -62,7 +62,9 @@ class UpscalerStage:
         scale, side, lows, highs = self.network.scale, self.patch, [], []
         for i in rng.choice(len(self.low), size=self.batch, p=self.chance):
             low, high = self.low[i], self.high[i]
-            y, x = int(rng.integers(low.shape[0] - side + 1)), int(rng.integers(low.shape[1] - side + 1))
+            # Of two places the livelier one: an empty sky teaches little.
+            places = [[int(rng.integers(n - side + 1)) for n in low.shape[:2]] for _ in range(2)]
+            y, x = max(places, key=lambda at: low[at[0] : at[0] + side, at[1] : at[1] + side].std())
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
             for part, target, s in ((low, lows, 1), (high, highs, scale)):
                 patch = np.rot90(part[y * s : (y + side) * s, x * s : (x + side) * s], turns)
