@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from diffscaler.upscale.pair.load import read_pair
-from diffscaler.upscale.pair.network import PairConfig, PairUNet
+from diffscaler.upscale.pair.network import PairConfig, PairUNet, to_cells
 from diffscaler.upscale.pair.ssr import LoadedPair, Sampler, bicubic, enlarged, to_unit
 from tests.training.conftest import tiny_clip
 from training.clips import ClipSet
@@ -114,3 +114,16 @@ def test_what_is_no_network_of_the_pair_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(RunError, match="not a network"):
         train_pair(settings(tmp_path / "run", init=str(tmp_path / "x.safetensors")), clips(), False)  # type: ignore[arg-type]
+
+
+def test_an_error_that_moves_with_its_picture_does_not_flicker_and_one_that_stands_does() -> None:
+    from tests.upscale.test_interpolate import scene
+    from training.pair.steady import motion, unsteadiness
+
+    clip = to_unit(np.stack([scene(30 + 4 * i, 30) for i in range(3)])[:, :96, :124])
+    grid = motion(clip)
+    assert grid.shape == (2, 96, 124, 2)
+    shift = (grid[0, 40, 40, 0] + 1) * 124 / 2 - 0.5 - 40
+    assert abs(float(shift) - 4) < 0.3
+    moves, stands = to_cells(clip, 4)[None], to_cells(clip[:1].expand_as(clip), 4)[None]
+    assert unsteadiness(moves, clip[None], 4) < 0.1 * unsteadiness(stands, clip[None], 4)

@@ -17,14 +17,15 @@ from diffscaler.upscale.pair.temporal import TemporalMix, TemporalTransformer
 from training.mini.average import Average
 from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 from training.pair.data import Batch, PairData
+from training.pair.steady import unsteadiness
 
 #: Share of the steps out of pure noise: in few steps of sampling the first decides most.
 PURE_SHARE = 0.35
 #: The least time that is learnt; a sampler of 8 steps ends at 1 / 8.
 LEAST_TIME = 0.1
 
-#: How much the change of an error from frame to frame counts beside the error: it is what flickers.
-CHANGE_WEIGHT = 0.5
+#: How much the change of an error along the motion counts beside the error: it is what flickers.
+STEADY_WEIGHT = 2.0
 
 #: What was learnt before goes on learning more slowly beside new temporal layers.
 OLD_FACTOR = 0.6
@@ -86,7 +87,7 @@ class PairStage:
         added = torch.randn(batch.low[:, :1].shape, generator=noise) * batch.level.view(-1, 1, 1, 1, 1)
         error = self.network(z, batch.low + added, times, batch.level, temporal=temporal) - v
         loss = error.square().mean()
-        return loss + CHANGE_WEIGHT * error.diff(dim=1).square().mean() if temporal else loss
+        return loss + STEADY_WEIGHT * unsteadiness(error, batch.high, self.network.config.patch) if temporal else loss
 
     def save(self, folder: Path) -> None:
         save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, folder / "network.safetensors")
@@ -104,8 +105,8 @@ class PairStage:
         pair = LoadedPair(self.network, torch.device("cpu"), torch.float32, self.moving)
         self.average.swap()
         rows = []
-        for high, low in zip(batch.high, batch.low, strict=True):
-            made = enlarged(pair, from_unit(low), Sampler(2, 0.0, self.seed, 256))[:1] / 127.5 - 1
+        for high, low, level in zip(batch.high, batch.low, batch.level.tolist(), strict=True):
+            made = enlarged(pair, from_unit(low), Sampler(2, level, self.seed, 256))[:1] / 127.5 - 1
             rows.append(np.concatenate([from_unit(x)[0] for x in (bicubic(low[:1], config.patch), made, high[:1])], 1))
         self.average.swap()
         return np.concatenate(rows)
