@@ -11,6 +11,7 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
 from diffscaler.requests import Delivered, Request
+from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.destination import check_encoder
 from diffscaler.video.stage import Encode, EncodeParams
@@ -75,6 +76,10 @@ class RecipeParts:
     def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int) -> Node:
         name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
         spec = self.catalogue.spec(name, "upscaler")
+        if "window" in spec.native:  # the diffusion pair: it sees several frames at once
+            shown = {"noise_level": DRAWN_LEVEL if any(at.stage == "decode" for at in plan.nodes(frames)) else 0.0}
+            params = PairParams.model_validate({"scale": scale, "tile": tile, **spec.native, **shown})
+            return node(UpscalePair(params, (self.catalogue.ref(spec),)), frames)
         return node(Upscale(UpscaleParams(scale=scale, tile=tile), (self.catalogue.ref(spec),)), frames)
 
     def _delivered(

@@ -32,7 +32,7 @@ class PairParams(Params):
     tile: int = Field(256, ge=2, multiple_of=2)
     window: int = Field(8, ge=1)
     overlap: int = Field(2, ge=0)
-    num_inference_steps: int = Field(2, ge=1, le=50)
+    num_inference_steps: int = Field(1, ge=1, le=50)
     noise_level: float = Field(0.0, ge=0, le=1)
     seed: int = 0
 
