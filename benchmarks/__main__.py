@@ -10,7 +10,20 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import faceswap, memory, mini, quality, rerun, sampling, screenplay, sdxl, startup, transcode, upscale
+from benchmarks import (
+    faceswap,
+    memory,
+    mini,
+    pair,
+    quality,
+    rerun,
+    sampling,
+    screenplay,
+    sdxl,
+    startup,
+    transcode,
+    upscale,
+)
 from benchmarks.result import Result
 from diffscaler.errors import DiffScalerError
 
@@ -22,6 +35,7 @@ CASES: dict[str, Callable[..., Iterable[Result]]] = {
     "startup": startup.run,
     "memory": memory.run,
     "mini": mini.run,
+    "pair": pair.run,
     "sampling": sampling.run,
     "faceswap": faceswap.run,
     "screenplay": screenplay.run,
@@ -33,25 +47,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python app.py bench", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all when none is named")
     parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
-    parser.add_argument("--clips", type=int, default=mini.DEFAULT_CLIPS, help="how many clips the case mini reads back")
-    parser.add_argument("--model", metavar="FOLDER", help="another model of mini's kind for the case mini to read back")
+    parser.add_argument("--clips", type=int, help=f"of the case mini, {mini.DEFAULT_CLIPS} when not given, and pair")
+    parser.add_argument("--model", metavar="PATH", help="another model of its kind for the case mini or pair")
     at = parser.add_argument_group("of the case quality")
     at.add_argument("--pairs", metavar="FOLDER", type=Path, action="append", default=[], help="Set5 and its like")
     at.add_argument("--footage", metavar="FILE", type=Path, action="append", default=[], help="a clip; several will do")
     at = parser.add_argument_group("of the case sdxl, which needs a graphics card")
     at.add_argument("--frames", type=int, help=f"{sdxl.FULL[0]} when not given")
     at.add_argument("--size", type=int, help=f"pixels of a side, {sdxl.FULL[1]} when not given")
-    at.add_argument("--steps", type=int, help=f"{sdxl.FULL[2]} when not given; also of the case mini")
+    at.add_argument("--steps", type=int, help=f"{sdxl.FULL[2]} when not given; also of the cases mini and pair")
     at.add_argument("--tiny", action="store_true", help="a very small network on any device: proves the way, not speed")
     args = parser.parse_args()
-    if args.clips < 2:
+    if args.clips is not None and args.clips < 2:
         parser.error("--clips must be 2 or more")
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:
         parser.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")
     options: dict[str, dict[str, object]] = {
         "quality": {"pairs": tuple(args.pairs), "footage": tuple(args.footage)},
-        "mini": {"clips": args.clips, "model_folder": args.model, "steps": args.steps},
+        "mini": {"clips": args.clips or mini.DEFAULT_CLIPS, "model_folder": args.model, "steps": args.steps},
+        "pair": {"clips": args.clips or pair.DEFAULT_CLIPS, "steps": args.steps, "model": args.model},
         "sdxl": {"frames": args.frames, "size": args.size, "steps": args.steps, "tiny": args.tiny},
     }
     rows, failed = [], False

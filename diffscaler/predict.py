@@ -24,6 +24,7 @@ FRAME_BYTES_PER_PIXEL = 0.5
 FILE_BYTES_PER_PIXEL = 0.12
 
 # A few copies of a frame are alive at once: made, waiting, being stored, read back, inside the encoder.
+# A stage that works on several frames at a time says itself what it needs.
 WORKING_BYTES_PER_PIXEL = 3 * 12
 
 
@@ -87,7 +88,7 @@ def check_room(library: ClipLibrary, todo: list[Node], reserve_bytes: int = 0) -
                 f"The result would be {meta.width} x {meta.height} pixels; {MAX_SIDE} a side is the limit.",
                 "Use a smaller scale or a smaller clip.",
             )
-        needed = meta.width * meta.height * WORKING_BYTES_PER_PIXEL
+        needed = meta.width * meta.height * getattr(node.build(), "working_bytes_per_pixel", WORKING_BYTES_PER_PIXEL)
         if needed > (free := free_main_memory()):
             raise NotEnoughRoom(
                 f"Frames of {meta.width} x {meta.height} need about {needed / 1e9:.1f} GB of memory;"

@@ -11,6 +11,7 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
 from diffscaler.requests import Delivered, Request
+from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
 from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.destination import check_encoder
@@ -84,8 +85,15 @@ class RecipeParts:
         specs = [self.catalogue.spec(name, "upscaler")]
         if denoise_strength < 1:
             specs.append(needed_sibling(self.catalogue, upscaler))
+        models = tuple(self.catalogue.ref(spec) for spec in specs)
+        native = specs[0].native
+        if "window" in native:  # the diffusion pair: it sees several frames at once
+            drawn = any(at.stage == "decode" for at in plan.nodes(frames))
+            given = native | {"scale": scale, "noise_level": DRAWN_LEVEL if drawn else 0.0}
+            pair = PairParams.model_validate(given | ({"tile": tile} if tile else {}))
+            return node(UpscalePair(pair, models), frames)
         params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
-        return node(Upscale(params, tuple(self.catalogue.ref(spec) for spec in specs)), frames)
+        return node(Upscale(params, models), frames)
 
     def _delivered(
         self,

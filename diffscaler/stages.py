@@ -27,6 +27,7 @@ STAGES: dict[str, str] = {
     "review_swap": "diffscaler.faceswap.review_stage:ReviewSwap",
     "inspect_photo": "diffscaler.faceswap.photo_stage:InspectPhoto",
     "upscale": "diffscaler.upscale.stage:Upscale",
+    "upscale_pair": "diffscaler.upscale.pair.stage:UpscalePair",
     "steady": "diffscaler.upscale.steady_stage:Steady",
     "excerpt": "diffscaler.upscale.excerpt:Excerpt",
     "resize": "diffscaler.upscale.resize:Resize",

@@ -68,6 +68,10 @@ def _carry_out(config: TrainingConfig, events: EventLog, stop: StopSignal) -> Pa
         from training.judge.recipe import train_judge
 
         return train_judge(config, stop)
+    if config.recipe == "pair":
+        from training.pair.recipe import train_pair
+
+        return train_pair(config, _clips(config, events, stop), stop)
     from training.mini.recipe import train_mini
 
     return train_mini(config, _clips(config, events, stop), stop)

@@ -22,10 +22,11 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: Annotated[
-        Literal["mini", "upscaler", "judge"],
+        Literal["mini", "upscaler", "judge", "pair"],
         Field(
             title="Recipe",
-            description="mini: text to video. upscaler: the preview upscaler. judge: what the bench reads clips with.",
+            description="mini: text to video. upscaler: the preview upscaler. judge: what the bench reads clips with. "
+            "pair: the diffusion upscaler.",
         ),
     ] = "mini"
     output_dir: Annotated[
@@ -142,6 +143,7 @@ class TrainingConfig(BaseModel):
     vae_widths: tuple[int, ...] = (16, 32, 64, 96)
     unet_widths: tuple[int, ...] = (64, 160)
     text_width: Annotated[int, Field(title="Text width", ge=16, le=1024, multiple_of=16)] = 160
+    pair_widths: tuple[int, int] = (32, 64)
     upscaler_width: Annotated[int, Field(title="Upscaler width", ge=4, le=128)] = 32
     upscaler_depth: Annotated[int, Field(title="Upscaler depth", ge=1, le=32)] = 6
     upscaler_residual: Annotated[
@@ -178,6 +180,8 @@ class TrainingConfig(BaseModel):
             raise ValueError("data_dir is needed to train on your own clips")
         if self.recipe == "judge" and self.judge_steps == 0:
             raise ValueError("a judge needs judge_steps")
+        if self.recipe == "pair" and self.image_steps + self.motion_steps == 0:
+            raise ValueError("a pair needs image_steps or motion_steps")
         if self.recipe == "mini" and not self.init and self.vae_steps == 0 and not self.vae_from:
             raise ValueError("a run from scratch needs vae_steps, or vae_from")
         if self.recipe == "mini" and not self.init and self.image_steps == 0:

@@ -11,6 +11,7 @@ from diffscaler.errors import ModelNotFound
 from diffscaler.models.annotators import DOES, annotator_bytes, annotator_folder
 from diffscaler.models.digests import revision
 from diffscaler.models.links import read_links
+from diffscaler.models.pair_files import pair_file
 from diffscaler.models.place import Place
 from diffscaler.models.source import read_record
 from diffscaler.models.spec import Known, ModelKind, ModelSpec
@@ -134,6 +135,10 @@ class Catalogue:
             text2video_folder(path.parent) for path in sorted(root.glob("*/model.toml")) if names_family(path.parent)
         ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
+        pairs = [
+            pair_file(path, plain(path.parent.parent.name)) for path in sorted(root.glob("*/model/ssr.safetensors"))
+        ]
+        specs += [spec for spec in pairs if spec]
         specs += [controlnet_folder(path.parent) for path in sorted((root / "controlnets").glob("*/config.json"))]
         specs += ip_adapters(root / "ip_adapters")
         specs += [spec for path in sorted(root.glob("*/config.json")) if (spec := annotator_folder(path.parent))]

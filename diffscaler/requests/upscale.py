@@ -33,7 +33,12 @@ class UpscaleRequest(Delivered):
         title="Frame rate",
         description="Frames between its own are drawn along the motion; a cut stays a cut. (frame interpolation)",
     )
-    upscaler: str = Field("builtin", title="Upscaler", max_length=100, description="builtin: trained by this project.")
+    upscaler: str = Field(
+        "builtin",
+        title="Upscaler",
+        max_length=100,
+        description="builtin: quick. diffscaler: the diffusion pair, slower. Both trained by this project.",
+    )
     steady: float = Field(
         4.0,
         title="Steady",

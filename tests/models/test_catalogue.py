@@ -43,7 +43,9 @@ def test_presets_describe_models_that_can_be_got(settings: Settings) -> None:
         "hunyuanvideo-1.5", "hunyuanvideo-1.5-i2v", "modelscope-1.7b", "svd-xt",
     }  # fmt: skip
     assert not any(every[name].installed for name in fetched)
-    assert {spec.name for spec in catalogue.specs()} == {"builtin-x2", "builtin-x4", "centerface", "mini"}
+    assert {spec.name for spec in catalogue.specs()} == {
+        "builtin-x2", "builtin-x4", "centerface", "diffscaler", "mini",
+    }  # fmt: skip
     pipelines = {pipeline for family in read_families() for pipeline in family.pipelines}
     for spec in fetched.values():
         assert spec.source is not None and spec.source.repo and spec.path == settings.models_dir / spec.name

@@ -1,0 +1,1 @@
+"""Trains the diffusion pair (diffscaler/upscale/pair) on drawn scenes."""

@@ -1,0 +1,110 @@
+"""The recipe of the pair's super-resolution network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from diffscaler.upscale.pair.load import read_pair
+from diffscaler.upscale.pair.network import PairConfig, PairUNet
+from training.checkpoint import newest, replacing
+from training.clips import ClipSet
+from training.config import TrainingConfig
+from training.events import Preparing, RunError, StopSignal
+from training.loop import Loop, Schedule
+from training.pair.data import PairData, drawn_by
+from training.pair.stage import PairStage, residual_scale
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+SCALE = 4
+#: Patches that the unit of the residual is measured on.
+MEASURED = 96
+
+
+def train_pair(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path | None:
+    """Train and write output_dir/model/ssr.safetensors. Returns its path, None when stopped (written then too)."""
+    output_dir = Path(config.output_dir)
+    loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
+    drawn = None
+    if config.vae_from:
+        preparing = Preparing(loop.events, stop, "encoding", len(clips), 16)
+        drawn = drawn_by(vae_of(Path(config.vae_from)), clips, SCALE, output_dir / "drawn.npy", preparing)
+    data = PairData(clips.frames, drawn, SCALE)
+    network = fresh(config, data)
+
+    def stage(moving: bool) -> PairStage:
+        return PairStage(
+            network,
+            data,
+            moving,
+            config.motion_steps if moving else config.image_steps,
+            config.motion_batch,
+            config.image_batch,
+            config.image_share,
+            config.learning_rate,
+            config.seed,
+        )
+
+    finished = loop.run(
+        [
+            ("image", config.image_steps, lambda: stage(False)),
+            ("motion", config.motion_steps, lambda: stage(True)),
+        ],
+        recipe="pair",
+        clips=len(clips),
+        seed=config.seed,
+    )
+    path = output_dir / "model" / "ssr.safetensors"
+    if not finished:
+        folder = newest(loop.checkpoint)
+        assert folder is not None
+        averaged = load_file(folder / "average.safetensors")
+        network.load_state_dict({k.removeprefix("network."): v for k, v in averaged.items()})
+    with replacing(path.parent) as part:
+        save_pair(network, part / path.name)
+    loop.events.write("done" if finished else "stopped", model=str(path))
+    return path if finished else None
+
+
+def fresh(config: TrainingConfig, data: PairData) -> PairUNet:
+    """The network a run begins with: that of `init`, or a new one of the seed. Raises RunError."""
+    if config.init:
+        try:
+            return read_pair(Path(config.init))
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise RunError(f"{config.init} is not a network of the pair.", "Leave init empty.") from error
+    rng = np.random.default_rng([config.seed, 41])
+    settings = PairConfig(patch=SCALE, condition_channels=3, widths=config.pair_widths, window=config.frames_per_step)
+    unit = residual_scale((data.batch(1, 1, rng) for _ in range(MEASURED)), SCALE)
+    torch.manual_seed(config.seed)
+    return PairUNet(replace(settings, residual_scale=round(unit, 4)))
+
+
+def vae_of(folder: Path) -> AutoencoderKL:
+    """The VAE of a text-to-video model. Raises RunError."""
+    from diffusers import AutoencoderKL
+
+    try:
+        return AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval()
+    except (OSError, ValueError, SafetensorError) as error:
+        raise RunError(
+            f"{folder} holds no VAE ({error}).", "Give a model folder that has a vae folder in it."
+        ) from error
+
+
+def save_pair(network: PairUNet, path: Path) -> None:
+    """Write a network in half precision with what is needed to build it again."""
+    params = sum(p.numel() for p in network.parameters())
+    save_file(
+        {k: v.to(torch.float16).contiguous() for k, v in network.state_dict().items()},
+        path,
+        {"config": network.config.dumps(), "arch": "PairUNet", "params": str(params), "license": "Apache-2.0"},
+    )
