@@ -69,6 +69,8 @@ NOT_DONE = {
     "swap_face": "faces not swapped",
     "restore_faces": "faces not restored",
     "upscale": "not upscaled",
+    "upscale_pair": "not upscaled",
+    "steady": "not held steady",
     "interpolate": "at the old frame rate",
 }
 
