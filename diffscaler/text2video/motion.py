@@ -65,7 +65,7 @@ class MotionFamily(ABC):
         reading, unwanted = self.read(prompt), self.read(negative_prompt)
         if reading is None or unwanted is None:
             return prompt, negative_prompt
-        return reading.turned(reading.heard), reading.turned(unwanted.heard)
+        return reading.turned(reading.drawn), reading.turned(unwanted.drawn)
 
     @abstractmethod
     def network(self, text: dict[str, Array], sampling: Sampling, guidance: bool) -> Network:

@@ -84,12 +84,13 @@ class Vocabulary:
 class Reading:
     """What a model makes of a prompt.
 
-    heard: the prompt as it is drawn: unknown words replaced or left out, no longer than the model can read
+    heard: the prompt as it is read: unknown words replaced or left out, no longer than the model can read
     known: words it was taught; replaced: (word, the one drawn instead); ignored: words that mean nothing to it
     cut: how many words at the end were too many
     sides: the clip is shown in the mirror, and the network is given these two words swapped; None for all others
     pan: how far the camera of the finished clip goes to the right, in heights of the picture; 0 when it is not moved
-    over a plate (plate.py), whose words are then not in `heard`; setting: the words of place and light for the plate
+    over a plate (plate.py); setting: the words of place and light for the plate
+    drawn: what the network is given, before it is turned: what was heard, without the words of such a pan
     """
 
     heard: str
@@ -100,6 +101,7 @@ class Reading:
     sides: Sides | None = None
     pan: float = 0.0
     setting: str = ""
+    drawn: str = ""
 
     @property
     def mirrored(self) -> bool:
@@ -178,13 +180,13 @@ def read_prompt(folder: Path, prompt: str) -> Reading | None:
     text = re.sub(r" ([.,;:!?])", r"\1", " ".join(heard))
     if not known and not replaced:
         text = ""
-    pan, setting = 0.0, ""
+    pan, setting, drawn = 0.0, "", text
     if words.plate:
-        text, way = without_pan(text, [word for word, meaning in words.words.items() if meaning == PAN])
+        drawn, way = without_pan(text, [word for word, meaning in words.words.items() if meaning == PAN])
         pan = way * words.plate.travel
-        setting = words.plate.setting(words.words.get(word, "") for word in words_in(text)) if way else ""
-    sides = words.mirror if words.mirror and is_mirrored(text, words.mirror) else None
-    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, sides, pan, setting)
+        setting = words.plate.setting(words.words.get(word, "") for word in words_in(drawn)) if way else ""
+    sides = words.mirror if words.mirror and is_mirrored(drawn, words.mirror) else None
+    return Reading(text, tuple(known), tuple(replaced.items()), tuple(ignored), cut, sides, pan, setting, drawn)
 
 
 def words_in(text: str) -> Iterator[str]:

@@ -91,7 +91,8 @@ def test_the_middle_is_the_subject_s_and_the_sides_are_the_setting_s() -> None:
 def test_what_is_read_of_a_pan(tmp_path: Path) -> None:
     folder = list_words(tmp_path, words=WORDS | MORE, plate=PLATE)
     reading = read_prompt(folder, "a dog walks left to the beach at night, the camera pans right")
-    assert reading and reading.heard == "a dog walks left to the beach night"  # "at" is no word of this list
+    assert reading and reading.drawn == "a dog walks left to the beach night"  # "at" is no word of this list
+    assert reading.heard == "a dog walks left to the beach night, the camera pans right"
     assert (reading.pan, reading.setting, reading.mirrored) == (0.36, "on a beach at night", True)
     reading = read_prompt(folder, "a dog, pan left")
     assert reading and (reading.pan, reading.setting, reading.mirrored) == (-0.36, "in a field", False)
