@@ -110,6 +110,16 @@ def place_for(output: Path) -> Path:
     return part
 
 
+def put(made: Path, output: Path, part: Path) -> None:
+    """Copy a file to `output` by way of `part`, which `place_for` gave. Raises NotEnoughRoom, OSError."""
+    try:
+        with room_for(output.name):
+            shutil.copyfile(made, part)
+            os.replace(part, output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def carry_out(studio: Studio, submitted: Job, output: Path, part: Path, say: Lines | JsonLines) -> int:
     """Follow a job to its end and copy its file to `output`, by way of `part`. Raises what ended the job."""
     job = submitted
@@ -133,12 +143,7 @@ def carry_out(studio: Studio, submitted: Job, output: Path, part: Path, say: Lin
     made = studio.library.path(clip.key)
     if output.suffix.lower() != made.suffix:
         raise InvalidRequest(f"The result is a {made.suffix} file.", f"Use -o {output.stem}{made.suffix}.")
-    try:
-        with room_for(output.name):
-            shutil.copyfile(made, part)
-            os.replace(part, output)
-    finally:
-        part.unlink(missing_ok=True)
+    put(made, output, part)
     say.done(clip, output)
     return DONE
 

@@ -89,6 +89,21 @@ class FrameChunk:
         return self if cut == 0 else FrameChunk(self.frames[cut:], self.start + cut, self.times[cut:])
 
 
+def gathered(frames: Iterator[tuple[Frames, float]], start: int, most: int) -> Iterator[FrameChunk]:
+    """Frames with their times in seconds as chunks of at most `most` frames; start: index of the first in its clip."""
+    pictures: list[Frames] = []
+    times: list[float] = []
+    for frame, time in frames:
+        pictures.append(frame)
+        times.append(time)
+        if len(pictures) == most:
+            yield FrameChunk(np.stack(pictures), start, np.array(times))
+            start += most
+            pictures, times = [], []
+    if pictures:
+        yield FrameChunk(np.stack(pictures), start, np.array(times))
+
+
 @dataclass(frozen=True)
 class TensorChunk:
     """Named arrays that stand for frames [start, start + count): latents, text embeddings, face landmarks."""

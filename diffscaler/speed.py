@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from diffscaler import plan
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.lender import place_in
-from diffscaler.library.clips import Clip, ClipLibrary, to_clip
+from diffscaler.library.clips import ClipLibrary
+from diffscaler.library.rows import Clip, to_clip
 from diffscaler.models.spec import ModelSpec
 from diffscaler.predict import meta_of_plan, model_names, seconds_of
 from diffscaler.progress import units

@@ -5,13 +5,11 @@ from __future__ import annotations
 import filecmp
 import os
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from diffscaler.delivery import place_for
+from diffscaler.delivery import place_for, put
 from diffscaler.errors import InvalidRequest
-from diffscaler.library.files import room_for
 from diffscaler.screenplay.board import Board, reimport
 from diffscaler.screenplay.export.cut import Cut
 from diffscaler.screenplay.export.files import write_cut
@@ -85,13 +83,7 @@ class FilmFolder:
         """A copy of a file of the library. One that is the same already is left as it is."""
         if target.is_file() and filecmp.cmp(made, target, shallow=False):
             return
-        part = place_for(target)
-        try:
-            with room_for(target.name):
-                shutil.copyfile(made, part)
-                os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        put(made, target, place_for(target))
 
     def write_cut(self, cut: Cut) -> tuple[Path, ...]:
         """The cut in every form; returns the files."""

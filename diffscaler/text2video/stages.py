@@ -136,6 +136,9 @@ class Denoise:
     def __init__(self, params: DenoiseParams, models: tuple[ModelRef, ...]) -> None:
         self.params, self.models = params, models
         passes = (params.free_init + 1) * (2 if params.smooth_background else 1)
+        # A plate is drawn whole, and its middle once more.
+        wide = width_px(params.width, params.num_frames, params.pan_px) / params.width
+        passes *= 1 + wide if params.pan_px else 1
         self.effort = max(1, params.steps_taken) * passes * (2 if params.guidance_scale > 1 else 1)
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:

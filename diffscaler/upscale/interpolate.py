@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-import numpy as np
-
-from diffscaler.media import Chunk, ClipMeta, FrameChunk, Frames, Stream
+from diffscaler.media import Chunk, ClipMeta, Frames, Stream, gathered
 from diffscaler.stage import ModelRef, Params, StageContext
 
 
@@ -42,19 +40,7 @@ class Interpolate:
         return meta.change(kind="frames", num_frames=meta.num_frames * times, fps=meta.fps * times)
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        most = self.describe((inputs[0].meta,)).chunk_frames
-        frames: list[Frames] = []
-        times: list[float] = []
-        start = ctx.start
-        for frame, time in self.frames(inputs[0], ctx):
-            frames.append(frame)
-            times.append(time)
-            if len(frames) == most:
-                yield FrameChunk(np.stack(frames), start, np.array(times))
-                start += len(frames)
-                frames, times = [], []
-        if frames:
-            yield FrameChunk(np.stack(frames), start, np.array(times))
+        yield from gathered(self.frames(inputs[0], ctx), ctx.start, self.describe((inputs[0].meta,)).chunk_frames)
 
     def frames(self, source: Stream, ctx: StageContext) -> Iterator[tuple[Frames, float]]:
         """Each frame from `ctx.start` on, with its time in seconds."""

@@ -1,7 +1,6 @@
 """Faces that are redrawn, restored or corrected leave alone what is in front of them, as a swap does."""
 
 import numpy as np
-import pytest
 import torch
 
 from diffscaler.faceswap.casting import Role
@@ -18,29 +17,8 @@ from diffscaler.faceswap.restore import Restorer
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.media import Stream
 from diffscaler.stage import ModelRef
-from tests.faceswap.masking import ENGINES, N, apart, load_networks, masked, of_faces, swapped, with_hand
+from tests.faceswap.masking import ENGINES, N, apart, masked, of_faces, swapped
 from tests.faceswap.moving import DETECTOR, FPS, chunked, frames_of, meta_of
-
-
-@pytest.fixture(scope="module")
-def clip(two_people, detector):
-    return with_hand(two_people, detector)
-
-
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    return load_networks(tmp_path_factory.mktemp("masks"))
-
-
-@pytest.fixture
-def around(around_stage, networks):
-    around_stage.models |= networks
-    return around_stage
-
-
-@pytest.fixture
-def found(around_stage, clip):
-    return around_stage.detect(clip[1])
 
 
 def test_a_restored_face_leaves_the_hand_alone(around, clip, found):

@@ -18,34 +18,11 @@ from tests.faceswap.masking import (
     LOADERS,
     MAKERS,
     apart,
-    load_networks,
     masked,
     swapped,
-    with_hand,
 )
 from tests.faceswap.moving import astronaut
 from tests.faceswap.tiny_onnx import Spec
-
-
-@pytest.fixture(scope="module")
-def clip(two_people, detector):
-    return with_hand(two_people, detector)
-
-
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    return load_networks(tmp_path_factory.mktemp("masks"))
-
-
-@pytest.fixture
-def around(around_stage, networks):
-    around_stage.models |= networks
-    return around_stage
-
-
-@pytest.fixture
-def found(around_stage, clip):
-    return around_stage.detect(clip[1])
 
 
 def test_networks_are_given_what_facefusion_gives_them(tmp_path):

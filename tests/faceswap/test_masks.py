@@ -20,35 +20,12 @@ from tests.faceswap.masking import (
     MAKERS,
     N,
     apart,
-    load_networks,
     masked,
     of_faces,
     swapped,
-    with_hand,
 )
 from tests.faceswap.moving import DETECTOR, FPS, chunked, meta_of
 from tests.faceswap.tiny_onnx import BLUE, GREEN
-
-
-@pytest.fixture(scope="module")
-def clip(two_people, detector):
-    return with_hand(two_people, detector)
-
-
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    return load_networks(tmp_path_factory.mktemp("masks"))
-
-
-@pytest.fixture
-def around(around_stage, networks):
-    around_stage.models |= networks
-    return around_stage
-
-
-@pytest.fixture
-def found(around_stage, clip):
-    return around_stage.detect(clip[1])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -7,6 +7,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+#: In a checkpoint's folder: the average, and how many steps it holds.
+WEIGHTS, UPDATES = "average.safetensors", "average_updates"
+
 
 class Average:
     """Exponential moving average of the parameters of some modules (EMA)."""
@@ -37,13 +40,20 @@ class Average:
             self.values[name].copy_(p)
             p.copy_(value)
 
-    def save(self, path: Path) -> None:
-        """Write the average."""
-        save_file({k: v.contiguous() for k, v in self.values.items()}, path, {"updates": str(self.updates)})
+    def save(self, folder: Path) -> None:
+        """Write the average into a checkpoint's folder."""
+        save_file({k: v.contiguous() for k, v in self.values.items()}, folder / WEIGHTS)
+        (folder / UPDATES).write_text(str(self.updates))
 
-    def load(self, path: Path, updates: int) -> None:
-        """Read what `save` wrote; `updates` is the number of steps it holds."""
-        saved = load_file(path)
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        saved = load_file(folder / WEIGHTS)
         for name, value in self.values.items():
             value.copy_(saved[name])
-        self.updates = updates
+        self.updates = int((folder / UPDATES).read_text())
+
+
+def averaged(folder: Path, module: str) -> dict[str, torch.Tensor]:
+    """The averaged weights of one of the modules, from a checkpoint's folder, by their names in it."""
+    prefix = f"{module}."
+    return {k.removeprefix(prefix): v for k, v in load_file(folder / WEIGHTS).items() if k.startswith(prefix)}

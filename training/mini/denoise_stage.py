@@ -181,14 +181,13 @@ class DenoiseStage:
     def save(self, folder: Path) -> None:
         self.bundle.save(folder)
         channels_last(self.unet)
-        self.average.save(folder / "average.safetensors")
-        (folder / "average_updates").write_text(str(self.average.updates))
+        self.average.save(folder)
 
     def load(self, folder: Path) -> None:
         saved = Bundle.load(folder)
         self.unet.load_state_dict(saved.unet.state_dict())
         self.text_encoder.load_state_dict(saved.text_encoder.state_dict())
-        self.average.load(folder / "average.safetensors", int((folder / "average_updates").read_text()))
+        self.average.load(folder)
 
     def sample(self) -> np.ndarray:
         """One row per prompt, drawn with the averaged weights."""

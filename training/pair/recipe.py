@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from diffscaler.upscale.pair.load import read_pair
 from diffscaler.upscale.pair.network import PairConfig, PairUNet
@@ -18,6 +18,7 @@ from training.clips import ClipSet
 from training.config import TrainingConfig
 from training.events import Preparing, RunError, StopSignal
 from training.loop import Loop, Schedule
+from training.mini.average import averaged
 from training.pair.data import PairData, drawn_by
 from training.pair.stage import PairStage, residual_scale
 
@@ -66,8 +67,7 @@ def train_pair(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     if not finished:
         folder = newest(loop.checkpoint)
         assert folder is not None
-        averaged = load_file(folder / "average.safetensors")
-        network.load_state_dict({k.removeprefix("network."): v for k, v in averaged.items()})
+        network.load_state_dict(averaged(folder, "network"))
     with replacing(path.parent) as part:
         save_pair(network, part / path.name)
     loop.events.write("done" if finished else "stopped", model=str(path))

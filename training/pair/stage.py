@@ -91,12 +91,11 @@ class PairStage:
 
     def save(self, folder: Path) -> None:
         save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, folder / "network.safetensors")
-        self.average.save(folder / "average.safetensors")
-        (folder / "average_updates").write_text(str(self.average.updates))
+        self.average.save(folder)
 
     def load(self, folder: Path) -> None:
         self.network.load_state_dict(load_file(folder / "network.safetensors"))
-        self.average.load(folder / "average.safetensors", int((folder / "average_updates").read_text()))
+        self.average.load(folder)
 
     def sample(self) -> np.ndarray:
         """Patches as bicubic, as drawn now in two steps, and as they were, side by side."""

@@ -15,7 +15,7 @@ from training.checkpoint import newest, replacing
 from training.config import TrainingConfig
 from training.events import RunError, StopSignal
 from training.loop import Loop, Schedule
-from training.mini.average import Average
+from training.mini.average import Average, averaged
 from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
 from training.upscaler.evaluate import resize
 from training.upscaler.photos import training_pictures
@@ -74,12 +74,11 @@ class UpscalerStage:
 
     def save(self, folder: Path) -> None:
         save_upscaler(self.network, folder / "network.safetensors")
-        self.average.save(folder / "average.safetensors")
-        (folder / "average_updates").write_text(str(self.average.updates))
+        self.average.save(folder)
 
     def load(self, folder: Path) -> None:
         self.network.load_state_dict(load_file(folder / "network.safetensors"))
-        self.average.load(folder / "average.safetensors", int((folder / "average_updates").read_text()))
+        self.average.load(folder)
 
     def sample(self) -> np.ndarray:
         """A patch as bicubic, as drawn now, and the truth, side by side."""
@@ -134,8 +133,7 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
     if not finished:
         folder = newest(loop.checkpoint)
         assert folder is not None
-        averaged = load_file(folder / "average.safetensors")
-        network.load_state_dict({k.removeprefix("network."): v for k, v in averaged.items()})
+        network.load_state_dict(averaged(folder, "network"))
     with replacing(path.parent) as part:
         save_upscaler(network, part / path.name)
     loop.events.write("done" if finished else "stopped", model=str(path))
