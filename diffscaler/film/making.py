@@ -45,10 +45,10 @@ def make(studio: Studio, recipe: Recipe, show: Callable[[Job], None]) -> Clip:
         for job in studio.follow(submitted.id):
             show(job)
     except KeyboardInterrupt:
+        # Also when the shot was whole before the job heard of it: whoever pressed Ctrl-C meant the film.
         studio.queue.stop(submitted.id)
-        job = stopping(studio, submitted)
-        if job.state != "done":
-            raise FilmStopped from None
+        stopping(studio, submitted)
+        raise FilmStopped from None
     if job.state == "failed":
         raise DiffScalerError(f"{recipe.title.partition(':')[0]}: {job.sentence}", job.hint)
     if job.state != "done":
