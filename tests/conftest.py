@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from diffscaler.engine import Engine
@@ -12,6 +13,23 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.settings import Settings
 from tests import fakes
 from tests.models.fakehub import FakeHub, running, tiny_repo
+
+#: An example takes as long as the machine is busy; the suite runs several files at once.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the browser's files over the run: they take long, and two browsers at once slow each other down."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    browsers = sorted((path for path in files if path.parent.name == "browser"), key=lambda path: -len(files[path]))
+    order = [path for path in files if path not in browsers]
+    apart = len(order) // (len(browsers) + 1)
+    for number, path in enumerate(browsers):
+        order.insert(number * (apart + 1), path)
+    items[:] = [item for path in order for item in files[path]]
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from diffscaler import __version__, cli
 from diffscaler.settings import ROOT, Settings, read_settings
+from diffscaler.suite import run_tests
 from diffscaler.wording import worded
 
 COMMANDS = (
@@ -67,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, "serve")
     if argv[0] == "test":
-        return subprocess.call([sys.executable, "-m", "pytest", *argv[1:]], cwd=ROOT)
+        return run_tests(argv[1:], ROOT)
     try:
         settings = read_settings()
     except ValidationError as error:

@@ -42,7 +42,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(data_dir: Path) -> Iterator[str]:
+def address(data_dir: Path, alone: None) -> Iterator[str]:
     """The address of a studio that was started as a person starts it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -87,7 +87,18 @@ def stop_worker(data_dir: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One browser at a time, in whatever process of the run: two on one machine are too slow for a person's patience."""
+    fcntl = pytest.importorskip("fcntl")
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    with (folder / "browser.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def browser(alone: None) -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api")
     path = chromium()
     if path is None:
