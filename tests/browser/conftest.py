@@ -88,10 +88,13 @@ def stop_worker(data_dir: Path) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One browser at a time, in whatever process of the run: two on one machine are too slow for a person's patience."""
-    fcntl = pytest.importorskip("fcntl")
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    """One browser at a time, in whatever process of the run: two on one machine outlast a person's patience."""
+    if sys.platform == "win32" or not os.environ.get("PYTEST_XDIST_WORKER"):
+        yield
+        return
+    import fcntl
+
+    folder = tmp_path_factory.getbasetemp().parent
     with (folder / "browser.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
