@@ -1,10 +1,10 @@
 """The free pictures that the x4 upscaler learnt from, gathered from Debian packages into a folder for `data_dir`.
 
     apt-get install lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 mate-backgrounds stellarium-data \\
-        tuxpaint-stamps-default
+        tuxpaint-stamps-default plasma-workspace-wallpapers
     python -m training gather-pictures FOLDER
 
-Each package's copyright file names authors and licences (CC BY, CC BY-SA, CC0, GPL-2+).
+Each package's copyright file names authors and licences (CC BY, CC BY-SA, CC0, GPL-2+, LGPL-3).
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ SKY = (120, 150, 190)
 #: Folders of stamps that are photographs for the most part.
 STAMPS = (
     "animals fruit vegetables nuts flowers trees houses monuments vehicles music easter dishes tools planets money"
+).split()
+
+#: Wallpapers of Plasma with detail in them; the others are smooth shapes.
+PLASMA = (
+    "Autumn BytheWater ColdRipple ColorfulCups EveningGlow FallenLeaf Grey Kite OneStandsOut Path SafeLanding Volna"
 ).split()
 
 
@@ -48,12 +53,20 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
         earthly = "landscapes" in path.parts and not any(at in str(path) for at in ("mars", "moon"))
         if earthly and path.suffix == ".png" and path.stat().st_size > 90_000:
             yield f"stellarium-{path.stem}", shrunk(on(path, SKY), 1000)
+    for name, path in sorted(largest_of(files_of("plasma-workspace-wallpapers")).items()):
+        yield f"plasma-{name}", shrunk(on(path, SKY), 1400)
     for path in files_of("tuxpaint-stamps-default"):
         if set(STAMPS) & set(path.parts) and "cartoon" not in str(path):
             colour = np.random.default_rng(len(path.name)).integers(60, 220, 3)
             stamp = on(path, (int(colour[0]), int(colour[1]), int(colour[2])))
             if min(stamp.size) >= 200:
                 yield f"tux-{path.stem}", shrunk(stamp, max(160, max(stamp.size) // 1.5))
+
+
+def largest_of(files: list[Path]) -> dict[str, Path]:
+    """The largest file of each wallpaper that is wanted; each lies in a folder of its name, in several sizes."""
+    wanted = ((name, path) for path in files for name in PLASMA if name in path.parts and "images" in path.parts)
+    return dict(sorted(wanted, key=lambda item: item[1].stat().st_size))
 
 
 def on(path: Path, colour: tuple[int, int, int]) -> Image.Image:
