@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from training.clips import ClipSet
 from training.config import TrainingConfig, load_config
 from training.events import EventLog, Preparing, RunError, Stopped, StopSignal
 from training.lock import only_run_in
+from training.options import RunConfig
 
 #: Scenes between two signs of life while they are drawn.
 DRAWN_PER_EVENT = 64
@@ -38,13 +40,15 @@ def train(path: Path) -> int:
     return 0
 
 
-def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
+def run(config: TrainingConfig | RunConfig, stop: StopSignal) -> Path | None:
     """Carry out a run; returns what it made, None when it was stopped."""
     import torch
 
     from training.scenes.glyphs import FontMissing, find_font
 
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    if isinstance(config, RunConfig):
+        return _run_recipe(config, stop)
     if config.data == "scenes" and config.recipe != "upscaler":
         try:
             find_font()
@@ -56,6 +60,19 @@ def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
             return _carry_out(config, events, stop)
         except Stopped:
             events.write("stopped")
+            return None
+
+
+def _run_recipe(config: RunConfig, stop: StopSignal) -> Path | None:
+    from training.carry_out import carry_out
+
+    # Processes of one run share a folder; the first of them holds it against other runs.
+    first = os.environ.get("RANK", "0") == "0"
+    with only_run_in(Path(config.output_dir), stop) if first else nullcontext():
+        try:
+            return carry_out(config, stop)
+        except Stopped:
+            EventLog(Path(config.output_dir) / "events.jsonl").write("stopped")
             return None
 
 
