@@ -118,6 +118,16 @@ class Checkpoints:
             say(f"The checkpoint of step {saved.step} is damaged ({damage}); the one before it is used.")
         return None
 
+    def set_aside(self, after_step: int) -> None:
+        """Rename what is newer than the checkpoint a run goes on from: it is no part of the run any more, and would be
+        taken for its newest."""
+        for folder in self.folder.glob("step-*") if self.folder.is_dir() else []:
+            if re.fullmatch(r"step-\d+", folder.name) and int(folder.name[5:]) > after_step:
+                target, number = folder.with_name(f"{folder.name}.aside"), 2
+                while target.exists():
+                    target, number = folder.with_name(f"{folder.name}.aside-{number}"), number + 1
+                os.replace(folder, target)
+
     def clear_parts(self) -> None:
         """Remove what a killed run left half written."""
         for part in self.folder.glob("step-*.part") if self.folder.is_dir() else []:

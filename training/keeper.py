@@ -98,6 +98,7 @@ class Keeper:
             self.checkpoints.clear_parts()
         trainer.accelerator.wait_for_everyone()
         if trainer.config.resume == "no":
+            self._set_aside(-1)
             return
         saved = self.checkpoints.whole(
             lambda sentence: trainer.log.warn(trainer.step, sentence), trainer.config.resume == "best"
@@ -118,7 +119,13 @@ class Keeper:
                 "Choose another output folder, or the model it was begun with.",
             ) from None
         self._restore_rest(saved, state)
+        self._set_aside(saved.step)
         self.last, trainer.held_out = saved, saved.held_out
+
+    def _set_aside(self, after_step: int) -> None:
+        self.trainer.accelerator.wait_for_everyone()  # all have read what they go on from
+        if self.trainer.accelerator.is_main_process:
+            self.checkpoints.set_aside(after_step)
 
     def _restore_rest(self, saved: Saved, state: dict[str, Any]) -> None:
         trainer, config = self.trainer, self.trainer.config

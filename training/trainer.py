@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from training.checkpoint import replacing
@@ -111,10 +112,11 @@ class Trainer:
             total += float(loss.detach()) / parts
         norm = self.clipped()
         loss = float(self.accelerator.reduce(torch.tensor(total, device=self.accelerator.device), "mean"))
-        if np.isfinite(loss) and np.isfinite(norm):
+        whole = np.isfinite(loss) and np.isfinite(norm)
+        if whole or self.accelerator.scaler:  # fp16's scaler leaves a step out by itself, and learns from it
             self.optimizer.step()
-            if self.ema:
-                self.ema.update()
+        if whole and self.ema:
+            self.ema.update()
         self.optimizer.zero_grad()
         self.step += 1
         self.watch(loss, norm)
@@ -129,7 +131,8 @@ class Trainer:
         """The guards. Raises RunError when training makes no sense any more."""
         if not (np.isfinite(loss) and np.isfinite(norm)):
             give_up = self.health.skip()
-            self.log.warn(self.step, f"Step {self.step} was left out: its loss is {loss:g}, its gradient {norm:g}.")
+            if not (self.accelerator.scaler and np.isfinite(loss)):  # where the scaler finds its scale
+                self.log.warn(self.step, f"Step {self.step} was left out: its loss is {loss:g}, its gradient {norm:g}.")
             if give_up:
                 raise RunError(
                     f"The loss is no number in {MOST_SKIPPED} steps in a row, up to step {self.step}.",
@@ -150,20 +153,36 @@ class Trainer:
             self.networks(train=False)
             with torch.random.fork_rng(devices=self.cards()), self.averaged():
                 if batches := self.task.held_out():
-                    self.held_out = held_out_loss(self.task, batches, self.config.seed)
+                    with self.accelerator.autocast():
+                        self.held_out = held_out_loss(self.task, batches, self.config.seed)
                     self.log.held_out(self.step, self.held_out)
-                if sheet := sample_sheet(self.task, self.config, self.output_dir / "samples", self.step):
-                    self.log.write("sample", step=self.step, path=str(sheet))
+                self.draw()
             self.networks(train=True)
         self.accelerator.wait_for_everyone()
 
+    def draw(self) -> None:
+        """Samples; a disk that takes none costs them, not the run."""
+        try:
+            sheet = sample_sheet(self.task, self.config, self.output_dir / "samples", self.step)
+        except OSError as error:
+            self.log.warn(self.step, f"The samples of step {self.step} could not be saved: {error.strerror}.")
+            return
+        if sheet:
+            self.log.write("sample", step=self.step, path=str(sheet))
+
     def export(self) -> None:
-        """Write the model folder, whole or not at all."""
+        """Write the model folder, whole or not at all. Raises RunError when it cannot be written."""
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.networks(train=False)
-            with self.averaged(), replacing(self.model) as part:
-                self.task.export(part)
+            try:
+                with self.averaged(), replacing(self.model) as part:
+                    self.task.export(part)
+            except (OSError, SafetensorError) as error:
+                raise RunError(
+                    f"The model could not be written: {getattr(error, 'strerror', None) or error}.",
+                    f"Make room and start the run again: nothing is trained twice. {self.keeper.whats_kept()}",
+                ) from error
         self.accelerator.wait_for_everyone()
 
     def should_stop(self) -> bool:

@@ -116,9 +116,14 @@ def test_caption_dropout_takes_the_words_that_guidance_takes_for_none(overfit):
 @pytest.mark.parametrize("kind", ["animatediff-sdxl", "hotshot"])
 def test_both_kinds_of_sdxl_train_are_told_sizes_and_keep_their_format(tmp_path, kind):
     base = save_hotshot(tmp_path / "base") if kind == "hotshot" else save_tiny(kind, tmp_path / "base")
-    write_clip(tmp_path / "clips" / "one")
-    made = config(tmp_path, base, max_train_steps=1, resolution=64, num_frames=2, snr_gamma=5.0, learning_rate=1e-3)
+    for i, colour in enumerate([(230, 60, 40), (40, 200, 60)]):
+        write_clip(tmp_path / "clips" / str(i), colour=colour)
+    made = config(
+        tmp_path, base, max_train_steps=1, resolution=64, num_frames=2, snr_gamma=5.0, learning_rate=1e-2, held_out=1,
+        validate_every_steps=1, validation_steps=1, mixed_precision="bf16" if kind == "animatediff-sdxl" else "no",
+    )  # fmt: skip
     model = carry_out(made, StopSignal())
+    assert events(tmp_path / "models" / "tuned", "held-out")[0]["loss"] > 0
     assert events(tmp_path / "models" / "tuned", "start")[0]["trained"]["tensors"] == 390
     spec = text2video_folder(model)
     assert spec.family.name == "sdxl_motion" and spec.family.title
