@@ -26,6 +26,7 @@ FORBIDDEN_IMPORTS = {
 LIGHT = [
     "ui/*.py",
     "diffscaler/*.py",
+    "diffscaler/datasets/*.py",
     "diffscaler/doctor/*.py",
     "diffscaler/film/*.py",
     "diffscaler/library/*.py",

@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from training.clips import ClipSet
 from training.config import TrainingConfig, load_config
 from training.events import EventLog, Preparing, RunError, Stopped, StopSignal
 from training.lock import only_run_in
+from training.options import RunConfig
 
 #: Scenes between two signs of life while they are drawn.
 DRAWN_PER_EVENT = 64
@@ -38,13 +40,15 @@ def train(path: Path) -> int:
     return 0
 
 
-def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
+def run(config: TrainingConfig | RunConfig, stop: StopSignal) -> Path | None:
     """Carry out a run; returns what it made, None when it was stopped."""
     import torch
 
     from training.scenes.glyphs import FontMissing, find_font
 
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    if isinstance(config, RunConfig):
+        return _run_recipe(config, stop)
     if config.data == "scenes" and config.recipe != "upscaler":
         try:
             find_font()
@@ -56,6 +60,19 @@ def run(config: TrainingConfig, stop: StopSignal) -> Path | None:
             return _carry_out(config, events, stop)
         except Stopped:
             events.write("stopped")
+            return None
+
+
+def _run_recipe(config: RunConfig, stop: StopSignal) -> Path | None:
+    from training.carry_out import carry_out
+
+    # Processes of one run share a folder; the first of them holds it against other runs.
+    first = os.environ.get("RANK", "0") == "0"
+    with only_run_in(Path(config.output_dir), stop) if first else nullcontext():
+        try:
+            return carry_out(config, stop)
+        except Stopped:
+            EventLog(Path(config.output_dir) / "events.jsonl").write("stopped")
             return None
 
 
@@ -120,6 +137,17 @@ def export(arguments: list[str]) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("model", type=Path)
     options = parser.parse_args(arguments)
+    from training.checkpoints import MANIFEST
+
+    if (options.checkpoint / MANIFEST).is_file():
+        from training.carry_out import export_checkpoint
+
+        try:
+            export_checkpoint(options.checkpoint, options.model)
+        except RunError as error:
+            print(f"{error} {error.hint}".strip(), file=sys.stderr)
+            return 1
+        return 0
     from training.mini.recipe import load_averaged
 
     load_averaged(options.checkpoint).export(options.model)
@@ -154,11 +182,33 @@ def gather_pictures(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def launch(arguments: list[str]) -> int:
+    """Write accelerate's configuration for a run and print the command that starts it on several cards or machines."""
+    parser = argparse.ArgumentParser(prog="python -m training launch")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--processes", type=int, default=0, help="on all machines together; one a card when not given")
+    parser.add_argument("--machines", type=int, default=1)
+    options = parser.parse_args(arguments)
+    from training.launch import write_launch
+
+    try:
+        config = load_config(options.config)
+    except RunError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        return 1
+    if not isinstance(config, RunConfig):
+        print(f"The recipe {config.recipe} runs in one process. Use a recipe of training/recipes.", file=sys.stderr)
+        return 1
+    print(write_launch(config, Path(config.output_dir), options.processes, options.machines))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
     "gallery": gallery,
     "gather-pictures": gather_pictures,
+    "launch": launch,
     "sample": sample,
 }

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.events import RunError
+from training.options import RunConfig
+from training.recipes import RECIPES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -189,17 +191,32 @@ class TrainingConfig(BaseModel):
         return self
 
 
-def load_config(path: Path) -> TrainingConfig:
-    """Read a TOML file with one [run] table. Raises RunError with the field and the reason."""
+#: Recipes with a loop of their own; those of training/recipes share the trainer.
+BUILT_IN = ("mini", "upscaler", "judge", "pair")
+
+
+def load_config(path: Path) -> TrainingConfig | RunConfig:
+    """Read a TOML file with one [run] table, whose `recipe` says which fields it has.
+
+    Raises RunError with the field and the reason.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"There is no file {path}.", "Give the path of a run's TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"{path.name} is not valid TOML: {error}.", "See presets/training for examples.") from None
+    run = table.get("run", {})
+    recipe = run.get("recipe", "mini") if isinstance(run, dict) else "mini"
+    if not isinstance(recipe, str) or recipe not in (*BUILT_IN, *RECIPES):
+        raise RunError(
+            f"{path.name}: there is no recipe {str(recipe)[:60]!r}.", f"There are {', '.join((*BUILT_IN, *RECIPES))}."
+        )
+    kind = RECIPES[recipe].config_class() if recipe in RECIPES else TrainingConfig
     try:
-        return TrainingConfig.model_validate(table.get("run", {}))
+        return kind.model_validate(run)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "[run]"
-        raise RunError(f"{path.name}: {field}: {first['msg']}.", "See training/config.py for all fields.") from None
+        where = "training/options.py" if recipe in RECIPES else "training/config.py"
+        raise RunError(f"{path.name}: {field}: {first['msg']}.", f"See {where} for all fields.") from None

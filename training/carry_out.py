@@ -1,0 +1,117 @@
+"""Carries out a run of the trainer: accelerate, the recipe's task, and its end however it comes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from training import snapshot
+from training.checkpoint import replacing
+from training.checkpoints import damage_of
+from training.compute import Compute
+from training.events import EventLog, RunError, Stopped, StopSignal
+from training.launch import ACCELERATE, write_launch
+from training.options import RunConfig
+from training.recipes import RECIPES
+from training.reports import begin_report, check_reporter
+from training.task import Place
+from training.trainer import Trainer
+
+LOWER = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
+    """Train; returns the model folder, None when the run was stopped. Raises RunError."""
+    check_reporter(config)
+    accelerator = make_accelerator(config)
+    events = EventLog(Path(config.output_dir) / "events.jsonl")
+
+    def preparing(what: str, done: int, total: int) -> None:
+        if accelerator.is_main_process:
+            events.write(what, done=done, clips=total)
+        if stop:
+            raise Stopped
+
+    try:
+        # New tensors of a recipe (a LoRA, temporal layers) are the same in all processes.
+        torch.manual_seed(config.seed)
+        place = Place(
+            accelerator.device,
+            Path(config.output_dir),
+            LOWER[config.mixed_precision],
+            accelerator.process_index,
+            accelerator.num_processes,
+            preparing,
+        )
+        task = RECIPES[config.recipe].make(config, place)
+        torch.manual_seed(config.seed + accelerator.process_index)
+        begin_report(accelerator, config)
+        if accelerator.num_processes == 1 and not (place.folder / ACCELERATE).exists():
+            events.write("launch", command=write_launch(config, place.folder))
+        trainer = Trainer(task, config, accelerator, stop)
+        return trainer.model if trainer.run() else None
+    finally:
+        accelerator.end_training()
+        release_state()
+
+
+def export_checkpoint(folder: Path, model: Path) -> None:
+    """Make a model folder of a checkpoint, with its averaged weights where it has some.
+
+    Raises RunError when it is damaged, or the model it began with has gone.
+    """
+    if (damage := damage_of(folder)) is not None:
+        raise RunError(f"The checkpoint {folder.name} is damaged: {damage}.", "Use another one of this run.")
+    said = snapshot.read_state(folder)["config"]
+    # Nothing is learnt here: what only encodes clips ahead of time stays away.
+    config = RECIPES[said["recipe"]].config_class().model_validate(said | {"validate_every_steps": 0})
+    compute = Compute.choose(config.device)
+    torch.manual_seed(config.seed)
+    task = RECIPES[config.recipe].make(config, Place(compute.device, Path(config.output_dir)))
+    snapshot.read_tensors(task.trainable(), task.modules(), folder)
+    if (average := folder / snapshot.AVERAGE).is_file():
+        snapshot.copy_into(dict(task.trainable()), load_file(average))
+    for module in task.modules().values():
+        module.eval()
+    with replacing(model) as part:
+        task.export(part)
+
+
+def make_accelerator(config: RunConfig) -> Any:
+    """accelerate's, on the device the configuration asks for, or on those `accelerate launch` gives out.
+
+    Raises RunError when the device or the number format is not there.
+    """
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+    compute = Compute.choose(config.device)
+    if compute.device.type == "cpu" and config.mixed_precision == "fp16":
+        raise RunError("A CPU does not train in fp16.", "Use bf16, or no.")
+    release_state()
+    if compute.device.type == "cuda" and compute.device.index:
+        torch.cuda.set_device(compute.device)
+    try:
+        return Accelerator(
+            mixed_precision=config.mixed_precision,
+            cpu=compute.device.type == "cpu",
+            log_with=None if config.report_to == "none" else config.report_to,
+            project_dir=str(Path(config.output_dir) / config.logging_dir),
+            kwargs_handlers=[
+                InitProcessGroupKwargs(timeout=timedelta(seconds=config.nccl_timeout)),
+                DistributedDataParallelKwargs(find_unused_parameters=True),
+            ],
+        )
+    except ValueError as error:
+        raise RunError(f"{config.mixed_precision} does not work on {compute.name}: {error}", "Use no.") from None
+
+
+def release_state() -> None:
+    """accelerate keeps its choices for the whole process; the next run in it (a test's) makes its own."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
