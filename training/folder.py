@@ -40,8 +40,8 @@ def read_folder(folder: Path, size: int, num_frames: int) -> ClipSet:
         raise RunError(f"There is no folder {folder}.", LAYOUT)
     frames: list[np.ndarray] = []
     captions: list[list[str]] = []
-    for path, caption_path in _clips_in(folder):
-        caption = _caption(path, caption_path)
+    for path, caption_path in clips_in(folder):
+        caption = caption_of(path, caption_path)
         try:
             for window in _windows(_frames(path, size), num_frames):
                 frames.append(window)
@@ -58,7 +58,7 @@ def read_folder(folder: Path, size: int, num_frames: int) -> ClipSet:
     return ClipSet(stack, masks, captions)
 
 
-def _clips_in(folder: Path) -> Iterator[tuple[Path, Path]]:
+def clips_in(folder: Path) -> Iterator[tuple[Path, Path]]:
     """(clip, its caption file) in natural order; the caption file may not exist."""
     for path in sorted(folder.iterdir(), key=natural_key):
         if path.suffix.lower() in CLIP_SUFFIXES:
@@ -67,7 +67,7 @@ def _clips_in(folder: Path) -> Iterator[tuple[Path, Path]]:
             yield path, path / "prompt.txt"
 
 
-def _caption(clip: Path, path: Path) -> str:
+def caption_of(clip: Path, path: Path) -> str:
     try:
         caption = " ".join(path.read_text(encoding="utf-8").split())
     except FileNotFoundError:

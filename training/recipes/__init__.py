@@ -38,4 +38,15 @@ def _attribute(where: str) -> Any:
     return getattr(import_module(module), name)
 
 
-RECIPES: dict[str, RecipeEntry] = {entry.name: entry for entry in ()}
+RECIPES: dict[str, RecipeEntry] = {
+    entry.name: entry
+    for entry in (
+        RecipeEntry(
+            "temporal",
+            "Motion of a model",
+            "The temporal layers of Hotshot-XL, AnimateDiff and the like go on learning from your clips.",
+            "training.finetune.options:TemporalConfig",
+            "training.finetune.temporal:TemporalTask",
+        ),
+    )
+}

@@ -1,0 +1,79 @@
+"""The shots a fine-tuning run learns from: a prepared data set's, or those of a plain folder or a single clip."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from diffscaler.datasets.manifest import is_dataset
+from diffscaler.errors import DiffScalerError
+from diffscaler.library.files import sha256_of
+from diffscaler.video.probe import probe
+from training.data.manifest import Item, read_manifest
+from training.events import RunError
+from training.folder import CLIP_SUFFIXES, LAYOUT, PICTURE_SUFFIXES, caption_of, clips_in, natural_key
+
+
+def read_shots(data: str, folder_fps: float) -> list[Item]:
+    """The shots of a data set, folder or clip, in a fixed order.
+
+    folder_fps: frames per second of clips that are folders of pictures, which say nothing about it
+    Raises RunError, naming the file, when there is nothing, a caption is missing or a clip is unreadable.
+    """
+    path = Path(data).expanduser()
+    if is_dataset(path):
+        return list(read_manifest(path))
+    if path.is_file():
+        return [_shot(path, path.with_suffix(".txt"), folder_fps)]
+    if not path.is_dir():
+        raise RunError(f"There is no folder {path}.", LAYOUT)
+    if (path / "prompt.txt").is_file():
+        return [_shot(path, path / "prompt.txt", folder_fps)]
+    pictures = (p for p in sorted(path.iterdir(), key=natural_key) if p.suffix.lower() in PICTURE_SUFFIXES)
+    shots = [_shot(clip, caption, folder_fps) for clip, caption in clips_in(path)]
+    shots += [_shot(picture, picture.with_suffix(".txt"), folder_fps) for picture in pictures]
+    if not shots:
+        raise RunError(f"There are no clips in {path.name}.", LAYOUT)
+    return shots
+
+
+def _shot(path: Path, caption_path: Path, folder_fps: float) -> Item:
+    caption = caption_of(path, caption_path)
+    if path.is_file() and path.suffix.lower() not in CLIP_SUFFIXES | PICTURE_SUFFIXES:
+        raise RunError(f"{path.name} is no clip that can be read.", "Save it as MP4, MKV, MOV, WebM or GIF.")
+    try:
+        info = probe(path)
+    except DiffScalerError as error:
+        raise RunError(error.message, error.hint) from None
+    fps = folder_fps if path.is_dir() else float(info.fps)
+    return Item(path, 0, info.num_frames, (caption,), fps, info.width, info.height, f"{_content(path)}:0")
+
+
+def _content(path: Path) -> str:
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for picture in sorted((p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=natural_key):
+        digest.update(sha256_of(picture).encode())
+    return digest.hexdigest()
+
+
+def data_hash(shots: list[Item]) -> str:
+    """SHA-256 over contents, frames and captions, wherever the files lie."""
+    digest = hashlib.sha256()
+    for shot in shots:
+        digest.update(repr((shot.key, shot.start, shot.stop, shot.fps, shot.captions)).encode())
+    return digest.hexdigest()
+
+
+def held_out_of(shots: list[Item], wanted: int) -> tuple[list[Item], list[Item]]:
+    """(to learn from, to judge by). Which ones does not change when others are added, and a file is on one side only;
+    none where that would leave fewer than half to learn from."""
+    files = sorted(
+        {shot.key.partition(":")[0] for shot in shots}, key=lambda key: hashlib.sha256(key.encode()).digest()
+    )
+    if not wanted or len(files) < 2 * wanted:
+        return shots, []
+    apart = set(files[:wanted])
+    kept = [shot for shot in shots if shot.key.partition(":")[0] not in apart]
+    return kept, [shot for shot in shots if shot.key.partition(":")[0] in apart]
