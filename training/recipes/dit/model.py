@@ -14,7 +14,7 @@ from diffscaler.models.traits import identify
 from diffscaler.text2video.folder import open_pipeline
 from diffscaler.text2video.wan import Wan
 from training.events import RunError
-from training.finetune.source import Bench
+from training.finetune.source import Bench, find_model
 from training.recipes.dit.options import DitRun
 from training.task import Place
 
@@ -36,7 +36,8 @@ def begin(config: DitRun, place: Place) -> Wan:
 
     Raises RunError for a folder that is not of this family or not whole.
     """
-    folder = Path(config.init).expanduser()
+    folder = find_model(config.init).path
+    assert folder is not None
     try:
         index = read_json(folder / "model_index.json")
         if identify(folder).name != "wan" or (index.get("transformer_2") or [None])[0]:

@@ -16,7 +16,7 @@ class DitRun(RunConfig):
         str,
         Field(
             title="Model",
-            description="Folder of a Wan model. Its VAE, text encoder and sampler are used; they do not train.",
+            description="A Wan model, by name or folder. Its VAE and text encoder are used; they do not train.",
             min_length=1,
             max_length=1000,
         ),

@@ -18,7 +18,7 @@ class InflateRun(FineTuneConfig):
         str,
         Field(
             title="Image model",
-            description="Folder of a Stable Diffusion 2 model, or one like it. It keeps drawing what it drew.",
+            description="Stable Diffusion 2 or a model like it, by name or folder. Its pictures stay what they are.",
             min_length=1,
             max_length=1000,
         ),

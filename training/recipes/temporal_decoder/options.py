@@ -18,7 +18,8 @@ class TemporalDecoderRun(RunConfig):
         str,
         Field(
             title="VAE",
-            description="Folder of a VAE, or of a model with one: of images, or with temporal layers already.",
+            description="A model with an image VAE, by name or folder, or the VAE's own folder. One that has temporal "
+            "layers already goes on learning.",
             min_length=1,
             max_length=1000,
         ),
@@ -27,7 +28,7 @@ class TemporalDecoderRun(RunConfig):
         str,
         Field(
             title="Into",
-            description="Folder of a Stable Video Diffusion model that gets the decoder, as a model of its own. "
+            description="A Stable Video Diffusion model that gets the decoder, as a model of its own. "
             "Empty: the VAE alone is written.",
             max_length=1000,
         ),

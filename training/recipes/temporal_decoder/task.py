@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from diffscaler.text2video.motion import to_pictures
 from training.finetune.order import BatchOrder
+from training.finetune.source import find_model
 from training.recipes.clip_data import Clip, ClipData, read_clips
 from training.recipes.temporal_decoder.critic import PatchCritic, balance, critic_loss, decoder_loss
 from training.recipes.temporal_decoder.model import check_into, open_vae, write_vae
@@ -29,8 +30,10 @@ class TemporalDecoderTask:
 
     def __init__(self, config: TemporalDecoderRun, place: Place, clips: ClipData) -> None:
         self.config, self.place, self.clips = config, place, clips
-        self.into = Path(config.into).expanduser() if config.into else None
-        self.vae, before = open_vae(Path(config.init).expanduser())
+        self.into = find_model(config.into).path if config.into else None
+        init = find_model(config.init).path
+        assert init is not None
+        self.vae, before = open_vae(init)
         if self.into is not None:
             check_into(self.into, self.vae)
         self.vae.requires_grad_(False).to(place.device)

@@ -1,0 +1,74 @@
+"""Recipes as a person meets them: presets, a configuration, a folder of clips, a model in the list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.settings import ROOT, Settings
+from training.commands import run
+from training.config import load_config
+from training.events import RunError, StopSignal
+from training.options import RunConfig
+from training.recipes import RECIPES
+
+OURS = ("unet3d", "dit", "inflate", "temporal-decoder", "distil")
+
+
+@pytest.mark.parametrize("name", ["unet3d", "dit", "inflate", "temporal-decoder", "few-steps"])
+def test_the_committed_presets_are_valid(name: str) -> None:
+    config = load_config(ROOT / "presets" / "training" / f"{name}.toml")
+    assert isinstance(config, RunConfig) and config.recipe == ("distil" if name == "few-steps" else name)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_option_says_what_it_is(name: str) -> None:
+    for option, field in RECIPES[name].config_class().model_fields.items():
+        assert field.title, option
+
+
+def test_a_folder_of_clips_becomes_a_model_in_the_list(clips_folder: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    output = settings.models_dir / "squares"
+    file = tmp_path / "run.toml"
+    file.write_text(
+        f"""[run]
+recipe = "unet3d"
+output_dir = {json.dumps(str(output))}
+data = {json.dumps(str(clips_folder))}
+image_size = 8
+num_frames = 4
+dim = 8
+dim_mults = [1, 2]
+attn_heads = 2
+attn_dim_head = 8
+sample_steps = 2
+max_train_steps = 3
+validate_every_steps = 3
+held_out = 1
+report_to = "none"
+device = "cpu"
+threads = 1
+""",
+        encoding="utf-8",
+    )
+    assert run(load_config(file), StopSignal()) == output / "model"
+    events = [json.loads(line) for line in (output / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    said = [event["event"] for event in events]
+    assert said.count("reading") and said[-1] == "done" and "sample" in said
+    spec = Catalogue(settings).spec("squares", "text2video")
+    assert spec.family and spec.family.name == "unet3d" and spec.title == "squares"
+    assert spec.native["width"] == 8 and spec.native["num_frames"] == 4
+
+
+def test_clips_that_are_too_short_are_said_to_be(clips_folder: Path, tmp_path: Path) -> None:
+    config = RECIPES["unet3d"].config_class()(
+        recipe="unet3d", output_dir=str(tmp_path / "out"), data=str(clips_folder), num_frames=50, image_size=8,
+        device="cpu", threads=1, report_to="none",
+    )  # fmt: skip
+    with pytest.raises(RunError, match="long enough") as caught:
+        run(config, StopSignal())
+    assert caught.value.hint
