@@ -24,7 +24,7 @@ class Unet3DRun(RunConfig):
         int, Field(title="Size", description="Width and height in pixels.", ge=4, le=512, multiple_of=2)
     ] = 32
     num_frames: Annotated[
-        int, Field(title="Frames", description="Length of a clip; shorter ones are left out.", ge=1, le=64)
+        int, Field(title="Frames", description="The longest clip; shorter ones keep their length.", ge=1, le=64)
     ] = 10
     fps: Annotated[float, Field(title="Frames per second", description="Of a training clip.", gt=0, le=120)] = 8.0
 
