@@ -21,6 +21,7 @@ from benchmarks import (
     screenplay,
     sdxl,
     startup,
+    training,
     transcode,
     upscale,
 )
@@ -40,6 +41,7 @@ CASES: dict[str, Callable[..., Iterable[Result]]] = {
     "faceswap": faceswap.run,
     "screenplay": screenplay.run,
     "sdxl": sdxl.run,
+    "training": training.run,
 }
 
 

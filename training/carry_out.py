@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
+from training import snapshot
+from training.checkpoint import replacing
+from training.checkpoints import damage_of
 from training.compute import Compute
 from training.events import EventLog, RunError, Stopped, StopSignal
+from training.launch import ACCELERATE, write_launch
 from training.options import RunConfig
 from training.recipes import RECIPES
 from training.reports import begin_report, check_reporter
@@ -45,11 +50,35 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
         task = RECIPES[config.recipe].make(config, place)
         torch.manual_seed(config.seed + accelerator.process_index)
         begin_report(accelerator, config)
+        if accelerator.num_processes == 1 and not (place.folder / ACCELERATE).exists():
+            events.write("launch", command=write_launch(config, place.folder))
         trainer = Trainer(task, config, accelerator, stop)
         return trainer.model if trainer.run() else None
     finally:
         accelerator.end_training()
         release_state()
+
+
+def export_checkpoint(folder: Path, model: Path) -> None:
+    """Make a model folder of a checkpoint, with its averaged weights where it has some.
+
+    Raises RunError when it is damaged, or the model it began with has gone.
+    """
+    if (damage := damage_of(folder)) is not None:
+        raise RunError(f"The checkpoint {folder.name} is damaged: {damage}.", "Use another one of this run.")
+    said = snapshot.read_state(folder)["config"]
+    # Nothing is learnt here: what only encodes clips ahead of time stays away.
+    config = RECIPES[said["recipe"]].config_class().model_validate(said | {"validate_every_steps": 0})
+    compute = Compute.choose(config.device)
+    torch.manual_seed(config.seed)
+    task = RECIPES[config.recipe].make(config, Place(compute.device, Path(config.output_dir)))
+    snapshot.read_tensors(task.trainable(), task.modules(), folder)
+    if (average := folder / snapshot.AVERAGE).is_file():
+        snapshot.copy_into(dict(task.trainable()), load_file(average))
+    for module in task.modules().values():
+        module.eval()
+    with replacing(model) as part:
+        task.export(part)
 
 
 def make_accelerator(config: RunConfig) -> Any:

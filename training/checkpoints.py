@@ -113,7 +113,7 @@ class Checkpoints:
             if re.fullmatch(r"step-\d+", folder.name) and _manifest(folder) is None:
                 say(f"The checkpoint {folder.name} is damaged (its manifest cannot be read); an older one is used.")
         for saved in order:
-            if (damage := _damage(saved.folder)) is None:
+            if (damage := damage_of(saved.folder)) is None:
                 return saved
             say(f"The checkpoint of step {saved.step} is damaged ({damage}); the one before it is used.")
         return None
@@ -141,7 +141,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _damage(folder: Path) -> str | None:
+def damage_of(folder: Path) -> str | None:
     """What is wrong with a checkpoint; None when it is whole."""
     about = _manifest(folder)
     if about is None:

@@ -137,6 +137,17 @@ def export(arguments: list[str]) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("model", type=Path)
     options = parser.parse_args(arguments)
+    from training.checkpoints import MANIFEST
+
+    if (options.checkpoint / MANIFEST).is_file():
+        from training.carry_out import export_checkpoint
+
+        try:
+            export_checkpoint(options.checkpoint, options.model)
+        except RunError as error:
+            print(f"{error} {error.hint}".strip(), file=sys.stderr)
+            return 1
+        return 0
     from training.mini.recipe import load_averaged
 
     load_averaged(options.checkpoint).export(options.model)
@@ -171,11 +182,33 @@ def gather_pictures(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def launch(arguments: list[str]) -> int:
+    """Write accelerate's configuration for a run and print the command that starts it on several cards or machines."""
+    parser = argparse.ArgumentParser(prog="python -m training launch")
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--processes", type=int, default=0, help="on all machines together; one a card when not given")
+    parser.add_argument("--machines", type=int, default=1)
+    options = parser.parse_args(arguments)
+    from training.launch import write_launch
+
+    try:
+        config = load_config(options.config)
+    except RunError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        return 1
+    if not isinstance(config, RunConfig):
+        print(f"The recipe {config.recipe} runs in one process. Use a recipe of training/recipes.", file=sys.stderr)
+        return 1
+    print(write_launch(config, Path(config.output_dir), options.processes, options.machines))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
     "gallery": gallery,
     "gather-pictures": gather_pictures,
+    "launch": launch,
     "sample": sample,
 }

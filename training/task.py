@@ -39,9 +39,6 @@ class Task(Protocol):
     """One thing to learn. All chance comes from the seed and the index it is given, so a resumed run repeats nothing
     and skips nothing."""
 
-    #: Whether a step may leave some trained tensors without a gradient (DistributedDataParallel must know).
-    some_unused: bool
-
     def modules(self) -> dict[str, nn.Module]:
         """The networks that train, whole, on `place.device`; put in training mode by the trainer. A checkpoint holds
         their trained tensors and their buffers."""

@@ -47,6 +47,13 @@ WORDS: dict[str, dict[Any, str]] = {
         "looks": "what looks unlike the face",
         "none": "nothing",
     },
+    "recipe": {
+        "mini": "the built-in model",
+        "upscaler": "the built-in upscaler",
+        "temporal": "a model's motion",
+        "motion-lora": "a model's motion, as a LoRA",
+        "one-shot": "one clip, other words",
+    },
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
-from diffscaler.models.catalogue import plain
+from diffscaler.models.catalogue import Catalogue, plain
 from diffscaler.requests import Request, more
 from diffscaler.settings import Settings
 from ui.training_events import read_run
@@ -29,7 +29,9 @@ class TrainRequest(Request):
     name: str = Field(
         title="Name", min_length=1, max_length=MAX_NAME, description="The model appears under it in Text to video."
     )
-    recipe: Literal["mini", "upscaler"] = Field("mini", title="Train", description="What is trained.")
+    recipe: Literal["mini", "upscaler", "temporal", "motion-lora", "one-shot"] = Field(
+        "mini", title="Train", description="What is trained."
+    )
     start: Literal["built in", "scratch"] = Field(
         "built in", title="Start from", description="Scratch takes hours, not minutes."
     )
@@ -46,6 +48,13 @@ class TrainRequest(Request):
         gt=0,
         le=0.1,
         description="Lower is safer. (learning_rate)",
+        json_schema_extra=more("Learning"),
+    )
+    base: str = Field(
+        "hotshot-xl",
+        title="Model to tune",
+        max_length=1000,
+        description="For motion and for one clip: its name in the model list, or its folder on this computer.",
         json_schema_extra=more("Learning"),
     )
     num_scenes: int = Field(
@@ -93,6 +102,10 @@ class TrainRequest(Request):
     )
 
 
+#: Recipes that go on from an installed model (training/recipes).
+TUNING = ("temporal", "motion-lora", "one-shot")
+
+
 def folders(settings: Settings, name: str) -> tuple[Path, Path]:
     """(where the run's configuration and dropped clips lie, where its model goes) for a model name."""
     tidy = re.sub(r"\s+", "-", name.strip())
@@ -122,6 +135,8 @@ def write_config(request: TrainRequest, settings: Settings) -> tuple[Path, Path]
 def table_of(request: TrainRequest, settings: Settings) -> dict[str, Any]:
     """The fields of training/config.py for a request. Raises InvalidRequest when the clips are not there."""
     home, output = folders(settings, request.name)
+    if request.recipe in TUNING:
+        return tuning_table(request, settings)
     scratch = request.start == "scratch"
     table: dict[str, Any] = {"recipe": request.recipe, "output_dir": output.as_posix()}
     names = ("learning_rate", "num_scenes", "size", "num_frames", "sample_every", "seed")
@@ -141,6 +156,31 @@ def table_of(request: TrainRequest, settings: Settings) -> dict[str, Any]:
     else:
         table["motion_steps"] = request.steps
     return table
+
+
+def tuning_table(request: TrainRequest, settings: Settings) -> dict[str, Any]:
+    """The same for a recipe that goes on from an installed model. What nobody set is left to the recipe, and size and
+    length to the model."""
+    home, output = folders(settings, request.name)
+    clips = clips_folder(request, home)
+    if clips is None:
+        raise InvalidRequest("There are no clips to learn from.", "Drop some, or give a folder on this computer.")
+    table: dict[str, Any] = {"recipe": request.recipe, "output_dir": output.as_posix(), "data": clips.as_posix()}
+    table |= {"pretrained_model_name_or_path": request.base.strip(), "max_train_steps": request.steps}
+    native = next((spec.native for spec in Catalogue(settings).specs("text2video") if spec.name == request.base), {})
+    fields = TrainRequest.model_fields
+    if {"width", "height"} <= set(native) and request.size == fields["size"].default:
+        table["resolution"] = round((native["width"] * native["height"]) ** 0.5)
+    else:
+        table["resolution"] = request.size
+    own_length = native.get("num_frames") if request.num_frames == fields["num_frames"].default else None
+    table["num_frames"] = own_length or request.num_frames
+    if request.learning_rate != fields["learning_rate"].default:
+        table["learning_rate"] = request.learning_rate
+    every = max(10, min(100, request.steps // 4))
+    table |= {"validate_every_steps": request.sample_every, "save_n_steps": every, "seed": request.seed}
+    table["test_prompts"] = " | ".join(text.strip() for text in request.sample_prompts.split(";") if text.strip())
+    return table | {"device": settings.device or "auto", "threads": settings.threads}
 
 
 def clips_folder(request: TrainRequest, home: Path) -> Path | None:

@@ -35,8 +35,10 @@ class TrainingWatch(Watch):
         fraction = float(job.progress.get("fraction", 1.0 if job.state == "done" else 0.0))
         if job.state == "done":
             name = escape(Path(job.payload["output_dir"]).name)
-            where = "Upscale" if run.points and run.points[-1][2] == "upscaler" else "Text to video"
-            line = f'<p class="facts"><span>{name} is in the model list of {where}.</span></p>'
+            stage = run.points[-1][2] if run.points else ""
+            place = {"upscaler": "the model list of Upscale", "motion-lora": "the LoRAs of Text to video"}
+            where = place.get(stage, "the model list of Text to video")
+            line = f'<p class="facts"><span>{name} is in {where}.</span></p>'
         elif job.ended:
             kind = "info" if job.state == "stopped" else "error"
             why = pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", kind)

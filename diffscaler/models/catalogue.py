@@ -148,6 +148,7 @@ class Catalogue:
         specs += ghost_files(root)
         specs += mask_files(root, described)
         specs += [lora_file(path) for path in sorted((root / "loras").glob("*.safetensors"))]
+        specs += [trained_lora(path) for path in sorted(root.glob("*/model/lora.safetensors"))]
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(upscaler_file(path))
@@ -303,6 +304,12 @@ def lora_file(path: Path) -> ModelSpec:
         loader="diffscaler.text2video.lora:load_lora",
         working_bytes=path.stat().st_size,
     )
+
+
+def trained_lora(path: Path) -> ModelSpec:
+    """A LoRA this studio trained: <name>/model/lora.safetensors."""
+    name = path.parent.parent.name
+    return lora_file(path).model_copy(update={"name": plain(name), "title": name, "licence": "yours"})
 
 
 def ip_adapters(root: Path) -> list[ModelSpec]:

@@ -105,6 +105,11 @@ def free_memory(device: Device) -> int:
     return int(free + max(0, idle))
 
 
+def count_cards() -> int:
+    """Graphics cards that torch can use, of NVIDIA or AMD."""
+    return len(_cuda_indices())
+
+
 def free_main_memory() -> int:
     """Bytes of main memory a process could take now, within its container's limit. Needs no torch."""
     return _memory_bytes()[1]

@@ -3,10 +3,8 @@ import pytest
 
 from diffscaler import compat
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _mended_libraries():
-    compat.install()
+# Before any test module imports diffusers.
+compat.install()
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -159,6 +158,18 @@ def test_a_loss_that_runs_away_sounds_the_alarm_and_keeps_the_last_good_checkpoi
     assert len(good) == 1 and good[0].step <= 150
 
 
+def test_any_checkpoint_becomes_a_model_with_its_averaged_weights(tmp_path):
+    from training.commands import export
+
+    run(tmp_path, max_train_steps=8, save_n_steps=4, ema=True, ema_decay=0.5)
+    for step in (4, 8):
+        assert export([str(tmp_path / "checkpoints" / f"step-{step:08d}"), str(tmp_path / f"at-{step}")]) == 0
+    early, late = (torch.load(tmp_path / f"at-{step}" / "net.pt", weights_only=True) for step in (4, 8))
+    finished = weights(tmp_path)
+    assert all(torch.equal(late[name], finished[name]) for name in finished)
+    assert not torch.equal(early["0.weight"], late["0.weight"])
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     run(tmp_path, max_train_steps=5)
     state = next((tmp_path / "checkpoints").glob("step-*")) / "state.json"
@@ -171,34 +182,48 @@ def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
         run(tmp_path, max_train_steps=10)
 
 
-CHILD = """
-import sys, torch
-from tests.training.test_trainer import run
+# Libraries are imported once; each round is a process of its own, killed somewhere in a step or in a save.
+ROUNDS = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch
+from tests.training.toy import ToyConfig
+from training.carry_out import carry_out
+from training.checkpoints import Checkpoints
+from training.events import StopSignal
+folder, rng = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
 torch.set_num_threads(1)
-run(sys.argv[1], max_train_steps=10**6, save_n_steps=3, validate_every_steps=0)
+checkpoints, reached = Checkpoints(folder / "checkpoints", 3), 0
+for _ in range(4):
+    child = os.fork()
+    if child == 0:
+        carry_out(ToyConfig(recipe="toy", output_dir=str(folder), train_batch_size=4, max_train_steps=10**6,
+                            save_n_steps=3, validate_every_steps=0), StopSignal())
+    goal = reached + rng.randrange(3, 12)
+    while not (saved := checkpoints.all()) or saved[-1].step < goal:
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the run ended by itself"
+        time.sleep(0.005)
+    time.sleep(rng.random() * 0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    whole = checkpoints.whole(print)
+    assert whole is not None and whole.step >= goal
+    reached = whole.step
+    print(reached)
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are copied with fork")
 def test_a_killed_run_loses_at_most_the_steps_since_the_last_save(tmp_path):
     seed = random.randrange(2**31)
     print("seed", seed)
-    rng = random.Random(seed)
-    reached = 0
-    for _ in range(3):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], cwd=ROOT)
-        try:
-            deadline, goal = time.monotonic() + 60, reached + rng.randrange(3, 40)
-            while len(saved := Checkpoints(tmp_path / "checkpoints", 3).all()) == 0 or saved[-1].step < goal:
-                assert child.poll() is None and time.monotonic() < deadline
-                time.sleep(0.02)
-            time.sleep(rng.random() * 0.05)  # anywhere in a step, or in a save
-        finally:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-        said = [e["step"] for e in events(tmp_path, "checkpoint")]
-        whole = Checkpoints(tmp_path / "checkpoints", 3).whole(print)
-        assert whole is not None and whole.step >= max(said)
-        reached = whole.step
-    run(tmp_path, max_train_steps=reached + 4, save_n_steps=3)
-    assert events(tmp_path, "resumed")[-1]["step"] == reached
+    command = [sys.executable, "-c", ROUNDS, str(tmp_path), str(seed)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    reached = [int(line) for line in done.stdout.split()]
+    # Each round began where the one before had saved last, and every checkpoint that was announced was whole.
+    assert [event["step"] for event in events(tmp_path, "resumed")] == reached[:-1]
+    assert max(event["step"] for event in events(tmp_path, "checkpoint")) <= reached[-1]
+    run(tmp_path, max_train_steps=reached[-1] + 4, save_n_steps=3)
+    assert events(tmp_path, "resumed")[-1]["step"] == reached[-1]
     assert not list((tmp_path / "checkpoints").glob("*.part"))

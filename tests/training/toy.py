@@ -22,6 +22,8 @@ class ToyConfig(RunConfig):
     threads: int = 1
     device: str = "cpu"
     max_train_steps: int = 20
+    #: Without dropout and batch statistics: what several processes do is then what one does with all their batches.
+    linear: bool = False
     #: From this step on the target is this many times as large, to make the loss run away.
     explode_at: int = 10**9
     #: From this step on the loss is NaN for so many steps.
@@ -30,11 +32,10 @@ class ToyConfig(RunConfig):
 
 
 class ToyTask:
-    some_unused = False
-
     def __init__(self, config, place):
         self.config, self.place = config, place
-        self.net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Dropout(0.1), nn.BatchNorm1d(32), nn.Linear(32, 2))
+        deep = (nn.Linear(8, 32), nn.Tanh(), nn.Dropout(0.1), nn.BatchNorm1d(32), nn.Linear(32, 2))
+        self.net = nn.Sequential(*([nn.Linear(8, 2)] if config.linear else deep))
 
     def modules(self):
         return {"net": self.net}
@@ -78,3 +79,10 @@ class ToyTask:
 
 
 RECIPES.setdefault("toy", ENTRY)
+
+if __name__ == "__main__":
+    import sys
+
+    from training.__main__ import main
+
+    sys.exit(main())

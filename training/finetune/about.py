@@ -17,16 +17,14 @@ def write_about(
     config: FineTuneConfig,
     size: tuple[int, int],
     family: str = "",
-    traits: dict[str, object] | None = None,
+    native: dict[str, object] | None = None,
 ) -> None:
     """Write the file. base: the model begun with; size: (width, height) in pixels; family: where the folder's pipeline
-    does not say it; traits: abilities that differ from those of its family."""
+    does not say it; native: what else it was trained for, in place of what its base says."""
     licence = base.licence if TERMS in base.licence else f"{base.licence}; {TERMS}"
-    native = dict(base.native) | {"width": size[0], "height": size[1], "num_frames": config.num_frames}
-    native["fps"] = round(config.fps)
-    if base.traits.guided:
-        traits = {"guided": True} | (traits or {})
-    tables = [("native", native), ("traits", traits or {})]
+    own = dict(base.native if not family else {}) | {"width": size[0], "height": size[1], "fps": round(config.fps)}
+    own |= {"num_frames": config.num_frames} | (native or {})
+    tables = [("native", own), ("traits", {"guided": True} if base.traits.guided else {})]
     rows = [
         f"title = {json.dumps(Path(config.output_dir).resolve().name, ensure_ascii=False)}",
         f"licence = {json.dumps(licence, ensure_ascii=False)}",

@@ -14,21 +14,22 @@ from training.events import RunError
 from training.folder import CLIP_SUFFIXES, LAYOUT, PICTURE_SUFFIXES, caption_of, clips_in, natural_key
 
 
-def read_shots(data: str, folder_fps: float) -> list[Item]:
+def read_shots(data: str, folder_fps: float, caption: str = "") -> list[Item]:
     """The shots of a data set, folder or clip, in a fixed order.
 
     folder_fps: frames per second of clips that are folders of pictures, which say nothing about it
+    caption: what a single clip shows; without it a file beside it says so
     Raises RunError, naming the file, when there is nothing, a caption is missing or a clip is unreadable.
     """
     path = Path(data).expanduser()
     if is_dataset(path):
         return list(read_manifest(path))
     if path.is_file():
-        return [_shot(path, path.with_suffix(".txt"), folder_fps)]
+        return [_shot(path, path.with_suffix(".txt"), folder_fps, caption)]
     if not path.is_dir():
         raise RunError(f"There is no folder {path}.", LAYOUT)
-    if (path / "prompt.txt").is_file():
-        return [_shot(path, path / "prompt.txt", folder_fps)]
+    if (path / "prompt.txt").is_file() or caption:
+        return [_shot(path, path / "prompt.txt", folder_fps, caption)]
     pictures = (p for p in sorted(path.iterdir(), key=natural_key) if p.suffix.lower() in PICTURE_SUFFIXES)
     shots = [_shot(clip, caption, folder_fps) for clip, caption in clips_in(path)]
     shots += [_shot(picture, picture.with_suffix(".txt"), folder_fps) for picture in pictures]
@@ -37,8 +38,8 @@ def read_shots(data: str, folder_fps: float) -> list[Item]:
     return shots
 
 
-def _shot(path: Path, caption_path: Path, folder_fps: float) -> Item:
-    caption = caption_of(path, caption_path)
+def _shot(path: Path, caption_path: Path, folder_fps: float, caption: str = "") -> Item:
+    caption = caption or caption_of(path, caption_path)
     if path.is_file() and path.suffix.lower() not in CLIP_SUFFIXES | PICTURE_SUFFIXES:
         raise RunError(f"{path.name} is no clip that can be read.", "Save it as MP4, MKV, MOV, WebM or GIF.")
     try:

@@ -49,6 +49,20 @@ RECIPES: dict[str, RecipeEntry] = {
             "training.finetune.temporal:TemporalTask",
         ),
         RecipeEntry(
+            "motion-lora",
+            "Motion as a LoRA",
+            "A small file that teaches a model with temporal layers how things move in your clips.",
+            "training.finetune.options:MotionLoraConfig",
+            "training.finetune.motion_lora:MotionLoraTask",
+        ),
+        RecipeEntry(
+            "one-shot",
+            "One clip, other words",
+            "An image model learns one clip, which can then be drawn again with other words (Tune-A-Video).",
+            "training.finetune.options:OneShotConfig",
+            "training.finetune.one_shot:OneShotTask",
+        ),
+        RecipeEntry(
             "unet3d",
             "A small model from scratch",
             "A network that draws pixels, from nothing but a folder of short clips. No other model is needed.",

@@ -51,7 +51,6 @@ class Example:
 class Denoising:
     """Most of a Task: batches of examples, caption dropout, noise and the loss. Recipes add drawing and export."""
 
-    some_unused = False
     #: Options that not every recipe has.
     loss_type = "l2"
     shared_noise = 0.0

@@ -21,8 +21,6 @@ from training.task import Batch, Place, trained
 class DistilTask:
     """Salimans and Ho 2022, algorithm 2, over a from-scratch model of this studio or a Wan model."""
 
-    some_unused = False
-
     def __init__(self, config: DistilRun, place: Place, student: Student) -> None:
         self.config, self.place, self.student = config, place, student
         self.denoiser = student.task.denoiser

@@ -26,8 +26,6 @@ class TemporalDecoderTask:
     The loss is the absolute error of pixels and of frame-to-frame differences, with a critic's where that is set.
     """
 
-    some_unused = False
-
     def __init__(self, config: TemporalDecoderRun, place: Place, clips: ClipData) -> None:
         self.config, self.place, self.clips = config, place, clips
         self.into = find_model(config.into).path if config.into else None

@@ -1,0 +1,140 @@
+"""The recipe "one-shot" (Tune-A-Video), and the way back from a clip to its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.settings import Settings
+from diffscaler.text2video.family import native_sampling
+from diffscaler.text2video.inversion import Walk, inverted, redrawn
+from tests.text2video.test_frugal import Plain
+from tests.text2video.tiny_encoders import sdxl_text
+from tests.text2video.tiny_families import sdxl_vae
+from tests.training.image_model import GROUND, SIDE, SIZE, picture, save_image_model
+from tests.training.tuning import write_clip
+from training.carry_out import carry_out
+from training.events import StopSignal
+from training.finetune.options import OneShotConfig
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_the_way_back_from_noise_is_the_way_there(kind):
+    from diffusers import DDIMScheduler
+
+    scheduler = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=kind, clip_sample=False,
+        set_alpha_to_one=False, steps_offset=1,
+    )  # fmt: skip
+    walk, generator = Walk.of(scheduler, 50), torch.Generator().manual_seed(3)
+    latents = torch.randn(1, 4, 3, 8, 8, generator=generator)
+    said = torch.randn(latents.shape, generator=generator)
+    noise = inverted(latents, walk, lambda x, t: said)
+    tolerance = 1e-4 if kind == "epsilon" else 0.5  # of v the two ways see different noise levels
+    assert (redrawn(noise, walk, lambda x, t: said) - latents).abs().max() < tolerance
+    # DDIM as the library does it, from the same noise.
+    scheduler.set_timesteps(50)
+    x = noise
+    for timestep in scheduler.timesteps:
+        x = scheduler.step(said, timestep, x).prev_sample
+    assert (redrawn(noise, walk, lambda x, t: said) - x).abs().max() < 1e-4
+
+
+def one_shot(folder, base, **options) -> OneShotConfig:
+    defaults = {
+        "output_dir": str(folder / "models" / "clip"), "data": str(folder / "clip"), "device": "cpu", "threads": 1,
+        "pretrained_model_name_or_path": str(base), "cache_dir": str(folder / "cache"), "report_to": "none",
+        "validate_every_steps": 0, "aspect_ratio": 1.0,
+    }  # fmt: skip
+    return OneShotConfig(**{**defaults, **options})
+
+
+def save_sdxl_image(folder):
+    """A tiny StableDiffusionXLPipeline."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 64), down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), layers_per_block=1,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), cross_attention_dim=24,
+        use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=8, sample_size=8,
+        projection_class_embeddings_input_dim=64,
+    )  # fmt: skip
+    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    StableDiffusionXLPipeline(**sdxl_text(), vae=sdxl_vae(), unet=unet, scheduler=scheduler).save_pretrained(folder)
+    return folder
+
+
+def test_it_trains_the_queries_and_the_tails_of_an_sdxl_model_and_the_studio_draws_with_the_result(tmp_path):
+    write_clip(tmp_path / "clip")
+    made = one_shot(
+        tmp_path, save_sdxl_image(tmp_path / "base"), resolution=64, num_frames=3, max_train_steps=2,
+        validation_steps=2, gradient_checkpointing=True, learning_rate=1e-3,
+    )  # fmt: skip
+    assert carry_out(made, StopSignal()) is not None
+    from safetensors.torch import load_file
+
+    tuned = load_file(tmp_path / "models" / "clip" / "model" / "one_shot.safetensors")
+    assert tuned.pop("inverted").shape == (4, 3, 8, 8)
+    ends = {".".join(name.split(".")[-3:-1]) for name in tuned}
+    assert ends == {
+        "attn1.to_q", "attn2.to_q", "attn_temp.to_q", "attn_temp.to_k", "attn_temp.to_v", "to_out.0",
+    }  # fmt: skip
+    assert not any("norm_temp" in name for name in tuned)
+    tails = [tensor for name, tensor in tuned.items() if name.endswith("attn_temp.to_out.0.weight")]
+    assert tails and all(tensor.abs().max() > 0 for tensor in tails)  # they began at zero
+    spec = Catalogue(Settings(data_dir=tmp_path)).spec("clip", "text2video")
+    family = spec.load(Plain())
+    text = family.encode_text("a green square", "")
+    latents = family.denoise(text, native_sampling(spec.native, 0), lambda *_: None)
+    assert family.decode(latents).shape == (3, 64, 64, 3)
+
+
+@pytest.mark.slow
+def test_the_clip_comes_back_from_its_noise_and_another_word_changes_its_colour_and_keeps_its_motion(tmp_path):
+    """A square that jumps left and right: an image model alone could not know where it is."""
+    losses = save_image_model(tmp_path / "base")
+    assert np.mean(losses[-25:]) < 0.25 * np.mean(losses[:10])
+    places = [(4, 20), (14, 14), (26, 18), (36, 24)]
+    clip = np.stack([picture("red", x, y) for x, y in places])
+    (tmp_path / "clip").mkdir()
+    for i, frame in enumerate(clip):
+        Image.fromarray(frame).save(tmp_path / "clip" / f"{i}.png")
+    (tmp_path / "clip" / "prompt.txt").write_text("a red square")
+    made = one_shot(
+        tmp_path, tmp_path / "base", resolution=SIZE, num_frames=len(places), max_train_steps=60, learning_rate=1e-3,
+        validation_steps=25, validation_guidance=4.0, validate_every_steps=60, test_prompts="a green square",
+        train_batch_size=1,
+    )  # fmt: skip
+    assert carry_out(made, StopSignal()) is not None
+    spec = Catalogue(Settings(data_dir=tmp_path)).spec("clip", "text2video")
+    family = spec.load(Plain())
+
+    def draw(prompt: str, guidance: float) -> np.ndarray:
+        sampling = native_sampling(spec.native | {"guidance_scale": guidance}, 0)
+        return family.decode(family.denoise(family.encode_text(prompt, ""), sampling, lambda *_: None)).astype(float)
+
+    again = draw("", 1.0)
+    psnr = 10 * np.log10(255**2 / np.mean((again - clip) ** 2))
+    print("PSNR of the clip from its noise:", psnr)
+    assert psnr > 20
+
+    edited = draw("a green square", 4.0)
+    inside = [edited[i, y : y + SIDE, x : x + SIDE].mean((0, 1)) for i, (x, y) in enumerate(places)]
+    print("colour where the square is:", np.round(inside))
+    assert all(colour[1] > colour[0] for colour in inside)  # green now, in every frame
+    centres = np.array([centre(frame) for frame in edited])
+    wanted = np.array([(x + SIDE / 2, y + SIDE / 2) for x, y in places])
+    print("centres:", np.round(centres, 1).tolist(), wanted.tolist())
+    assert np.abs(centres - wanted).max() < 6  # of 64 pixels; it moves 32
+
+
+def centre(frame: np.ndarray) -> np.ndarray:
+    """(x, y) of what is not ground, weighted by how much it differs."""
+    differs = np.abs(frame - GROUND).sum(-1)
+    differs[differs < 0.35 * differs.max()] = 0
+    rows, columns = np.indices(differs.shape)
+    return np.array([(differs * columns).sum(), (differs * rows).sum()]) / differs.sum()

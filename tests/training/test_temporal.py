@@ -1,0 +1,165 @@
+"""The recipe "temporal" on tiny real checkpoints: what trains, what stays, and what the studio makes of the result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from diffscaler.models.catalogue import Catalogue, text2video_folder
+from diffscaler.settings import Settings
+from diffscaler.text2video.bypass import bypass_temporal
+from tests.text2video.test_frugal import Plain
+from tests.text2video.tiny import save_tiny_animatediff
+from tests.text2video.tiny_families import save_hotshot, save_tiny
+from tests.training.tuning import FRAMES, certain_vae, write_clip
+from training.carry_out import carry_out
+from training.events import RunError, StopSignal
+from training.finetune.motion_model import only_temporal, time_ids
+from training.finetune.options import TemporalConfig
+from training.finetune.temporal import TemporalTask
+from training.task import Place
+from training.validation import held_out_loss
+
+
+def config(root: Path, model: Path, **options) -> TemporalConfig:
+    defaults = {
+        "output_dir": str(root / "models" / "tuned"), "data": str(root / "clips"), "resolution": 32,
+        "pretrained_model_name_or_path": str(model), "num_frames": FRAMES, "cache_dir": str(root / "cache"),
+        "report_to": "none", "validate_every_steps": 0, "threads": 1, "device": "cpu", "noise_offset": 0.0,
+        "validation_steps": 2, "save_n_steps": 1000,
+    }  # fmt: skip
+    return TemporalConfig(**{**defaults, **options})
+
+
+def events(folder: Path, kind: str) -> list[dict]:
+    return [e for e in map(json.loads, (folder / "events.jsonl").read_text().splitlines()) if e["event"] == kind]
+
+
+@pytest.fixture(scope="module")
+def overfit(tmp_path_factory):
+    """(folder, base model, configuration) of a run that has learnt one clip."""
+    root = tmp_path_factory.mktemp("temporal")
+    base = certain_vae(save_tiny_animatediff(root / "base"))
+    write_clip(root / "clips" / "one")
+    made = config(root, base, max_train_steps=160, learning_rate=1e-2, caption_dropout=0.0, validate_every_steps=160)
+    assert carry_out(made, StopSignal()) == root / "models" / "tuned" / "model"
+    return root, base, made
+
+
+def test_it_learns_a_clip_with_its_temporal_layers_alone(overfit):
+    root, base, made = overfit
+    losses = {}
+    for name, folder in (("before", base), ("after", root / "models" / "tuned" / "model")):
+        options = made.model_dump() | {"pretrained_model_name_or_path": str(folder)}
+        task = TemporalTask(TemporalConfig(**options), Place(torch.device("cpu"), root))
+        batches = [task.batch(i) for i in range(4)]
+        losses[name] = held_out_loss(task, batches, 7)
+        with bypass_temporal(task.unet):
+            losses[f"{name}, without them"] = held_out_loss(task, batches, 7)
+    print(losses)
+    # What the image layers alone can do has not changed; with the temporal ones the error is less than half of it.
+    assert losses["after, without them"] == pytest.approx(losses["before, without them"], rel=1e-3)
+    assert losses["after"] < 0.5 * losses["after, without them"] < losses["before"]
+
+
+def test_spatial_weights_are_the_originals_bit_for_bit(overfit):
+    root, base, _ = overfit
+    before, after = (
+        load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+        for folder in (base, root / "models" / "tuned" / "model")
+    )
+    temporal = {name for name in before if ".motion_modules." in name}
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert set(before) == set(after) and changed < temporal and len(changed) == 182
+
+
+def test_the_result_is_in_the_model_list_and_draws(overfit):
+    root, _, _ = overfit
+    spec = Catalogue(Settings(data_dir=root)).spec("tuned", "text2video")
+    assert spec.native["width"] == 32 and spec.native["num_frames"] == FRAMES
+    family = spec.load(Plain())
+    from diffscaler.text2video.family import native_sampling
+
+    latents = family.denoise(family.encode_text("a square", ""), native_sampling(spec.native, 1), lambda *_: None)
+    assert family.decode(latents[:, :2]).shape == (2, 32, 32, 3)
+    assert Path(events(root / "models" / "tuned", "sample")[0]["path"]).is_file()
+
+
+def test_a_second_run_encodes_nothing_again_and_learns_the_same(overfit):
+    root, base, _ = overfit
+    before = {path: path.stat().st_mtime_ns for path in (root / "cache").rglob("*.safetensors")}
+    made = config(root, base, output_dir=str(root / "again"), max_train_steps=2)
+    task = TemporalTask(made, Place(torch.device("cpu"), root))
+    assert task.encoder.cache.made == 0 and task.encoder.cache.found >= 3
+    assert {path: path.stat().st_mtime_ns for path in (root / "cache").rglob("*.safetensors")} == before
+    fresh = TemporalTask(made.model_copy(update={"use_cache": False}), Place(torch.device("cpu"), root))
+    for index in range(2):
+        losses = [t.loss(t.batch(index), torch.Generator().manual_seed(index)).item() for t in (task, fresh)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_caption_dropout_takes_the_words_that_guidance_takes_for_none(overfit):
+    root, base, _ = overfit
+    task = TemporalTask(config(root, base, caption_dropout=1.0), Place(torch.device("cpu"), root))
+    from diffscaler.text2video.load import load_pipeline
+
+    family = load_pipeline(text2video_folder(base), Plain())
+    nothing = family.encode_text("anything", "")["negative_prompt_embeds"]
+    assert np.abs(task.batch(0)["text"].numpy() - nothing).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["animatediff-sdxl", "hotshot"])
+def test_both_kinds_of_sdxl_train_are_told_sizes_and_keep_their_format(tmp_path, kind):
+    base = save_hotshot(tmp_path / "base") if kind == "hotshot" else save_tiny(kind, tmp_path / "base")
+    write_clip(tmp_path / "clips" / "one")
+    made = config(tmp_path, base, max_train_steps=1, resolution=64, num_frames=2, snr_gamma=5.0, learning_rate=1e-3)
+    model = carry_out(made, StopSignal())
+    assert events(tmp_path / "models" / "tuned", "start")[0]["trained"]["tensors"] == 390
+    spec = text2video_folder(model)
+    assert spec.family.name == "sdxl_motion" and spec.family.title
+    from diffscaler.text2video.export import motion_unet
+    from diffscaler.text2video.hotshot.norms import norm_mode
+
+    before, after = motion_unet(base), motion_unet(model)
+    assert norm_mode(before) == norm_mode(after) == ("hotshot" if kind == "hotshot" else "per-frame")
+    same = {name: torch.equal(tensor, after.state_dict()[name]) for name, tensor in before.state_dict().items()}
+    assert all(same[name] for name in same if ".motion_modules." not in name) and not all(same.values())
+    spec.load(Plain())  # as the studio does
+
+
+def test_sizes_are_told_in_the_order_each_model_was_taught():
+    facts = torch.tensor([[1920, 1080, 30, 4, 672, 384]])
+    assert time_ids(facts, width_first=True).tolist() == [[1920, 1080, 30, 4, 672, 384]]
+    assert time_ids(facts, width_first=False).tolist() == [[1080, 1920, 4, 30, 384, 672]]
+
+
+def test_at_sdxls_size_390_tensors_with_236_779_200_parameters_train():
+    from diffscaler.text2video.hotshot.config import empty_unet
+
+    sdxl = {
+        "block_out_channels": (320, 640, 1280), "attention_head_dim": (5, 10, 20), "cross_attention_dim": 2048,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), "layers_per_block": 2,
+        "transformer_layers_per_block": (1, 2, 10), "use_linear_projection": True, "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816,
+    }  # fmt: skip
+    adapter = {
+        "block_out_channels": (320, 640, 1280), "motion_layers_per_block": 2, "motion_num_attention_heads": 8,
+        "motion_max_seq_length": 24, "use_motion_mid_block": False,
+    }  # fmt: skip
+    unet = empty_unet(sdxl, adapter)
+    only_temporal(unet)
+    training = [p.numel() for p in unet.parameters() if p.requires_grad]
+    assert (len(training), sum(training)) == (390, 236_779_200)
+
+
+def test_a_model_without_temporal_layers_is_refused_in_a_sentence(tmp_path):
+    base = save_tiny("modelscope", tmp_path / "base")
+    write_clip(tmp_path / "clips" / "one")
+    with pytest.raises(RunError, match="no temporal layers that can be trained"):
+        carry_out(config(tmp_path, base), StopSignal())

@@ -1,0 +1,53 @@
+"""The same run on more cards or machines: its configuration, accelerate's, and the command that starts it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from diffscaler.models.device import count_cards
+from training.options import RunConfig
+
+RUN, ACCELERATE = "run.toml", "accelerate.yaml"
+
+
+def write_launch(config: RunConfig, folder: Path, processes: int = 0, machines: int = 1) -> str:
+    """Write RUN and ACCELERATE into a folder and return the command, to be given in the program's own folder.
+
+    processes: on all machines together; 0: one for each card of this one. On several machines the command is given on
+    each, with --machine_rank 0, 1, ... and the address of the first in place of main_process_ip.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RUN).write_text(as_toml(config), encoding="utf-8")
+    cards = 0 if config.device == "cpu" else count_cards()
+    processes = processes or max(1, cards) * machines
+    kind = "NO" if processes == 1 else "MULTI_GPU" if cards else "MULTI_CPU"
+    about: dict[str, Any] = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": kind,
+        "mixed_precision": config.mixed_precision,
+        "num_machines": machines,
+        "num_processes": processes,
+        "machine_rank": 0,
+        "main_training_function": "main",
+        "rdzv_backend": "static",
+        "same_network": True,
+        "use_cpu": not cards,
+    }
+    if machines > 1:
+        about |= {"main_process_ip": "FIRST-MACHINE", "main_process_port": 29500}
+    # In quotes, for YAML reads a bare `no` as false.
+    rows = "".join(f"{key}: {json.dumps(value)}\n" for key, value in about.items())
+    (folder / ACCELERATE).write_text(rows, encoding="utf-8")
+    run = f"-m training {shlex.quote(str(folder / RUN))}"
+    if kind == "MULTI_CPU":  # accelerate's own launcher wants MPI for that
+        return f"torchrun --nproc-per-node {processes} {run}"
+    return f"accelerate launch --config_file {shlex.quote(str(folder / ACCELERATE))} {run}"
+
+
+def as_toml(config: RunConfig) -> str:
+    """A [run] table that load_config reads as this very configuration."""
+    values = config.model_dump(mode="json")
+    return "[run]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
