@@ -65,7 +65,7 @@ def clips(tmp_path: Path) -> Path:
         (tmp_path / "clips" / name).mkdir(parents=True)
         for i, frame in enumerate(tiny_clip(rng, frames=4, size=16)):
             Image.fromarray(frame).save(tmp_path / "clips" / name / f"frame{i}.png")
-        (tmp_path / "clips" / name / "prompt.txt").write_text(f"a dog {name}")
+    (tmp_path / "clips" / "one" / "prompt.txt").write_text("a dog one")  # the other teaches motion alone
     return tmp_path / "clips"
 
 

@@ -67,7 +67,7 @@ threads = 1
     assert spec.native["width"] == 8 and spec.native["num_frames"] == 4
 
 
-def test_shorter_clips_keep_their_length_and_a_clip_of_one_frame_has_no_flicker(
+def test_shorter_clips_keep_their_length_and_captions_may_be_missing_where_words_are_not_needed(
     clips_folder: Path, tmp_path: Path
 ) -> None:
     import torch
@@ -78,6 +78,11 @@ def test_shorter_clips_keep_their_length_and_a_clip_of_one_frame_has_no_flicker(
     read = partial(read_clips, str(clips_folder), place, 0, 6, 8.0, 16, 1, 1.0)
     assert sorted(len(clip) for clip in read().frames) == [1, 6, 6]
     assert sorted(len(clip) for clip in read(lambda count: count if count > 1 else 0).frames) == [6, 6]
+    (clips_folder / "one" / "prompt.txt").unlink()
+    assert ("",) in [tuple(captions) for captions in read(captions_needed=False).captions]
+    with pytest.raises(RunError, match="no caption"):
+        read()
+    (clips_folder / "one" / "prompt.txt").write_text("a square")
     with pytest.raises(RunError, match="long enough") as caught:
         read(lambda count: 0)
     assert caught.value.hint

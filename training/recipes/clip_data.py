@@ -60,11 +60,13 @@ def read_clips(
     step: int,
     aspect_ratio: float = 0.0,
     legal: Callable[[int], int] = lambda count: count,
+    captions_needed: bool = True,
 ) -> ClipData:
     """The clips of a data set or folder, resized and cropped to the nearest bucket of size.
 
     resolution, aspect_ratio, step: see `examples_of`; legal: the longest length a clip of `count` frames may be cut to,
-    0 leaves it out. Raises RunError when there is nothing to train on, or a clip is unreadable.
+    0 leaves it out; captions_needed: whether a clip without one is refused
+    Raises RunError when there is nothing to train on, or a clip is unreadable.
     """
     if not data:
         raise RunError("A run needs clips to learn from.", LAYOUT)
@@ -75,7 +77,7 @@ def read_clips(
             for example in examples_of(shot, num_frames, fps, MOST_WINDOWS, resolution, aspect_ratio, step)
             if (cut := cut_to(example, legal(len(example.frames))))
         ]
-        for shots in held_out_of(read_shots(data, fps), held_out)
+        for shots in held_out_of(read_shots(data, fps, captions_needed=captions_needed), held_out)
     ]
     if not sides[0]:
         raise RunError("None of the clips is long enough.", "Use longer clips, or ask for fewer frames.")

@@ -60,8 +60,9 @@ def pixel_student(config: DistilRun, place: Place, clips: ClipData | None) -> St
     shared = {name: getattr(config, name) for name in SHARED}
     options = Unet3DRun(recipe="unet3d", image_size=config.resolution, sampler="ddim", cond_scale=1.0, **shared)
     clips = clips or read_clips(
-        config.data, place, config.held_out, config.num_frames, config.fps, config.resolution, 1, aspect_ratio=1.0
-    )
+        config.data, place, config.held_out, config.num_frames, config.fps, config.resolution, 1, aspect_ratio=1.0,
+        captions_needed=False,
+    )  # fmt: skip
     try:
         task = Unet3DTask(options, place, clips)
     except ValueError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffscaler.models.catalogue import text2video_folder
 from diffscaler.text2video.family import Sampling
 from diffscaler.text2video.wan import Wan
 from training.objectives import Prediction
@@ -117,7 +118,8 @@ def export_dit(folder: Path, config: DitRun, family: Wan, shape: tuple[int, ...]
         "guidance_scale": config.guidance_scale if steps is None else 1.0,
     }
     tables = {"native": native} | ({} if steps is None else {"traits": {"guided": True}})
-    about = {"licence": LICENCE} | noise_said(config.shared_noise)
+    # The encoders are somebody's work.
+    about = {"licence": f"{text2video_folder(family.path).licence}; {LICENCE}"} | noise_said(config.shared_noise)
     write_card(folder, title_of(config.output_dir), tables, **about)
 
 

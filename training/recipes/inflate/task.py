@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class InflateTask(ClipTask):
     """Singer et al. 2022, section 3: the spatial layers of an image model stay, temporal ones learn from clips."""
 
     config: InflateRun
+    #: Make-A-Video's point: pictures teach the words, and clips, which need none, how things move.
+    captions_needed = False
 
     def __init__(self, config: InflateRun, place: Place) -> None:
         if config.gradient_checkpointing:
@@ -45,6 +48,9 @@ class InflateTask(ClipTask):
         if config.validate_every_steps and place.process == 0:
             self.texts = {prompt: self.family.encode_text(prompt, "") for prompt in config.prompts or self.prompts()}
         self.first_pass()
+
+    def prompts(self) -> Sequence[str]:
+        return super().prompts() or [""]
 
     def predict(self, noisy: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:
         return self.unet(noisy, timesteps, encoder_hidden_states=batch["text"], return_dict=False)[0]

@@ -143,6 +143,6 @@ def make_temporal_decoder(config: TemporalDecoderRun, place: Place) -> TemporalD
     """The task of a run. Raises RunError for clips or a model that do not fit."""
     clips = read_clips(
         config.data, place, config.held_out, config.num_frames, config.fps, config.size, 16, aspect_ratio=1.0,
-        legal=lambda count: count if count > 1 else 0,
+        legal=lambda count: count if count > 1 else 0, captions_needed=False,
     )  # fmt: skip
     return TemporalDecoderTask(config, place, clips)

@@ -127,8 +127,9 @@ class Unet3DTask(Denoising):
 def make_unet3d(config: Unet3DRun, place: Place) -> Unet3DTask:
     """The task of a run. Raises RunError for clips or a model that do not fit."""
     clips = read_clips(
-        config.data, place, config.held_out, config.num_frames, config.fps, config.image_size, 1, aspect_ratio=1.0
-    )
+        config.data, place, config.held_out, config.num_frames, config.fps, config.image_size, 1, aspect_ratio=1.0,
+        captions_needed=config.use_bert_text_cond,
+    )  # fmt: skip
     return Unet3DTask(config, place, clips)
 
 
