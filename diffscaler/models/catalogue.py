@@ -132,7 +132,10 @@ class Catalogue:
         specs = [text2video_folder(path.parent) for path in sorted(root.glob("*/model_index.json"))]
         specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/model/model_index.json"))]
         specs += [
-            text2video_folder(path.parent) for path in sorted(root.glob("*/model.toml")) if names_family(path.parent)
+            text2video_folder(path.parent)
+            for pattern in ("*/model.toml", "*/model/model.toml")
+            for path in sorted(root.glob(pattern))
+            if names_family(path.parent)
         ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
         pairs = [

@@ -37,11 +37,14 @@ from training.task import Batch, Place, trained
 class ClipTask(ABC):
     """What the fine-tuning recipes share. pipeline: a diffusers pipeline with vae, text encoders and scheduler."""
 
+    #: Whether a clip without a caption is refused.
+    captions_needed = True
+
     def __init__(self, config: FineTuneConfig, place: Place, pipeline: Any, unet: nn.Module, sdxl: bool) -> None:
         self.config, self.place, self.pipeline, self.unet, self.sdxl = config, place, pipeline, unet, sdxl
         self.alphas = alphas_of(pipeline.scheduler).to(place.device)
         self.kind = prediction_of(pipeline.scheduler, config.prediction_type)
-        shots = read_shots(config.data, config.fps, getattr(config, "prompt", ""))
+        shots = read_shots(config.data, config.fps, getattr(config, "prompt", ""), self.captions_needed)
         self.hash = data_hash(shots)
         learnt, apart = held_out_of(shots, config.held_out)
         self.examples = self._examples(learnt)

@@ -14,32 +14,34 @@ from training.events import RunError
 from training.folder import CLIP_SUFFIXES, LAYOUT, PICTURE_SUFFIXES, caption_of, clips_in, natural_key
 
 
-def read_shots(data: str, folder_fps: float, caption: str = "") -> list[Item]:
+def read_shots(data: str, folder_fps: float, caption: str = "", captions_needed: bool = True) -> list[Item]:
     """The shots of a data set, folder or clip, in a fixed order.
 
     folder_fps: frames per second of clips that are folders of pictures, which say nothing about it
     caption: what a single clip shows; without it a file beside it says so
+    captions_needed: False for recipes that learn without words too: clips may then have none
     Raises RunError, naming the file, when there is nothing, a caption is missing or a clip is unreadable.
     """
     path = Path(data).expanduser()
     if is_dataset(path):
-        return list(read_manifest(path))
+        return list(read_manifest(path, captions_needed))
     if path.is_file():
-        return [_shot(path, path.with_suffix(".txt"), folder_fps, caption)]
+        return [_shot(path, path.with_suffix(".txt"), folder_fps, caption, captions_needed)]
     if not path.is_dir():
         raise RunError(f"There is no folder {path}.", LAYOUT)
     if (path / "prompt.txt").is_file() or caption:
-        return [_shot(path, path / "prompt.txt", folder_fps, caption)]
+        return [_shot(path, path / "prompt.txt", folder_fps, caption, captions_needed)]
     pictures = (p for p in sorted(path.iterdir(), key=natural_key) if p.suffix.lower() in PICTURE_SUFFIXES)
-    shots = [_shot(clip, caption, folder_fps) for clip, caption in clips_in(path)]
-    shots += [_shot(picture, picture.with_suffix(".txt"), folder_fps) for picture in pictures]
+    files = [*clips_in(path), *((picture, picture.with_suffix(".txt")) for picture in pictures)]
+    shots = [_shot(clip, words, folder_fps, captions_needed=captions_needed) for clip, words in files]
     if not shots:
         raise RunError(f"There are no clips in {path.name}.", LAYOUT)
     return shots
 
 
-def _shot(path: Path, caption_path: Path, folder_fps: float, caption: str = "") -> Item:
-    caption = caption or caption_of(path, caption_path)
+def _shot(path: Path, caption_path: Path, folder_fps: float, caption: str = "", captions_needed: bool = True) -> Item:
+    if not caption and (captions_needed or caption_path.is_file()):
+        caption = caption_of(path, caption_path)
     if path.is_file() and path.suffix.lower() not in CLIP_SUFFIXES | PICTURE_SUFFIXES:
         raise RunError(f"{path.name} is no clip that can be read.", "Save it as MP4, MKV, MOV, WebM or GIF.")
     try:
@@ -47,7 +49,9 @@ def _shot(path: Path, caption_path: Path, folder_fps: float, caption: str = "") 
     except DiffScalerError as error:
         raise RunError(error.message, error.hint) from None
     fps = folder_fps if path.is_dir() else float(info.fps)
-    return Item(path, 0, info.num_frames, (caption,), fps, info.width, info.height, f"{_content(path)}:0")
+    return Item(
+        path, 0, info.num_frames, (caption,) if caption else (), fps, info.width, info.height, f"{_content(path)}:0"
+    )
 
 
 def _content(path: Path) -> str:

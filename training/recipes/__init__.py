@@ -62,5 +62,40 @@ RECIPES: dict[str, RecipeEntry] = {
             "training.finetune.options:OneShotConfig",
             "training.finetune.one_shot:OneShotTask",
         ),
+        RecipeEntry(
+            "unet3d",
+            "A small model from scratch",
+            "A network that draws pixels, from nothing but a folder of short clips. No other model is needed.",
+            "training.recipes.unet3d.options:Unet3DRun",
+            "training.recipes.unet3d.task:make_unet3d",
+        ),
+        RecipeEntry(
+            "dit",
+            "A transformer from scratch",
+            "Learns clips of mixed sizes and lengths; pictures and words go through the encoders of a Wan model.",
+            "training.recipes.dit.options:DitRun",
+            "training.recipes.dit.task:make_dit",
+        ),
+        RecipeEntry(
+            "inflate",
+            "An image model that moves",
+            "Stable Diffusion 2 and the like get temporal layers, which learn from your clips; pictures stay theirs.",
+            "training.recipes.inflate.options:InflateRun",
+            "training.recipes.inflate.task:InflateTask",
+        ),
+        RecipeEntry(
+            "temporal-decoder",
+            "A decoder without flicker",
+            "The part of an image model that makes pixels learns to look at neighbouring frames.",
+            "training.recipes.temporal_decoder.options:TemporalDecoderRun",
+            "training.recipes.temporal_decoder.task:make_temporal_decoder",
+        ),
+        RecipeEntry(
+            "distil",
+            "Fewer steps",
+            "A model from scratch learns to draw in a few steps what it drew in many.",
+            "training.recipes.distil.options:DistilRun",
+            "training.recipes.distil.task:make_distil",
+        ),
     )
 }

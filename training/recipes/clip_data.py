@@ -1,0 +1,98 @@
+"""Captioned clips in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from training.events import RunError
+from training.finetune.examples import Example, examples_of, read_example
+from training.finetune.sources import held_out_of, read_shots
+from training.folder import LAYOUT
+from training.task import Place
+
+Clip = npt.NDArray[np.uint8]
+
+#: Of one shot; a longer one is looked at here and there.
+MOST_WINDOWS = 16
+
+#: Clips between two signs of life.
+PER_EVENT = 8
+
+
+@dataclass(frozen=True)
+class ClipData:
+    """frames: a clip each, uint8 RGB (F, H, W, 3), of any lengths and sizes; captions: one or more true ones of each,
+    ("",) for a clip that has none; apart, apart_captions: likewise, of clips that are never trained on."""
+
+    frames: Sequence[Clip]
+    captions: Sequence[Sequence[str]]
+    apart: Sequence[Clip] = field(default=())
+    apart_captions: Sequence[Sequence[str]] = field(default=())
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the pixels and words that are trained on."""
+        found = hashlib.sha256()
+        for clip, captions in zip(self.frames, self.captions, strict=True):
+            found.update(repr((clip.shape, list(captions))).encode())
+            found.update(np.ascontiguousarray(clip))
+        return found.hexdigest()
+
+    @cached_property
+    def prompts(self) -> list[str]:
+        """What samples are drawn of when nobody says: the first captions, each once."""
+        return list(dict.fromkeys(captions[0] for captions in self.captions))[:4]
+
+
+def read_clips(
+    data: str,
+    place: Place,
+    held_out: int,
+    num_frames: int,
+    fps: float,
+    resolution: int,
+    step: int,
+    aspect_ratio: float = 0.0,
+    legal: Callable[[int], int] = lambda count: count,
+    captions_needed: bool = True,
+) -> ClipData:
+    """The clips of a data set or folder, resized and cropped to the nearest bucket of size.
+
+    resolution, aspect_ratio, step: see `examples_of`; legal: the longest length a clip of `count` frames may be cut to,
+    0 leaves it out; captions_needed: whether a clip without one is refused
+    Raises RunError when there is nothing to train on, or a clip is unreadable.
+    """
+    if not data:
+        raise RunError("A run needs clips to learn from.", LAYOUT)
+    sides = [
+        [
+            cut
+            for shot in shots
+            for example in examples_of(shot, num_frames, fps, MOST_WINDOWS, resolution, aspect_ratio, step)
+            if (cut := cut_to(example, legal(len(example.frames))))
+        ]
+        for shots in held_out_of(read_shots(data, fps, captions_needed=captions_needed), held_out)
+    ]
+    if not sides[0]:
+        raise RunError("None of the clips is long enough.", "Use longer clips, or ask for fewer frames.")
+    total = sum(map(len, sides))
+    read: list[list[Clip]] = [[], []]
+    for side, examples in enumerate(sides):
+        for example in examples:
+            read[side].append(read_example(example).frames)
+            if (done := len(read[0]) + len(read[1])) % PER_EVENT == 0 or done == total:
+                place.preparing("reading", done, total)
+    captions = [[example.shot.captions or ("",) for example in examples] for examples in sides]
+    return ClipData(read[0], captions[0], read[1], captions[1])
+
+
+def cut_to(example: Example, count: int) -> Example | None:
+    """The first `count` frames of an example; None when that is none."""
+    frames = example.frames[:count]
+    return Example(example.shot, frames, example.width, example.height) if frames else None
