@@ -1,7 +1,7 @@
 """`python -m training CONFIG.toml`: carry out one training run.
 
 Also `evaluate-upscaler --pairs DIR`, `evaluate-mini MODEL`, `sample MODEL PROMPT... -o SHEET.png`, `gallery MODEL`,
-`gather-pictures FOLDER` and `export CHECKPOINT MODEL` in place of CONFIG.toml.
+`gather-pictures FOLDER`, `prepare FOLDER -o DATASET` and `export CHECKPOINT MODEL` in place of CONFIG.toml.
 """
 
 from __future__ import annotations

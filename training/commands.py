@@ -154,11 +154,19 @@ def gather_pictures(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def prepare(arguments: list[str]) -> int:
+    """Cut a folder of clips into shots, score them, and write what a run reads."""
+    from training.data.command import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
     "gallery": gallery,
     "gather-pictures": gather_pictures,
+    "prepare": prepare,
     "sample": sample,
 }
