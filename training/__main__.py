@@ -15,11 +15,12 @@ from pathlib import Path
 def main(arguments: list[str] | None = None) -> int:
     """Returns the process's exit status: 0 done or stopped, 1 a sentence on stderr says what is wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    from diffscaler import compat
-
-    compat.install()  # before anything imports diffusers or transformers
     from training import commands
 
+    if not (arguments and arguments[0] in commands.WITHOUT_NETWORKS):
+        from diffscaler import compat
+
+        compat.install()  # before anything imports diffusers or transformers
     if arguments and arguments[0] in commands.COMMANDS:
         return commands.COMMANDS[arguments[0]](arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)

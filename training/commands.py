@@ -170,3 +170,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "prepare": prepare,
     "sample": sample,
 }
+
+#: Those that need none of the libraries that take seconds to load.
+WITHOUT_NETWORKS = frozenset({"prepare"})
