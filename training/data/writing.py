@@ -27,6 +27,8 @@ LEAST_SHAPES = 6
 #: A row's foot line may stray by this share of its letters' height, its tone by so many levels, and of its shapes this
 #: share must have the height of the middle one, give or take a fifth.
 FOOT, TONE, ALIKE = 0.08, 24.0, 0.5
+#: Letters differ in width, bricks and windows do not: quartiles of a row's widths lie so far apart, over their median.
+WIDTHS = 0.15
 #: Shapes compared at once.
 BLOCK = 128
 
@@ -112,11 +114,17 @@ def next_ones(shapes: Shapes) -> npt.NDArray[np.intp]:
 
 
 def is_writing(shapes: Shapes, at: npt.NDArray[np.intp]) -> bool:
-    """Whether a chain of shapes has one foot line, one tone and mostly one height. Most letters have no tail."""
+    """Whether a chain of shapes has one foot line, one tone, mostly one height, and widths as letters have.
+
+    Most letters have no tail, so that the middle deviation of the feet counts.
+    """
     foot, height = shapes.foot[at], float(np.median(shapes.height[at]))
-    middle = (shapes.left[at] + shapes.right[at]) / 2
+    middle, width = (shapes.left[at] + shapes.right[at]) / 2, shapes.right[at] - shapes.left[at]
     line = np.polyval(np.polyfit(middle, foot, 1), middle)
-    off = float(np.median(np.abs(foot - line)))
-    alike = float((np.abs(shapes.height[at] - height) <= max(1.0, 0.2 * height)).mean())
-    # Thin strokes of small letters mix with the ground: the spread counts, not the level.
-    return off <= max(0.5, FOOT * height) and float(shapes.tone[at].std()) <= TONE and alike >= ALIKE
+    narrow, usual, wide = np.quantile(width, (0.25, 0.5, 0.75))
+    return (
+        float(np.median(np.abs(foot - line))) <= max(0.5, FOOT * height)
+        and float(shapes.tone[at].std()) <= TONE
+        and float((np.abs(shapes.height[at] - height) <= max(1.0, 0.2 * height)).mean()) >= ALIKE
+        and float(wide - narrow) >= WIDTHS * float(usual)
+    )

@@ -41,7 +41,9 @@ def test_clips_with_a_text_beside_each_whatever_their_kind(tmp_path):
     (tmp_path / "still.txt").write_text("a picture")
     listing = read_layout(tmp_path)
     assert ".txt" in listing.layout and told(listing)["webm.webm"] == ("a webm",)
-    assert told(listing)["mute.mp4"] == () and told(listing)["still.png"] == ("a picture",) and len(listing.entries) == 7
+    assert (
+        told(listing)["mute.mp4"] == () and told(listing)["still.png"] == ("a picture",) and len(listing.entries) == 7
+    )
 
 
 def test_a_text_in_another_encoding_is_told_and_its_clip_stays(tmp_path):
@@ -89,7 +91,11 @@ def test_msrvtts_sentences_are_all_kept(tmp_path):
 @pytest.mark.parametrize("caption", ["caption", "text"])
 def test_json_lines_by_any_of_their_usual_names(tmp_path, file, caption):
     touch(tmp_path, "clips/a.mp4", "b.mp4")
-    rows = [json.dumps({file: "clips/a.mp4", caption: "a cat"}), "{broken", json.dumps({file: "b", caption: ["x", "y"]})]
+    rows = [
+        json.dumps({file: "clips/a.mp4", caption: "a cat"}),
+        "{broken",
+        json.dumps({file: "b", caption: ["x", "y"]}),
+    ]
     (tmp_path / "captions.jsonl").write_text("\n".join(rows) + "\n")
     listing = read_layout(tmp_path)
     assert "JSON Lines" in listing.layout and told(listing) == {"a.mp4": ("a cat",), "b.mp4": ("x", "y")}
@@ -119,8 +125,8 @@ def test_nothing_to_prepare_is_a_sentence_with_a_hint(tmp_path, make):
 
 #: Pieces of the real thing, so that chance reaches past the first line.
 PIECES = st.sampled_from(
-    [b'{"file": "a.mp4", "caption": "x"}', b"videoid,name,page_dir\n", b"a,b,c\n", b'"', b"\\", b"\n", b"\r", b"[", b"{",
-     b'{"videos": [], "sentences": [', b'{"video_id": "a", "caption": "x"}', b"]}", b"[" * 3000, b"\x00", b"\xff\xfe",
+    [b'{"file": "a.mp4", "caption": "x"}', b"videoid,name,page_dir\n", b"a,b,c\n", b'"', b"\\", b"\n", b"\r", b"[",
+     b"{", b'{"videos": [], "sentences": [', b'{"video_id": "a", "caption": "x"}', b"]}", b"[" * 3000, b"\x00", b"\xff\xfe",
      b'{"file": "\\ud800", "caption": "\\udfff"}', b'{"file": 1e999}', b'{"file": "\\u0000"}', b"9" * 5000, b"a.mp4"]
 )  # fmt: skip
 BYTES = st.lists(st.one_of(PIECES, st.binary(max_size=40)), max_size=12).map(b"".join)
