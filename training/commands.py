@@ -161,15 +161,23 @@ def prepare(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def make(arguments: list[str]) -> int:
+    """Draw a data set whose captions say what the pixels show."""
+    from training.data.moving.make import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
     "gallery": gallery,
     "gather-pictures": gather_pictures,
+    "make": make,
     "prepare": prepare,
     "sample": sample,
 }
 
 #: Those that need none of the libraries that take seconds to load.
-WITHOUT_NETWORKS = frozenset({"prepare"})
+WITHOUT_NETWORKS = frozenset({"make", "prepare"})

@@ -27,7 +27,7 @@ def head(name: str, made: Manifest, at: Thresholds) -> str:
     facts = [f"{len(kept)} of {len(shots)} shots kept, {seconds:.0f} s", f"from {len(made.clips)} clips: {made.layout}"]
     facts += [f"{bare} without a caption: write what they show"] if bare else []
     facts += [f"{', '.join(made.missing)}: not installed"] if made.missing else []
-    facts += [] if made.complete else ["not finished: Prepare goes on"]
+    facts += [] if made.complete else ["not finished yet"]
     line = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     use = pieces.do("use", "Use this data", title="The next run learns from the shots that are kept", disabled=not kept)
     return f'<h2>{escape(name)}</h2><p class="facts">{line}</p><div class="verbs">{use}</div>'

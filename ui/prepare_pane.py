@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ from ui.training_form import dataset_folder, footage_folder
 from ui.watch import LOOK_S, Updates, remembered, said
 
 NOTHING: dict[str, Any] = {"job": None, "set": "", "page": 0}
+
+#: What `python -m training make` draws -> its button; so many clips each.
+DRAWN = {"shapes": "Moving shapes", "digits": "Moving digits", "scenes": "Scenes"}
+DRAWN_CLIPS = 300
 
 #: Field of Thresholds -> (label, unit in the tooltip, least, most, step, whether most means no limit).
 LIMITS: dict[str, tuple[str, str, float, float, float, bool]] = {
@@ -47,6 +51,11 @@ class PreparePane:
         self.go = gr.Button("Prepare", elem_id="prepare-go", size="sm")
         self.stop = gr.Button("Stop preparing", visible=False, elem_id="prepare-stop", size="sm")
         self.said = pane(elem_id="prepare-said", elem_classes=["said"])
+        with gr.Accordion("Data the program draws", open=False), gr.Row(elem_classes=["fields"]):
+            self.draw = {
+                kind: gr.Button(label, size="sm", elem_id=f"prepare-draw-{kind}", min_width=90)
+                for kind, label in DRAWN.items()
+            }
 
     def place_grid(self) -> None:
         """Place the grid here; there is nothing of it before a folder was prepared."""
@@ -54,7 +63,15 @@ class PreparePane:
             self.head = pane(elem_id="prepare-head")
             with gr.Accordion("Limits", open=False), gr.Row(elem_classes=["fields"]):
                 self.sliders = {
-                    name: gr.Slider(least, most, step=step, label=label, info=unit, elem_id=f"prepare-{name}")
+                    name: gr.Slider(
+                        least,
+                        most,
+                        stands_at(name, Thresholds()),
+                        step=step,
+                        label=label,
+                        info=unit,
+                        elem_id=f"prepare-{name}",
+                    )
                     for name, (label, unit, least, most, step, _) in LIMITS.items()
                 }
                 self.stills = gr.Checkbox(label="Keep stills", elem_id="prepare-stills")
@@ -74,6 +91,8 @@ class PreparePane:
         self.source = folder
         out = [*self.outputs, folder]
         self.go.click(self.on_prepare, [self.state, name, folder], out, **QUIET)
+        for kind, button in self.draw.items():
+            button.click(partial(self.on_draw, kind), self.state, out, **QUIET)
         self.stop.click(self.on_stop, self.state, out, queue=False, **QUIET)
         self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", concurrency_limit=None, **QUIET)
         for shown in (self.head, self.grid):
@@ -93,11 +112,21 @@ class PreparePane:
         with said(updates, self.said):
             source = footage_folder(self.studio.settings, name, folder)
             target = dataset_folder(self.studio.settings, source)
-            title = f"Prepare {source.name}"
-            job = self.studio.queue.submit_prepare(title, ["prepare", str(source), "-o", str(target)], target)
-            self.studio.keeper.ensure()
-            return self.show({"job": job.id, "set": target.name, "page": 0})
+            return self._submit(f"Prepare {source.name}", ["prepare", str(source)], target)
         return updates
+
+    def on_draw(self, kind: str, state: dict[str, Any] | None) -> Updates:
+        """Draw clips whose captions say what the pixels show."""
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            target = self.studio.settings.datasets_dir / f"drawn-{kind}"
+            return self._submit(f"Draw {DRAWN[kind].lower()}", ["make", kind, "--count", str(DRAWN_CLIPS)], target)
+        return updates
+
+    def _submit(self, title: str, arguments: list[str], target: Path) -> Updates:
+        job = self.studio.queue.submit_prepare(title, [*arguments, "-o", str(target)], target)
+        self.studio.keeper.ensure()
+        return self.show({"job": job.id, "set": target.name, "page": 0})
 
     def on_stop(self, state: dict[str, Any] | None) -> Updates:
         state = NOTHING | (state or {})
@@ -106,8 +135,12 @@ class PreparePane:
         return self.look(state)
 
     def look(self, state: dict[str, Any] | None) -> Updates:
-        """One look at the job. The sliders stay as they stand: somebody may be dragging one."""
-        return {part: update for part, update in self.show(state).items() if part not in self.limits}
+        """One look at the job. While it runs the sliders stay as they are: somebody may be dragging one."""
+        updates = self.show(state)
+        job = self._job((state or NOTHING)["job"])
+        if job is None or job.ended:
+            return updates
+        return {part: update for part, update in updates.items() if part not in self.limits}
 
     def show(self, state: dict[str, Any] | None) -> Updates:
         """Everything for a state: the job's progress, and the grid as far as it goes."""
@@ -177,12 +210,7 @@ class PreparePane:
 
     def _sliders(self, at: Thresholds) -> Updates:
         values: Updates = {self.stills: at.stills, self.twice: at.duplicates}
-        for name, slider in self.sliders.items():
-            least, most, endless = LIMITS[name][2], LIMITS[name][3], LIMITS[name][5]
-            value = getattr(at, name)
-            value = (most if endless else least) if value is None else value * (100 if name == "text_max" else 1)
-            values[slider] = min(most, max(least, value))
-        return values
+        return values | {slider: stands_at(name, at) for name, slider in self.sliders.items()}
 
     def _thresholds(self, at: Thresholds, values: tuple[Any, ...]) -> Thresholds:
         """Limits as the sliders stand; those without a slider stay."""
@@ -225,3 +253,12 @@ class PreparePane:
 
     def _read_now(self, path: Path, changed_ns: int, size_bytes: int) -> Manifest:
         return manifest.read(path)
+
+
+def stands_at(name: str, at: Thresholds) -> float:
+    """Where the slider of a limit stands; no limit is one of its ends."""
+    _, _, least, most, _, endless = LIMITS[name]
+    value = getattr(at, name)
+    if value is None:
+        return most if endless else least
+    return min(most, max(least, value * (100 if name == "text_max" else 1)))

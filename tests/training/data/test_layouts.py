@@ -126,7 +126,8 @@ def test_nothing_to_prepare_is_a_sentence_with_a_hint(tmp_path, make):
 #: Pieces of the real thing, so that chance reaches past the first line.
 PIECES = st.sampled_from(
     [b'{"file": "a.mp4", "caption": "x"}', b"videoid,name,page_dir\n", b"a,b,c\n", b'"', b"\\", b"\n", b"\r", b"[",
-     b"{", b'{"videos": [], "sentences": [', b'{"video_id": "a", "caption": "x"}', b"]}", b"[" * 3000, b"\x00", b"\xff\xfe",
+     b"{", b'{"videos": [], "sentences": [', b'{"video_id": "a", "caption": "x"}', b"]}", b"[" * 3000, b"\x00",
+     b"\xff\xfe",
      b'{"file": "\\ud800", "caption": "\\udfff"}', b'{"file": 1e999}', b'{"file": "\\u0000"}', b"9" * 5000, b"a.mp4"]
 )  # fmt: skip
 BYTES = st.lists(st.one_of(PIECES, st.binary(max_size=40)), max_size=12).map(b"".join)
