@@ -61,6 +61,11 @@ class Settings(BaseModel):
         return self.data_dir / "cast"
 
     @property
+    def datasets_dir(self) -> Path:
+        """Folders of clips as they were prepared for training, one data set a folder."""
+        return self.data_dir / "datasets"
+
+    @property
     def presets_dir(self) -> Path:
         return ROOT / "presets"
 

@@ -1,7 +1,8 @@
 """`python -m training CONFIG.toml`: carry out one training run.
 
 Also `evaluate-upscaler --pairs DIR`, `evaluate-mini MODEL`, `sample MODEL PROMPT... -o SHEET.png`, `gallery MODEL`,
-`gather-pictures FOLDER`, `export CHECKPOINT MODEL` and `launch CONFIG.toml` in place of CONFIG.toml.
+`gather-pictures FOLDER`, `prepare FOLDER -o DATASET`, `make shapes -o DATASET`, `export CHECKPOINT MODEL` and
+`launch CONFIG.toml` in place of CONFIG.toml.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 def main(arguments: list[str] | None = None) -> int:
     """Returns the process's exit status: 0 done or stopped, 1 a sentence on stderr says what is wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    from diffscaler import compat
-
-    compat.install()  # before anything imports diffusers or transformers
     from training import commands
 
+    if not (arguments and arguments[0] in commands.WITHOUT_NETWORKS):
+        from diffscaler import compat
+
+        compat.install()  # before anything imports diffusers or transformers
     if arguments and arguments[0] in commands.COMMANDS:
         return commands.COMMANDS[arguments[0]](arguments[1:])
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)

@@ -203,6 +203,20 @@ def launch(arguments: list[str]) -> int:
     return 0
 
 
+def prepare(arguments: list[str]) -> int:
+    """Cut a folder of clips into shots, score them, and write what a run reads."""
+    from training.data.command import main
+
+    return main(arguments)
+
+
+def make(arguments: list[str]) -> int:
+    """Draw a data set whose captions say what the pixels show."""
+    from training.data.moving.make import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
@@ -210,5 +224,10 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "gallery": gallery,
     "gather-pictures": gather_pictures,
     "launch": launch,
+    "make": make,
+    "prepare": prepare,
     "sample": sample,
 }
+
+#: Those that need none of the libraries that take seconds to load.
+WITHOUT_NETWORKS = frozenset({"make", "prepare"})

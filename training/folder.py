@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,13 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from diffscaler.datasets.manifest import is_dataset
+from diffscaler.video.pictures import natural_key
 from training.clips import ClipSet
+from training.data.layouts.detect import read_layout
+from training.data.layouts.listing import PICTURE_SUFFIXES, Entry
+from training.data.manifest import Item, frames_of, read_manifest
 from training.events import RunError
-
-CLIP_SUFFIXES = frozenset({".gif", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v"})
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 #: Clips are resampled to this rate, the one the built-in model speaks.
 FPS = 8
@@ -25,30 +26,22 @@ MOST_WINDOWS_PER_CLIP = 16
 LAYOUT = "Put each clip (GIF, MP4, MKV, ...) beside a .txt file of the same name that says what it shows."
 
 
-def natural_key(path: Path) -> list[tuple[int, int | str]]:
-    """Sort key by which frame2 comes before frame10."""
-    return [(0, int(part)) if part.isdigit() else (1, part.lower()) for part in re.split(r"(\d+)", path.name) if part]
-
-
 def read_folder(folder: Path, size: int, num_frames: int) -> ClipSet:
     """Read captioned clips, cut into windows of `num_frames` at 8 fps and to squares of `size` pixels.
 
-    A clip is a video file with a .txt of the same name, or a folder of pictures with a prompt.txt.
+    A folder in any layout of training/data/layouts, or a prepared data set, of which the kept shots are read.
     Raises RunError, naming the file, when there is nothing to train on, a caption is missing or a clip is unreadable.
     """
-    if not folder.is_dir():
-        raise RunError(f"There is no folder {folder}.", LAYOUT)
     frames: list[np.ndarray] = []
     captions: list[list[str]] = []
-    for path, caption_path in clips_in(folder):
-        caption = caption_of(path, caption_path)
+    for name, said, read in _prepared(folder, size) if is_dataset(folder) else _clips_in(folder, size):
         try:
-            for window in _windows(_frames(path, size), num_frames):
+            for window in _windows(read, num_frames):
                 frames.append(window)
-                captions.append([caption])
+                captions.append(said)
         except (OSError, ValueError, UnidentifiedImageError) as error:
             raise RunError(
-                f"{path.name} cannot be read as a clip ({error}).", "Remove it, or save it again as MP4."
+                f"{name} cannot be read as a clip ({error}).", "Remove it, or save it again as MP4."
             ) from error
     if not frames:
         raise RunError(f"There are no clips in {folder}.", LAYOUT)
@@ -58,29 +51,51 @@ def read_folder(folder: Path, size: int, num_frames: int) -> ClipSet:
     return ClipSet(stack, masks, captions)
 
 
-def clips_in(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """(clip, its caption file) in natural order; the caption file may not exist."""
-    for path in sorted(folder.iterdir(), key=natural_key):
-        if path.suffix.lower() in CLIP_SUFFIXES:
-            yield path, path.with_suffix(".txt")
-        elif path.is_dir() and any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.iterdir()):
-            yield path, path / "prompt.txt"
+def _prepared(dataset: Path, size: int) -> Iterator[tuple[str, list[str], Iterator[np.ndarray]]]:
+    """(name, captions, frames at 8 fps) of each kept shot of a prepared data set."""
+    for item in read_manifest(dataset):
+        yield item.path.name, list(item.captions), _shot(item, size)
 
 
-def caption_of(clip: Path, path: Path) -> str:
-    try:
-        caption = " ".join(path.read_text(encoding="utf-8").split())
-    except FileNotFoundError:
-        raise RunError(f"{clip.name} has no caption.", f"Write what it shows into {path.name}.") from None
-    except UnicodeDecodeError:
-        raise RunError(f"{path.name} is not text in UTF-8.", "Save it again as UTF-8.") from None
-    if not caption:
-        raise RunError(f"{path.name} is empty.", f"Write what {clip.name} shows into it.")
-    return caption
+def _shot(item: Item, size: int) -> Iterator[np.ndarray]:
+    step = max(1.0, item.fps / FPS)
+    wanted = 0.0
+    for i, frame in enumerate(frames_of(item)):
+        if i + 0.5 >= wanted:
+            wanted += step
+            yield _square(frame, size)
+
+
+def _clips_in(folder: Path, size: int) -> Iterator[tuple[str, list[str], Iterator[np.ndarray]]]:
+    """(name, captions, frames at 8 fps) of each clip of a folder."""
+    for entry in captioned_clips(folder):
+        yield entry.path.name, list(entry.captions), _frames(entry.path, size)
+
+
+def captioned_clips(folder: Path, captions_needed: bool = True) -> Iterator[Entry]:
+    """The clips of a folder in any layout, with their captions. Raises RunError for one that has none.
+
+    captions_needed: False for recipes that learn without words too
+    """
+    listing = read_layout(folder)
+    # What a table cannot use is passed over; a text beside its clip that cannot be read is a mistake to mend.
+    odd = {fault.where: fault.sentence for fault in listing.faults}
+    for entry in listing.entries:
+        text = entry.path / "prompt.txt" if entry.path.is_dir() else entry.path.with_suffix(".txt")
+        if text.name in odd:
+            raise RunError(f"{text.name} is not text in UTF-8.", "Save it again as UTF-8.")
+        if captions_needed and not entry.captions and text.is_file():
+            raise RunError(f"{text.name} is empty.", f"Write what {entry.path.name} shows into it.")
+        if captions_needed and not entry.captions:
+            raise RunError(f"{entry.path.name} has no caption.", f"Write what it shows into {text.name}.")
+        yield entry
 
 
 def _frames(path: Path, size: int) -> Iterator[np.ndarray]:
     """Frames of a clip at 8 fps, uint8 RGB (size, size, 3), the middle square."""
+    if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
+        yield _square(np.array(Image.open(path).convert("RGB")), size)
+        return
     if path.is_dir():
         pictures = sorted((p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=natural_key)
         for picture in pictures:

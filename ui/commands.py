@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ COMMANDS = (
     "serve", "test", "generate", "swap", "upscale", "deliver", "script", "film", "train", "bench", "doctor", "library",
     "models",
 )  # fmt: skip
+
+#: What `train` does besides training.
+DATA_COMMANDS = ("prepare", "make")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,8 +42,12 @@ def parser() -> argparse.ArgumentParser:
 
     cli.add_commands(commands)
 
-    at = commands.add_parser("train", help="train or fine-tune by a TOML file, e.g. presets/training/mini.toml")
-    at.add_argument("config")
+    at = commands.add_parser(
+        "train",
+        help="train by a TOML file, e.g. presets/training/mini.toml; or prepare FOLDER, or make shapes|digits|scenes",
+    )
+    at.add_argument("config", metavar="FILE|prepare|make")
+    at.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="of prepare and make: see their --help")
     at.set_defaults(run=train)
 
     at = commands.add_parser("bench", help="measure speed and memory beside a baseline")
@@ -95,7 +103,13 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
 
 def train(args: argparse.Namespace, settings: Settings) -> int:
     """Runs the trainer in front. Ctrl-C reaches it too: it saves and ends, and we wait for that."""
-    child = subprocess.Popen([sys.executable, "-m", "training", str(Path(args.config).resolve())], cwd=ROOT)
+    command = [sys.executable, "-m", "training"]
+    if args.config in DATA_COMMANDS:
+        # From here, where the paths that were given count.
+        found = os.pathsep.join(path for path in (str(ROOT), os.environ.get("PYTHONPATH")) if path)
+        child = subprocess.Popen([*command, args.config, *args.rest], env={**os.environ, "PYTHONPATH": found})
+    else:
+        child = subprocess.Popen([*command, str(Path(args.config).resolve())], cwd=ROOT)
     stopped = False
     while True:
         try:

@@ -88,14 +88,16 @@ class QueuePanel:
 
         if job.state == "running":
             # A download has no picture to show.
-            show = "" if job.kind == "model" or job.looks_up else button("open", "Show", "Show it in its tab")
+            show = (
+                "" if job.kind in ("model", "prepare") or job.looks_up else button("open", "Show", "Show it in its tab")
+            )
             return show + button("stop", "Stop", "Stop; what is finished is kept")
         if job.state == "queued":
             up = button("up", "↑", "Move up") if job.id != waiting[0] else ""
             down = button("down", "↓", "Move down") if job.id != waiting[-1] else ""
             return up + down + button("stop", "×", "Take out of the queue")
         first = (
-            ("" if job.kind == "model" else button("open", "Show", "Show the result"))
+            ("" if job.kind in ("model", "prepare") else button("open", "Show", "Show the result"))
             if job.state == "done"
             else button("retry", "Retry", "Continue it")
         )

@@ -197,6 +197,28 @@ def clips_folder(request: TrainRequest, home: Path) -> Path | None:
     return dropped if dropped.is_dir() and any(dropped.iterdir()) else None
 
 
+def footage_folder(settings: Settings, name: str, folder: str) -> Path:
+    """What is to be prepared: the folder named, else the clips dropped for a model. Raises InvalidRequest."""
+    if folder.strip():
+        path = Path(folder.strip()).expanduser()
+        if path.exists():
+            return path.absolute()
+        raise InvalidRequest(
+            f"There is no folder {path.name!r} on the studio's computer.", "Give its full path, or drop the clips."
+        )
+    dropped = folders(settings, name.strip())[0] / "clips" if name.strip() else None
+    if dropped is None or not dropped.is_dir():
+        raise InvalidRequest("There are no clips to prepare yet.", "Give a folder on this computer, or drop clips.")
+    return dropped
+
+
+def dataset_folder(settings: Settings, source: Path) -> Path:
+    """Where a folder's data set goes: one name each, the same one every time."""
+    name = source.parent.name if source.name == "clips" else source.stem
+    marked = hashlib.sha256(str(source).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return settings.datasets_dir / f"{plain(name)[:MAX_NAME] or 'data'}-{marked}"
+
+
 def keep_dropped(files: list[Path], settings: Settings, name: str) -> int:
     """Put dropped clips and captions into the run's own folder; returns how many clips lie there.
 

@@ -16,6 +16,7 @@ from ui.controls import control, filled, more
 from ui.curve import loss_curve
 from ui.pane import QUIET
 from ui.pictures import url_of
+from ui.prepare_pane import PreparePane
 from ui.training_events import read_run
 from ui.training_form import TrainRequest, folders, keep_dropped, write_config
 from ui.watch import Updates, Watch
@@ -60,6 +61,7 @@ class TrainingTab:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
+        self.prepare = PreparePane(studio)
         self.watch = TrainingWatch(
             studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
         )
@@ -80,14 +82,17 @@ class TrainingTab:
                 steps = control(TrainRequest, "steps")
                 with gr.Accordion("A folder on this computer instead", open=False):
                     folder = control(TrainRequest, "folder", show_label=False)
+                self.prepare.place_controls()
                 rest = more(TrainRequest)
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
+                self.prepare.place_grid()
         self.fields = {"name": name, "recipe": recipe, "start": start, "folder": folder, "steps": steps, **rest}
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
+        self.prepare.wire(page, self.fields["name"], self.fields["folder"])
         self.watch.go.click(self.on_train, inputs_kwargs=self.fields, outputs=self.watch.outputs, **QUIET)
         self.drop.upload(self.on_drop, [self.drop, self.fields["name"]], [self.drop, self.dropped], **QUIET)
         page.load(self.restore, self.watch.state, self.watch.outputs, **QUIET)

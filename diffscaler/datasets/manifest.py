@@ -22,7 +22,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from diffscaler.datasets.selection import Thresholds, kept
-from diffscaler.datasets.shot import Clip, Fault, Shot
+from diffscaler.datasets.shot import Clip, Edit, Fault, Shot
 from diffscaler.errors import DiffScalerError
 from diffscaler.library.files import flush_to_disk, room_for
 
@@ -44,6 +44,7 @@ class Manifest:
     complete: False while it is being prepared, and after Stop
     more_faults: how many there were beyond those listed
     missing: what was not scored because its model is not installed
+    edits: by key, of shots that are not here at present
     """
 
     folder: str
@@ -55,6 +56,7 @@ class Manifest:
     more_faults: int = 0
     clips: tuple[Clip, ...] = ()
     faults: tuple[Fault, ...] = ()
+    edits: dict[str, Edit] = field(default_factory=dict)
 
     def shots(self) -> Iterator[tuple[Clip, Shot]]:
         """Every shot with its clip, in order."""

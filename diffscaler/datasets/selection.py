@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 from diffscaler.datasets.shot import Shot
 
-#: Per cent of the longer side a second: what noise and compression alone make of a picture that stands still.
-STILL = 0.15
+#: Per cent of the longer side a second below which even what moves most is grain and compression.
+STILL = 0.1
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """What a shot must reach, or stay below; None: no limit. Units are those of Scores and seconds.
 
+    stills, duplicates: whether shots of several frames in which nothing moves, and those seen before, are let in.
     Single pictures have no motion and no length: those limits pass them by.
     """
 
-    motion_min: float | None = STILL
+    motion_min: float | None = None
     motion_max: float | None = None
     sharpness_min: float | None = None
     text_max: float | None = 0.1
@@ -26,12 +27,13 @@ class Thresholds:
     seconds_max: float | None = None
     clip_min: float | None = None
     aesthetics_min: float | None = None
+    stills: bool = False
     duplicates: bool = False
 
 
 def is_still(shot: Shot) -> bool:
     """Whether nothing moves in a shot of several frames."""
-    return shot.scores.motion is not None and shot.scores.motion < STILL
+    return shot.scores.motion_peak is not None and shot.scores.motion_peak < STILL
 
 
 def reasons(shot: Shot, at: Thresholds) -> list[str]:
@@ -42,8 +44,7 @@ def reasons(shot: Shot, at: Thresholds) -> list[str]:
     scores = shot.scores
     seconds = None if shot.num_frames == 1 else shot.seconds
     checks = (
-        (scores.motion, at.motion_min, at.motion_max, "nothing moves" if is_still(shot) else "moves too little",
-         "moves too much"),
+        (scores.motion, at.motion_min, at.motion_max, "moves too little", "moves too much"),
         (seconds, at.seconds_min, at.seconds_max, "too short", "too long"),
         (scores.sharpness, at.sharpness_min, None, "blurred", ""),
         (scores.brightness, at.brightness_min, None, "dark", ""),
@@ -57,6 +58,8 @@ def reasons(shot: Shot, at: Thresholds) -> list[str]:
             found.append(below)
         elif value is not None and high is not None and value > high:
             found.append(above)
+    if is_still(shot) and not at.stills:
+        found.append("nothing moves")
     if shot.duplicate_of and not at.duplicates:
         found.append("seen before")
     return found

@@ -11,6 +11,7 @@ class Scores:
 
     motion: how far the picture moves, per cent of its longer side a second; None for a single picture
     motion_px: the same in pixels of the file from one frame to the next
+    motion_peak: as motion, of the hundredth of the picture that moves most: what tells a still
     sharpness: variance of the Laplacian of the grey picture (0..255) at 512 pixels a side; higher is sharper
     text: share of the picture under lines of writing, 0..1
     brightness: mean luma, 0..1
@@ -19,6 +20,7 @@ class Scores:
 
     motion: float | None
     motion_px: float | None
+    motion_peak: float | None
     sharpness: float
     text: float
     brightness: float
@@ -90,3 +92,11 @@ class Fault:
 
     where: str
     sentence: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a person decided about a shot that is not in the folder at present; it comes back with the file."""
+
+    captions: tuple[str, ...] | None
+    left_out: bool

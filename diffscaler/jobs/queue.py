@@ -47,6 +47,14 @@ class JobQueue:
         payload = {"config": str(config), "output_dir": str(output_dir)}
         return self.get(self._add("train", title, payload, None, "output_dir"))
 
+    def submit_prepare(self, title: str, arguments: list[str], dataset: Path) -> Job:
+        """Queue the preparing or drawing of a data set. One that waits or runs for the same folder is that job.
+
+        arguments: of `python -m training`; dataset: the folder it writes
+        """
+        payload = {"arguments": arguments, "output_dir": str(dataset)}
+        return self.get(self._add("prepare", title, payload, None, "output_dir"))
+
     def submit_model(self, name: str, title: str, source: dict[str, Any], endpoint: str) -> Job:
         """Queue the download of a model. The same model waiting or running already is that job.
 

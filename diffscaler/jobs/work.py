@@ -10,6 +10,7 @@ from diffscaler.jobs.lanes import Lane
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.run_fetch import run_fetch
 from diffscaler.jobs.run_plan import PlanRunner
+from diffscaler.jobs.run_prepare import run_prepare
 from diffscaler.jobs.run_training import run_training
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.files import remove_tree
@@ -63,6 +64,8 @@ class DeviceWork:
         if job.kind == "train":
             self.plans.make_room("training takes the whole machine")
             return run_training(job, self.queue, stopped)
+        if job.kind == "prepare":
+            return run_prepare(job, self.queue, stopped)
         return self.plans.run(job, stopped)
 
     def failed(self, error: BaseException) -> None:

@@ -44,10 +44,12 @@ class RgbConverter:
     def __init__(self) -> None:
         self._scaler = VideoReformatter()
 
-    def convert(self, frame: VideoFrame, width: int, height: int, deep: bool = False) -> Frames:
+    def convert(
+        self, frame: VideoFrame, width: int, height: int, deep: bool = False, scaling: Interpolation = EXACT
+    ) -> Frames:
         """uint8 RGB (height, width, 3) of a frame, scaled when the size differs; uint16 when `deep`, DEEP_WHITE white.
 
-        Honours the frame's own matrix and range. Alpha is composited over black.
+        Honours the frame's own matrix and range. Alpha is composited over black. scaling: swscale's method and flags
         """
         alpha = has_alpha(frame)
         name = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
@@ -57,7 +59,7 @@ class RgbConverter:
             height,
             name,
             src_colorspace=None if frame.format.is_rgb else matrix_of(frame.colorspace, frame.height),
-            interpolation=EXACT,
+            interpolation=scaling,
             src_color_range=frame.color_range or (ColorRange.JPEG if _full_by_nature(frame) else ColorRange.MPEG),
             dst_color_range=ColorRange.JPEG,
             threads=1,

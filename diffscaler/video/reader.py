@@ -85,12 +85,15 @@ def _video_frames(path: Path, timeline: Timeline, start: int, deep: bool) -> Ite
         width, height = square_size(first.width, first.height, aspect_of(stream.sample_aspect_ratio))
         check_size(path.name, width, height)
     converter = RgbConverter()
-    for frame in _frames_from(path, timeline, start):
+    for frame in decoded_frames(path, timeline, start):
         yield orientation.apply(converter.convert(frame, width, height, deep))
 
 
-def _frames_from(path: Path, timeline: Timeline, start: int) -> Iterator[VideoFrame]:
-    """Decoded frames from `start` on: by seeking where that lands right, from the beginning otherwise."""
+def decoded_frames(path: Path, timeline: Timeline, start: int) -> Iterator[VideoFrame]:
+    """Frames from `start` on as FFmpeg decodes them, neither converted nor turned upright.
+
+    They are sought where that lands right, read from the beginning otherwise. Raises MediaError, see `read_frames`.
+    """
     for seek_to in _seek_points(timeline, start):
         with open_media(path) as container:
             stream = video_stream(container, path.name)

@@ -8,10 +8,12 @@ from pathlib import Path
 from diffscaler.datasets.manifest import is_dataset
 from diffscaler.errors import DiffScalerError
 from diffscaler.library.files import sha256_of
+from diffscaler.video.pictures import natural_key
 from diffscaler.video.probe import probe
+from training.data.layouts.listing import CLIP_SUFFIXES, PICTURE_SUFFIXES
 from training.data.manifest import Item, read_manifest
 from training.events import RunError
-from training.folder import CLIP_SUFFIXES, LAYOUT, PICTURE_SUFFIXES, caption_of, clips_in, natural_key
+from training.folder import LAYOUT, captioned_clips
 
 
 def read_shots(data: str, folder_fps: float, caption: str = "", captions_needed: bool = True) -> list[Item]:
@@ -25,23 +27,31 @@ def read_shots(data: str, folder_fps: float, caption: str = "", captions_needed:
     path = Path(data).expanduser()
     if is_dataset(path):
         return list(read_manifest(path, captions_needed))
-    if path.is_file():
-        return [_shot(path, path.with_suffix(".txt"), folder_fps, caption, captions_needed)]
-    if not path.is_dir():
+    if not path.exists():
         raise RunError(f"There is no folder {path}.", LAYOUT)
-    if (path / "prompt.txt").is_file() or caption:
-        return [_shot(path, path / "prompt.txt", folder_fps, caption, captions_needed)]
-    pictures = (p for p in sorted(path.iterdir(), key=natural_key) if p.suffix.lower() in PICTURE_SUFFIXES)
-    files = [*clips_in(path), *((picture, picture.with_suffix(".txt")) for picture in pictures)]
-    shots = [_shot(clip, words, folder_fps, captions_needed=captions_needed) for clip, words in files]
-    if not shots:
-        raise RunError(f"There are no clips in {path.name}.", LAYOUT)
-    return shots
+    if caption or path.is_file() or (path / "prompt.txt").is_file():
+        words = path / "prompt.txt" if path.is_dir() else path.with_suffix(".txt")
+        captions = (caption,) if caption else _read(path, words, captions_needed)
+        return [_shot(path, captions, folder_fps)]
+    return [_shot(clip.path, clip.captions, folder_fps) for clip in captioned_clips(path, captions_needed)]
 
 
-def _shot(path: Path, caption_path: Path, folder_fps: float, caption: str = "", captions_needed: bool = True) -> Item:
-    if not caption and (captions_needed or caption_path.is_file()):
-        caption = caption_of(path, caption_path)
+def _read(clip: Path, path: Path, needed: bool) -> tuple[str, ...]:
+    """What the text beside a clip says. Raises RunError."""
+    try:
+        caption = " ".join(path.read_text(encoding="utf-8-sig").split())
+    except FileNotFoundError:
+        if not needed:
+            return ()
+        raise RunError(f"{clip.name} has no caption.", f"Write what it shows into {path.name}.") from None
+    except UnicodeDecodeError:
+        raise RunError(f"{path.name} is not text in UTF-8.", "Save it again as UTF-8.") from None
+    if needed and not caption:
+        raise RunError(f"{path.name} is empty.", f"Write what {clip.name} shows into it.")
+    return (caption,) if caption else ()
+
+
+def _shot(path: Path, captions: tuple[str, ...], folder_fps: float) -> Item:
     if path.is_file() and path.suffix.lower() not in CLIP_SUFFIXES | PICTURE_SUFFIXES:
         raise RunError(f"{path.name} is no clip that can be read.", "Save it as MP4, MKV, MOV, WebM or GIF.")
     try:
@@ -49,9 +59,7 @@ def _shot(path: Path, caption_path: Path, folder_fps: float, caption: str = "", 
     except DiffScalerError as error:
         raise RunError(error.message, error.hint) from None
     fps = folder_fps if path.is_dir() else float(info.fps)
-    return Item(
-        path, 0, info.num_frames, (caption,) if caption else (), fps, info.width, info.height, f"{_content(path)}:0"
-    )
+    return Item(path, 0, info.num_frames, captions, fps, info.width, info.height, f"{_content(path)}:0")
 
 
 def _content(path: Path) -> str:

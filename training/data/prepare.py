@@ -1,0 +1,161 @@
+"""Prepares a folder for training: finds its clips, cuts them into shots, scores those, writes the manifest.
+
+Nothing of the folder is changed. Everything is written to the data set's own folder: the manifest, strips of pictures,
+and the journal from which a stopped or killed preparing goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from diffscaler.datasets import manifest as stored
+from diffscaler.datasets.edits import edits_of, with_edits
+from diffscaler.datasets.manifest import PICTURES, DatasetError, Manifest
+from diffscaler.datasets.shot import Clip, Fault
+from diffscaler.errors import DiffScalerError, NotEnoughRoom
+from training.data.fingerprint import duplicates
+from training.data.journal import Journal
+from training.data.layouts.detect import read_layout
+from training.data.layouts.listing import Entry, Listing
+from training.data.measure import content_of, measured
+from training.data.options import Options
+from training.data.reporting import Report
+from training.events import Stopped
+
+#: Faults a manifest lists; a table may name ten million clips that are not here.
+MOST_FAULTS = 1000
+#: Seconds after which what is done so far is shown, and how much of the time writing that may take.
+FIRST_LOOK_S, SHARE = 3.0, 1 / 20
+
+
+def prepare(
+    folder: Path,
+    dataset: Path,
+    options: Options,
+    report: Report,
+    stopped: Callable[[], bool],
+    workers: int,
+) -> Manifest:
+    """Prepare `folder` into the data set's folder `dataset`, whatever of it was done before is kept.
+
+    stopped: asked with every frame; workers: clips read at once
+    Raises RunError when there is nothing to prepare, Stopped once `stopped`, NotEnoughRoom.
+    """
+    listing = read_layout(folder.absolute())
+    (dataset / PICTURES).mkdir(parents=True, exist_ok=True)
+    report.found(listing)
+    making = Making(folder.absolute(), dataset, listing, options)
+    began, looked = time.monotonic(), 0.0
+    for index, clip in measuring(listing.entries, Journal(dataset, options.digest()), options, stopped, workers):
+        making.add(index, clip)
+        report.clip(clip, stopped())
+        now = time.monotonic()
+        if now - began > FIRST_LOOK_S and now >= looked:
+            making.write(complete=False)
+            looked = now + max(FIRST_LOOK_S, (time.monotonic() - now) / SHARE)
+    made = making.write(complete=not stopped())
+    if not made.complete:
+        raise Stopped
+    report.done_with(made)
+    return made
+
+
+class Making:
+    """The manifest as it fills. dataset: its folder"""
+
+    def __init__(self, folder: Path, dataset: Path, listing: Listing, options: Options) -> None:
+        self.folder, self.dataset, self.listing, self.options = folder, dataset, listing, options
+        self.done: dict[int, Clip | Fault] = {}
+
+    def add(self, index: int, made: Clip | Fault) -> None:
+        """What came of an entry of the listing."""
+        self.done[index] = made
+
+    def write(self, complete: bool) -> Manifest:
+        """Put what there is in place, with people's edits and limits as they are now."""
+        made = [self.done[index] for index in sorted(self.done)]
+        faults = [*self.listing.faults, *(one for one in made if isinstance(one, Fault))]
+        manifest = Manifest(
+            folder=str(self.folder),
+            layout=self.listing.layout,
+            options=self.options.row(),
+            complete=complete,
+            missing=("CLIP score", "aesthetics"),
+            more_faults=max(0, len(faults) - MOST_FAULTS),
+            clips=told_apart([one for one in made if isinstance(one, Clip)]),
+            faults=tuple(faults[:MOST_FAULTS]),
+        )
+        with stored.lock_of(self.dataset):
+            try:
+                before = stored.read(self.dataset)
+            except DatasetError:
+                before = manifest
+            manifest = with_edits(replace(manifest, thresholds=before.thresholds), edits_of(before))
+            stored.write(self.dataset, manifest)
+        return manifest
+
+
+def measuring(
+    entries: tuple[Entry, ...], journal: Journal, options: Options, stopped: Callable[[], bool], workers: int
+) -> Iterator[tuple[int, Clip | Fault]]:
+    """(index, clip or why it is none) of each entry, as they get done; ends early once `stopped`."""
+
+    def go_on() -> None:
+        if stopped():
+            raise Stopped
+
+    def work(entry: Entry) -> Clip | Fault:
+        try:
+            go_on()
+            sha256 = content_of(entry.path)
+            clip = journal.known(sha256) or measured(entry.path, sha256, options, journal.pictures, go_on)
+            return replace(clip, path=str(entry.path), where=entry.where, captions=entry.captions)
+        except (Stopped, NotEnoughRoom):
+            raise
+        except DiffScalerError as error:
+            return Fault(entry.where, str(error))
+        except OSError as error:
+            return Fault(entry.where, f"{entry.path.name} could not be read: {error.strerror or error}.")
+        except Exception as error:  # one clip that trips a decoder must not end the work on ten thousand
+            traceback.print_exc(file=sys.stderr)
+            return Fault(entry.where, f"{entry.path.name} could not be measured ({type(error).__name__}).")
+
+    waiting = iter(enumerate(entries))
+    with ThreadPoolExecutor(workers, "prepare") as pool:
+        running: dict[Future[Clip | Fault], int] = {}
+        while True:
+            for index, entry in islice(waiting, 2 * workers - len(running)):
+                running[pool.submit(work, entry)] = index
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                index = running.pop(future)
+                try:
+                    made = future.result()
+                except Stopped:
+                    continue
+                if isinstance(made, Clip) and made.sha256 not in journal.clips:
+                    journal.add(replace(made, path="", where="", captions=()))
+                yield index, made
+            if stopped():
+                waiting = iter(())
+
+
+def told_apart(clips: list[Clip]) -> tuple[Clip, ...]:
+    """Clips whose shots say which earlier one they repeat. The same file twice, or one saved again smaller."""
+    shots = [(number, shot) for number, clip in enumerate(clips) for shot in clip.shots]
+    # Of equal shots the one with the most pixels stands for all; the order among equal sizes is the listing's.
+    order = sorted(range(len(shots)), key=lambda i: -clips[shots[i][0]].width * clips[shots[i][0]].height)
+    first = duplicates([shots[i][1].print for i in order])
+    repeats = {order[at]: shots[order[of]][1].key for at, of in enumerate(first) if of is not None}
+    made: list[list] = [[] for _ in clips]
+    for i, (number, shot) in enumerate(shots):
+        made[number].append(replace(shot, duplicate_of=repeats.get(i, "")))
+    return tuple(replace(clip, shots=tuple(own)) for clip, own in zip(clips, made, strict=True))

@@ -1,0 +1,75 @@
+"""What is measured of one shot while its frames go by, in memory that does not grow with its length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from diffscaler.datasets.shot import Scores
+from training.data.fingerprint import fingerprint
+from training.data.footage import Footage, Frame, Picture
+from training.data.motion import Motion
+from training.data.writing import writing_share
+
+#: Pixels of the longer side at which sharpness and writing are looked for: one scale for clips of all sizes.
+SIDE = 512
+#: Frames looked at for that: at least half as many, spread evenly.
+MOST_KEPT = 8
+#: Of those, looked at for writing.
+READ = 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A shot's scores with what else follows from its frames. frames: a few of them, in order, at SIDE"""
+
+    scores: Scores
+    print: str
+    frames: tuple[Picture, ...]
+
+
+class Spread:
+    """Keeps a few of the frames that go by, evenly spread however many there will be."""
+
+    def __init__(self) -> None:
+        self.step = 1
+        self.seen = 0
+        self.kept: list[Picture] = []
+
+    def add(self, frame: Frame) -> None:
+        if self.seen % self.step == 0:
+            if len(self.kept) == MOST_KEPT:
+                self.kept, self.step = self.kept[::2], self.step * 2
+            if self.seen % self.step == 0:
+                self.kept.append(frame.shrunk(SIDE))
+        self.seen += 1
+
+
+class Scorer:
+    """Give it every frame of a shot, then ask `measured`."""
+
+    def __init__(self, footage: Footage) -> None:
+        self.motion = Motion(max(footage.width, footage.height), footage.fps)
+        self.spread = Spread()
+
+    def add(self, frame: Frame) -> None:
+        self.motion.add(frame)
+        self.spread.add(frame)
+
+    def measured(self) -> Measured:
+        frames = self.spread.kept
+        greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in frames]
+        moved = self.motion.done()
+        read = [frames[round(i * (len(frames) - 1) / (READ - 1))] for i in range(READ)] if len(frames) > 1 else frames
+        scores = Scores(
+            motion=round(moved.rate, 4) if moved else None,
+            motion_px=round(moved.pixels, 4) if moved else None,
+            motion_peak=round(moved.peak, 4) if moved else None,
+            sharpness=round(float(np.mean([cv2.Laplacian(grey, cv2.CV_32F).var() for grey in greys])), 2),
+            # Writing that comes and goes is there: the worst frame counts.
+            text=round(max(writing_share(frame) for frame in read), 4),
+            brightness=round(float(np.mean([grey.mean() for grey in greys])) / 255, 4),
+        )
+        return Measured(scores, fingerprint(frames), tuple(frames))

@@ -1,0 +1,264 @@
+"""Data for training on the page: prepare a folder as a job, look through its shots, write captions, set limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from diffscaler.datasets import edits, manifest
+from diffscaler.datasets.manifest import DatasetError, Manifest
+from diffscaler.datasets.selection import Thresholds
+from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.jobs.job import Job
+from diffscaler.studio import Studio
+from ui import monitor, pieces, prepare_grid
+from ui.pane import QUIET, pane
+from ui.training_form import dataset_folder, footage_folder
+from ui.watch import LOOK_S, Updates, remembered, said
+
+NOTHING: dict[str, Any] = {"job": None, "set": "", "page": 0}
+
+#: What `python -m training make` draws -> its button; so many clips each.
+DRAWN = {"shapes": "Moving shapes", "digits": "Moving digits", "scenes": "Scenes"}
+DRAWN_CLIPS = 300
+
+#: Field of Thresholds -> (label, unit in the tooltip, least, most, step, whether most means no limit).
+LIMITS: dict[str, tuple[str, str, float, float, float, bool]] = {
+    "motion_min": ("Moves at least", "per cent of the picture's side a second", 0, 20, 0.1, False),
+    "motion_max": ("Moves at most", "per cent of the picture's side a second; right end: no limit", 0, 200, 1, True),
+    "sharpness_min": ("Sharpness at least", "variance of the Laplacian", 0, 1000, 5, False),
+    "text_max": ("Writing at most", "per cent of the picture; right end: no limit", 0, 100, 1, True),
+    "seconds_min": ("Seconds at least", "length of a shot", 0, 10, 0.1, False),
+    "seconds_max": ("Seconds at most", "length of a shot; right end: no limit", 0, 120, 1, True),
+}
+
+
+class PreparePane:
+    """What stands beside the training form: Prepare, its progress, and the grid of what was found."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.state = remembered("training.data", NOTHING)
+        self.timer = gr.Timer(LOOK_S, active=False)
+        self._read = lru_cache(maxsize=4)(self._read_now)
+
+    def place_controls(self) -> None:
+        """Place the button and its progress here."""
+        self.go = gr.Button("Prepare", elem_id="prepare-go", size="sm")
+        self.stop = gr.Button("Stop preparing", visible=False, elem_id="prepare-stop", size="sm")
+        self.said = pane(elem_id="prepare-said", elem_classes=["said"])
+        with gr.Accordion("Data the program draws", open=False), gr.Row(elem_classes=["fields"]):
+            self.draw = {
+                kind: gr.Button(label, size="sm", elem_id=f"prepare-draw-{kind}", min_width=90)
+                for kind, label in DRAWN.items()
+            }
+
+    def place_grid(self) -> None:
+        """Place the grid here; there is nothing of it before a folder was prepared."""
+        with gr.Column(visible=False, elem_id="prepare", elem_classes=["prepare"]) as self.column:
+            self.head = pane(elem_id="prepare-head")
+            with gr.Accordion("Limits", open=False), gr.Row(elem_classes=["fields"]):
+                self.sliders = {
+                    name: gr.Slider(
+                        least,
+                        most,
+                        stands_at(name, Thresholds()),
+                        step=step,
+                        label=label,
+                        info=unit,
+                        elem_id=f"prepare-{name}",
+                    )
+                    for name, (label, unit, least, most, step, _) in LIMITS.items()
+                }
+                self.stills = gr.Checkbox(label="Keep stills", elem_id="prepare-stills")
+                self.twice = gr.Checkbox(label="Keep what was seen before", elem_id="prepare-duplicates")
+            self.grid = pane(elem_id="prepare-grid")
+
+    @property
+    def limits(self) -> list[Any]:
+        return [*self.sliders.values(), self.stills, self.twice]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.state, self.timer, self.go, self.stop, self.said, self.column, self.head, self.grid, *self.limits]
+
+    def wire(self, page: gr.Blocks, name: Any, folder: Any) -> None:
+        """name, folder: the training form's controls; the folder is set to the data set by "Use this data"."""
+        self.source = folder
+        out = [*self.outputs, folder]
+        self.go.click(self.on_prepare, [self.state, name, folder], out, **QUIET)
+        for kind, button in self.draw.items():
+            button.click(partial(self.on_draw, kind), self.state, out, **QUIET)
+        self.stop.click(self.on_stop, self.state, out, queue=False, **QUIET)
+        self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", concurrency_limit=None, **QUIET)
+        for shown in (self.head, self.grid):
+            shown.click(self.on_click, self.state, out, **QUIET)
+        for slider in self.sliders.values():
+            # While it is dragged the cards grey; when it is let go the limit is kept.
+            slider.input(
+                self.on_limits, [self.state, *self.limits], [self.head, self.grid], trigger_mode="always_last", **QUIET
+            )
+            slider.release(self.on_keep, [self.state, *self.limits], self.outputs, **QUIET)
+        for box in (self.stills, self.twice):
+            box.input(self.on_keep, [self.state, *self.limits], self.outputs, **QUIET)
+        page.load(self.show, self.state, self.outputs, **QUIET)
+
+    def on_prepare(self, state: dict[str, Any] | None, name: str, folder: str) -> Updates:
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            source = footage_folder(self.studio.settings, name, folder)
+            target = dataset_folder(self.studio.settings, source)
+            return self._submit(f"Prepare {source.name}", ["prepare", str(source)], target)
+        return updates
+
+    def on_draw(self, kind: str, state: dict[str, Any] | None) -> Updates:
+        """Draw clips whose captions say what the pixels show."""
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            target = self.studio.settings.datasets_dir / f"drawn-{kind}"
+            return self._submit(f"Draw {DRAWN[kind].lower()}", ["make", kind, "--count", str(DRAWN_CLIPS)], target)
+        return updates
+
+    def _submit(self, title: str, arguments: list[str], target: Path) -> Updates:
+        job = self.studio.queue.submit_prepare(title, [*arguments, "-o", str(target)], target)
+        self.studio.keeper.ensure()
+        return self.show({"job": job.id, "set": target.name, "page": 0})
+
+    def on_stop(self, state: dict[str, Any] | None) -> Updates:
+        state = NOTHING | (state or {})
+        if state["job"]:
+            self.studio.queue.stop(state["job"])
+        return self.look(state)
+
+    def look(self, state: dict[str, Any] | None) -> Updates:
+        """One look at the job. While it runs the sliders stay as they are: somebody may be dragging one."""
+        updates = self.show(state)
+        job = self._job((state or NOTHING)["job"])
+        if job is None or job.ended:
+            return updates
+        return {part: update for part, update in updates.items() if part not in self.limits}
+
+    def show(self, state: dict[str, Any] | None) -> Updates:
+        """Everything for a state: the job's progress, and the grid as far as it goes."""
+        state = NOTHING | (state or {})
+        job = self._job(state["job"])
+        running = job is not None and not job.ended
+        updates: Updates = {
+            self.state: state,
+            self.timer: gr.Timer(active=running),
+            self.go: gr.Button(visible=not running),
+            self.stop: gr.Button(visible=running, interactive=not (job and job.stop)),
+            self.said: self._line(job),
+        }
+        if running:
+            self.studio.keeper.ensure()
+        try:
+            made = self._made(state)
+        except DatasetError:
+            return updates | {self.column: gr.Column(visible=False)}
+        return updates | self._grid(state, made, made.thresholds) | self._sliders(made.thresholds)
+
+    def on_limits(self, state: dict[str, Any] | None, *values: Any) -> Updates:
+        """The grid as the sliders stand, before they are let go."""
+        state = NOTHING | (state or {})
+        try:
+            made = self._made(state)
+        except DatasetError:
+            return {self.head: gr.skip()}
+        shown = self._grid(state, made, self._thresholds(made.thresholds, values))
+        return {part: shown[part] for part in (self.head, self.grid)}
+
+    def on_keep(self, state: dict[str, Any] | None, *values: Any) -> Updates:
+        state = NOTHING | (state or {})
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            at = self._thresholds(self._made(state).thresholds, values)
+            edits.set_thresholds(self._folder(state), at)
+            return self.look(state)
+        return updates
+
+    def on_click(self, state: dict[str, Any] | None, event: gr.EventData) -> Updates:
+        """A verb of the grid: turn the page, leave out or let in, a caption, use it all."""
+        state = NOTHING | (state or {})
+        verb, key = str(event.do), str(getattr(event, "key", ""))
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            if verb == "caption":
+                made = edits.caption_shot(self._folder(state), key, str(getattr(event, "value", "")))
+                # The cards stay: somebody may be writing in the next one already.
+                return updates | {self.head: prepare_grid.head(state["set"], made, made.thresholds)}
+            if verb == "page":
+                state["page"] = max(0, int(event.to))
+            elif verb in ("out", "in"):
+                edits.leave_out(self._folder(state), key, verb == "out")
+            elif verb == "use":
+                note = pieces.message(f"The next run learns from {state['set']}.", "Press Train when you like.", "info")
+                return {self.source: str(self._folder(state)), self.said: note}
+            return self.look(state)
+        return updates
+
+    def _grid(self, state: dict[str, Any], made: Manifest, at: Thresholds) -> Updates:
+        return {
+            self.column: gr.Column(visible=True),
+            self.head: prepare_grid.head(state["set"], made, at),
+            self.grid: prepare_grid.cards(self._folder(state), made, at, int(state["page"])),
+        }
+
+    def _sliders(self, at: Thresholds) -> Updates:
+        values: Updates = {self.stills: at.stills, self.twice: at.duplicates}
+        return values | {slider: stands_at(name, at) for name, slider in self.sliders.items()}
+
+    def _thresholds(self, at: Thresholds, values: tuple[Any, ...]) -> Thresholds:
+        """Limits as the sliders stand; those without a slider stay."""
+        found: dict[str, Any] = {}
+        for name, value in zip(LIMITS, values, strict=False):
+            least, most, endless = LIMITS[name][2], LIMITS[name][3], LIMITS[name][5]
+            free = value >= most if endless else value <= least
+            found[name] = None if free else float(value) / (100 if name == "text_max" else 1)
+        return replace(at, **found, stills=bool(values[-2]), duplicates=bool(values[-1]))
+
+    def _line(self, job: Job | None) -> str:
+        if job is None or job.state == "done":
+            return ""
+        if job.state == "failed":
+            return pieces.message(job.sentence, job.hint)
+        if job.state == "stopped":
+            return pieces.message("Stopped.", "What is done is kept: Prepare goes on from there.", "info")
+        return monitor.progress_line(self.studio, job, float(job.progress.get("fraction", 0.0)))
+
+    def _job(self, job_id: str | None) -> Job | None:
+        try:
+            return self.studio.queue.get(job_id) if job_id else None
+        except DiffScalerError:
+            return None
+
+    def _folder(self, state: dict[str, Any]) -> Path:
+        name = str(state["set"])
+        if not name or name != Path(name).name:
+            raise InvalidRequest("There is no data set yet.", "Name a folder and press Prepare.")
+        return self.studio.settings.datasets_dir / name
+
+    def _made(self, state: dict[str, Any]) -> Manifest:
+        """The data set of a state, read again only when it has changed. Raises DatasetError."""
+        try:
+            path = manifest.manifest_path(self._folder(state))
+            stamp = path.stat()
+        except (OSError, InvalidRequest) as error:
+            raise DatasetError("It has not been prepared yet.", "Press Prepare.") from error
+        return self._read(path, stamp.st_mtime_ns, stamp.st_size)
+
+    def _read_now(self, path: Path, changed_ns: int, size_bytes: int) -> Manifest:
+        return manifest.read(path)
+
+
+def stands_at(name: str, at: Thresholds) -> float:
+    """Where the slider of a limit stands; no limit is one of its ends."""
+    _, _, least, most, _, endless = LIMITS[name]
+    value = getattr(at, name)
+    if value is None:
+        return most if endless else least
+    return min(most, max(least, value * (100 if name == "text_max" else 1)))
