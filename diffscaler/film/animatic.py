@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from diffscaler.film.cutting import ShotInFilm
@@ -57,9 +58,9 @@ class Placed:
 def placed(shots: Sequence[CompiledShot], film: Sequence[Shot]) -> tuple[Placed, ...]:
     """Shots in the order they are shown. film: all shots of the film; where one of these is left out, or a card stands
     between two, there is no dissolve."""
-    behind = {one.id: other.id for one, other in zip(film, film[1:], strict=False)}
+    behind = {one.id: other.id for one, other in pairwise(film)}
     ids = [shot.shot.id for shot in shots]
-    follows = [False, *(behind.get(one) == other for one, other in zip(ids, ids[1:], strict=False)), False]
+    follows = [False, *(behind.get(one) == other for one, other in pairwise(ids)), False]
     return tuple(
         Placed(shot, without_neighbours(shot.edges, follows[at], follows[at + 1])) for at, shot in enumerate(shots)
     )

@@ -29,15 +29,15 @@ class Letters:
 
     def __init__(self, text: str, size_px: int) -> None:
         self.size_px = size_px
-        lacks, names = _lacking(OWN, text), [OWN]
+        lacks, names = lacking(OWN, text), [OWN]
         for name in FALLBACKS:
             if not lacks:
                 break
-            if (font_file(name) is not None) and len(still := _lacking(name, lacks)) < len(lacks):
+            if (font_file(name) is not None) and len(still := lacking(name, lacks)) < len(lacks):
                 names.append(name)
                 # One font for all of it where one has all: letters of several fonts do not sit well side by side,
                 # and only within one font are words from right to left put in their order.
-                names = [name] if not _lacking(name, text) else names
+                names = [name] if not lacking(name, text) else names
                 lacks = still
         self.names, self.missing = tuple(names), lacks
 
@@ -59,7 +59,7 @@ class Letters:
     def _name_for(self, letter: str) -> str:
         if len(self.names) == 1 or letter.isspace():
             return self.names[0]
-        return next((name for name in self.names if not _lacking(name, letter)), self.names[0])
+        return next((name for name in self.names if not lacking(name, letter)), self.names[0])
 
 
 @lru_cache(256)
@@ -80,7 +80,7 @@ def _font(name: str, size_px: int) -> Any:
     return ImageFont.truetype(str(font_file(name)), size_px) if name else ImageFont.load_default(size_px)
 
 
-def _lacking(name: str, text: str) -> str:
+def lacking(name: str, text: str) -> str:
     """The letters that a font shows as its box for unknown ones, each once."""
     return "".join(letter for letter in dict.fromkeys(text) if not letter.isspace() and not _has(name, letter))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,14 @@ def media_clip(key: str, shot: CompiledShot, media: MediaName, rate: str, file: 
     when shots before it come or go. What tells files apart is the reel: the file's name and the take.
     """
     start = frame_of(f"01:00:00{';' if drop_frame else ':'}00", rate) - shot.edges.head
-    take = f"_T{shot.take}"
-    reel = f"{file.stem[: REEL_LETTERS - len(take)]}{take}" if file.suffix == ".mov" else ""
+    reel = reel_of(file.stem, shot.take) if file.suffix == ".mov" else ""
     timecode = timecode_of(start, rate, drop_frame)
     return MediaClip(DeliverRequest(clip=key, encoding=ENCODINGS[media], timecode=timecode, reel=reel), start, reel)
+
+
+def reel_of(stem: str, take: int) -> str:
+    """A reel name that no other file and take has: "SC1_SH010_T2"."""
+    reel = f"{stem}_T{take}"
+    if len(reel) <= REEL_LETTERS:
+        return reel
+    return f"{reel[: REEL_LETTERS - 7]}_{hashlib.sha256(reel.encode()).hexdigest()[:6]}"

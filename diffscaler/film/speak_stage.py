@@ -16,7 +16,7 @@ from diffscaler.video.mix import RATE, Mono, mono_of
 
 
 class SpeakParams(Params):
-    """language, variant, pitch: of the voice; room_s: seconds it has; program: with its version, as its sound differs"""
+    """language, variant, pitch: of the voice; room_s: seconds it has; program: with its version, as sound differs."""
 
     text: str
     language: str = "en"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
+
+from diffscaler.screenplay.people import woman_or_man
 
 #: (a variant of espeak-ng's voice, pitch). Neighbours differ most.
 WOMEN = (("f2", 60), ("f4", 45), ("f1", 72), ("f5", 52), ("f3", 80))
 MEN = (("m3", 40), ("m1", 55), ("m7", 28), ("m5", 48), ("m2", 20), ("m4", 62))
 
-_A_WOMAN = re.compile(r"\b(?:woman|girl|mother|daughter|sister|wife|lady|grandmother|queen|female|she|her)\b", re.I)
-_A_MAN = re.compile(r"\b(?:man|boy|father|son|brother|husband|gentleman|grandfather|king|male|he|his)\b", re.I)
+_BY_WORD = {"woman": WOMEN, "man": MEN, "": (*WOMEN, *MEN)}
 
 
 def voices_for(names: Iterable[str], appearance: Mapping[str, str]) -> dict[str, tuple[str, int]]:
@@ -23,8 +23,7 @@ def voices_for(names: Iterable[str], appearance: Mapping[str, str]) -> dict[str,
     """
     found: dict[str, tuple[str, int]] = {}
     for name in sorted(set(names)):
-        words = appearance.get(name, "")
-        choice = WOMEN if _A_WOMAN.search(words) else MEN if _A_MAN.search(words) else (*WOMEN, *MEN)
+        choice = _BY_WORD[woman_or_man(appearance.get(name, ""))]
         first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % len(choice)
         order = [*choice[first:], *choice[:first]]
         found[name] = next((voice for voice in order if voice not in found.values()), order[0])

@@ -31,8 +31,8 @@ class Film:
     """What all shots of a film have in common.
 
     rate: a name of RATES; width, height: pixels, even; draft: quicker and coarser; smooth: frames are drawn between
-    those of the model; shape: of what is drawn; takes: by shot id, 1 where there is none; encoding: of the shots' files; dissolve_s: seconds of a
-    dissolve and a fade, 0 for cuts alone
+    those of the model; shape: of what is drawn; takes: by shot id, 1 where there is none; encoding: of the shots' files
+    dissolve_s: seconds of a dissolve and of a fade, 0 for cuts alone
     """
 
     model: ModelSpec
