@@ -69,11 +69,14 @@ def mixed(one: Frames, other: Frames, at: int, frames: int) -> Frames:
 
 
 def faded(frame: Frames, shot: ShotInFilm, at: int) -> Frames:
-    """A shot's frame `at`, from 0, as its fades show it: the very first and the very last one are black."""
+    """A shot's frame `at`, from 0, as its fades show it: the very first and the very last one are black.
+
+    Frames of a handle lie outside, and stay as they are.
+    """
     level = 1.0
-    if at < shot.fade_in:
+    if 0 <= at < shot.fade_in:
         level = at / shot.fade_in
-    if (left := shot.frames - 1 - at) < shot.fade_out:
+    if 0 <= (left := shot.frames - 1 - at) < shot.fade_out:
         level = min(level, left / shot.fade_out)
     if level == 1.0:
         return frame

@@ -16,17 +16,21 @@ def broken(text: str, letters: Letters, width: float) -> list[str]:
     """Lines of `text` that are at most `width` pixels wide: broken at spaces, and within words that are wider, as those
     of scripts without spaces are. Its own line breaks stay."""
     lines: list[str] = []
+    space = letters.width(" ")
     for paragraph in text.split("\n"):
         lines.append("")
+        used = 0.0
         for word in paragraph.split():
-            longer = f"{lines[-1]} {word}".strip()
-            if letters.width(longer) <= width:
-                lines[-1] = longer
+            wide = letters.width(word)
+            if used and used + space + wide <= width:
+                lines[-1] += f" {word}"
+                used += space + wide
                 continue
-            pieces = list(_pieces(word, letters, width))
-            lines += pieces if lines[-1] else []
-            if not lines[-1]:
-                lines[-1:] = pieces
+            pieces = [word] if wide <= width else list(_pieces(word, letters, width))
+            if used:
+                lines.append("")
+            lines[-1:] = pieces
+            used = letters.width(pieces[-1])
     return lines
 
 
@@ -44,7 +48,9 @@ def fitted(text: str, width: float, height: float, largest_px: int) -> tuple[Let
         if size <= SMALLEST_PX:
             kept = lines[: max(1, int(height / (size * LINE_HEIGHT)))]
             return letters, [*kept[:-1], f"{kept[-1][:-1]}…"]
-        size = max(SMALLEST_PX, min(size - 1, int(size * 0.92)))
+        # So many lines become fewer as letters get smaller: by the square root, but for how they break.
+        smaller = size * (height / (len(lines) * size * LINE_HEIGHT)) ** 0.5
+        size = max(SMALLEST_PX, min(size - 1, int(smaller * 1.05)))
 
 
 def write_lines(
@@ -65,8 +71,11 @@ def write_lines(
 
 def _pieces(word: str, letters: Letters, width: float) -> Iterator[str]:
     """A word in parts that fit."""
-    while letters.width(word) > width and len(word) > 1:
-        count = max(1, next(n for n in range(len(word), 0, -1) if n == 1 or letters.width(word[:n]) <= width))
-        yield word[:count]
-        word = word[count:]
-    yield word
+    piece, used = "", 0.0
+    for letter in word:
+        wide = letters.width(letter)
+        if piece and used + wide > width:
+            yield piece
+            piece, used = "", 0.0
+        piece, used = piece + letter, used + wide
+    yield piece
