@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,7 +69,7 @@ def test_transitions_never_meet_within_a_shot(shots, rate, seconds):
         assert max(at.head, at.fade_in) + max(at.tail, at.fade_out) <= one.frames
         assert not (at.head and at.fade_in) and not (at.tail and at.fade_out)
         assert at.dissolve_in % 2 == at.dissolve_out % 2 == 0
-    assert all(one.dissolve_out == other.dissolve_in for one, other in zip(edges, edges[1:], strict=False))
+    assert all(one.dissolve_out == other.dissolve_in for one, other in pairwise(edges))
     assert edges[0].dissolve_in == edges[-1].dissolve_out == 0
 
 
