@@ -28,6 +28,7 @@ LIGHT = [
     "diffscaler/*.py",
     "diffscaler/doctor/*.py",
     "diffscaler/film/*.py",
+    "diffscaler/film/boards/*.py",
     "diffscaler/library/*.py",
     "diffscaler/video/*.py",
     "diffscaler/jobs/*.py",

@@ -26,7 +26,7 @@ def contact_sheets(pages: BoardPages, panels: Sequence[Panel], shape: float) -> 
 
 
 def _sheet(title: str, pages: BoardPages, panels: Sequence[Panel], shape: float) -> Any:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageOps
 
     columns, tall = min(COLUMNS, max(2, len(panels))), round(WIDTH / shape)
     rows = -(-len(panels) // columns)
@@ -40,8 +40,8 @@ def _sheet(title: str, pages: BoardPages, panels: Sequence[Panel], shape: float)
         draw.rectangle((x, y, x + WIDTH - 1, y + tall - 1), EMPTY)
         if panel.picture is not None:
             with Image.open(io.BytesIO(panel.picture)) as picture:
-                picture.thumbnail((WIDTH, tall), Image.Resampling.LANCZOS)
-                sheet.paste(picture, (x + (WIDTH - picture.width) // 2, y + (tall - picture.height) // 2))
+                shown = ImageOps.contain(picture, (WIDTH, tall), Image.Resampling.LANCZOS)
+            sheet.paste(shown, (x + (WIDTH - shown.width) // 2, y + (tall - shown.height) // 2))
         told = f"{panel.seen.partition(',')[0]}, {pages.length(panel.frames)}"
         for line, fill, top in ((panel.name, WORDS, 2), (told, FAINT, 20)):
             letters, lines = fitted(line, WIDTH, 18, 13)
