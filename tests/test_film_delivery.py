@@ -121,7 +121,7 @@ def test_what_is_said_is_heard_and_shown_at_its_shot(made: dict[str, Any], speec
     said = [call for call in speech.calls if call["said"] == "-w /tmp/dog; run, 犬!\n"]
     assert said and all("-w /tmp/dog; run, 犬!" not in call["arguments"] for call in speech.calls)
     assert {tuple(call["arguments"][:2]) for call in said} <= {("-v", f"en+f{n}") for n in range(1, 6)}
-    assert made["rows"][-1]["sound"] == "Heard: 1 lines of scratch dialogue spoken by espeak-ng 9.87."
+    assert made["rows"][-1]["sound"] == "Heard: 1 line of scratch dialogue spoken by espeak-ng 9.87."
 
 
 def test_the_media_folder_is_what_the_cut_says_of_it(made: dict[str, Any]) -> None:
@@ -167,7 +167,7 @@ def test_sound_and_subtitles_change_without_drawing_or_joining_anew(
     assert len(info.audio) == 2 and {track.language for track in info.audio} == {"ger"}
     samples, rate = heard(path, 1)
     assert onset_s(samples, rate) < 0.02 and np.abs(samples[:, rate : rate * 2]).max() < 0.01
-    assert rows[-1]["sound"].startswith("Heard: 1 lines of scratch dialogue") and "sea.wav" in rows[-1]["sound"]
+    assert rows[-1]["sound"].startswith("Heard: 1 line of scratch dialogue") and "sea.wav" in rows[-1]["sound"]
     assert info.manifest is not None and info.manifest["sound"] == "sea.wav"
 
 

@@ -23,7 +23,7 @@ class Heard:
 
     def sentence(self, lines: int, own: str) -> str:
         """What is heard. lines: of scratch dialogue; own: name of one's own sound, "" for none"""
-        said = f"{lines} lines of scratch dialogue spoken by {self.program}" if lines else ""
+        said = f"{lines} line{'s' if lines != 1 else ''} of scratch dialogue spoken by {self.program}" if lines else ""
         both = " and ".join(part for part in (said, own) if part)
         if both and lines:
             return f"Heard: {both}."

@@ -60,8 +60,8 @@ class CompiledShot:
 
     @property
     def label(self) -> str:
-        """As burnt in: "SC1_SH010  take 1"."""
-        return f"{self.shot.name}  take {self.take}"
+        """As burnt in: "SC1_SH010  take 1"; of a slate, its name alone."""
+        return self.shot.name if self.request.rows else f"{self.shot.name}  take {self.take}"
 
 
 def compiled_film(shots: Sequence[Shot], film: Film, scenes: Container[str] | None = None) -> tuple[CompiledShot, ...]:
