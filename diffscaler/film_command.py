@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from diffscaler.errors import InvalidRequest
+from diffscaler.film.animatic import placed
+from diffscaler.film.boards.panels import BoardPages, panels_of
+from diffscaler.film.boards.write import BoardName, write_boards
+from diffscaler.film.cards import Cards, with_cards
 from diffscaler.film.choice import scenes_in, takes_in
+from diffscaler.film.delivering import FilmDelivery, FilmFacts, OwnSound
 from diffscaler.film.folder import FilmFolder
-from diffscaler.film.making import FilmStopped, TimeLeft, made_before, make, seconds_to_make
+from diffscaler.film.making import FilmStopped, TimeLeft, made_before, seconds_to_make
+from diffscaler.film.media_folder import MediaName
 from diffscaler.film.report import FilmReport, shot_notes
+from diffscaler.film.sound_choice import SpeechChoice, heard, sound_start
 from diffscaler.models.catalogue import CatalogueOnce
-from diffscaler.recipe_parts import Recipe
 from diffscaler.recipes import Recipes
-from diffscaler.requests import AnimaticRequest, EncodingName
-from diffscaler.screenplay.compile import CompiledShot, Film, Shape, compiled
-from diffscaler.screenplay.export.cut import START, cut_of
+from diffscaler.requests import EncodingName
+from diffscaler.requests.film import LANGUAGE
+from diffscaler.screenplay.compile import Film, Shape, compiled_film
+from diffscaler.screenplay.export.cut import START
 from diffscaler.screenplay.export.timecode import frame_of
+from diffscaler.screenplay.people import introductions
 from diffscaler.screenplay.rates import RATE_NAMES
 from diffscaler.screenplay.read import read_script
 from diffscaler.screenplay.shots import draft
+from diffscaler.screenplay.transitions import DISSOLVE_S
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from diffscaler.terminal import DONE, STOPPED
@@ -49,9 +56,23 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--take", action="append", default=[], metavar="SHOT:N", help="another take of a shot: SC1_SH010:2")
     at.add_argument("--draft", action="store_true", help="half the steps, and of a large model half the pixels")
     at.add_argument("--smooth", action="store_true", help="draw frames between those of the model")
+    at.add_argument("--dissolve", type=seconds_of, default=DISSOLVE_S, metavar="SECONDS", help="of the script's "
+                    f"dissolves and fades; {DISSOLVE_S} unless said, 0: cuts alone")  # fmt: skip
+    at.add_argument("--cards", choices=get_args(Cards), default="none", help="before every scene, or every shot too")
     at.add_argument("--burn-in", action="store_true", help="shot, take and timecode in the animatic's picture")
+    at.add_argument("--burn-subtitles", action="store_true", help="what is said in the picture; else a text track")
+    at.add_argument("--speech", choices=get_args(SpeechChoice), default="auto", help="auto: dialogue is spoken where "
+                    "espeak-ng is installed")  # fmt: skip
+    at.add_argument("--language", type=language_of, default="en", help="of the dialogue, as espeak-ng names it")
+    at.add_argument("--audio", type=Path, metavar="FILE", help="a sound file to lay under the animatic")
+    at.add_argument("--audio-at", default="0", metavar="TIME", help="where it begins: seconds, or a timecode")
+    at.add_argument("--audio-track", choices=("mixed", "own"), default="mixed", help="mixed with the dialogue, or a "
+                    "track of its own")  # fmt: skip
     at.add_argument("--timecode", default=START, help=f"of the first frame; {START} unless said")
     at.add_argument("--encoding", choices=CLIPS, default="auto", help="of the clips; the animatic is H.264")
+    at.add_argument("--media", choices=get_args(MediaName), help="clips for the edit suite as well, with timecode and "
+                    "reel; the cut names these")  # fmt: skip
+    at.add_argument("--board", type=boards_in, default=(), metavar="pdf,html,sheet", help="the shots on paper")
     at.add_argument("--dry-run", action="store_true", help="only say what it will take and write the shot list")
     at.add_argument("--json", action="store_true", help="one JSON event a line on stdout")
     at.set_defaults(run=run)
@@ -66,6 +87,32 @@ def size_of(text: str) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
+def seconds_of(text: str) -> float:
+    """ "0.5" as seconds. Raises ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of a dissolve: seconds, 0 to 10")
+    return seconds
+
+
+def language_of(text: str) -> str:
+    """A language's short name. Raises ArgumentTypeError."""
+    if not re.match(LANGUAGE, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no language's short name: en, de, pt-br")
+    return text
+
+
+def boards_in(text: str) -> tuple[BoardName, ...]:
+    """ "pdf,html" as names. Raises ArgumentTypeError."""
+    names = tuple(name.strip() for name in text.lower().split(",") if name.strip())
+    if not names or any(name not in get_args(BoardName) for name in names):
+        raise argparse.ArgumentTypeError(f"{text!r}: choose among {', '.join(get_args(BoardName))}")
+    return cast("tuple[BoardName, ...]", names)
+
+
 def run(args: argparse.Namespace, settings: Settings) -> int:
     script = read_script(args.file)
     frame_of(args.timecode, args.fps)
@@ -78,71 +125,52 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     wanted = scenes_in(args.scenes, numbers) if args.scenes is not None else frozenset(numbers)
     film = Film(
         model, args.fps, *args.size, draft=args.draft, smooth=args.smooth, shape=args.shape,
-        takes=takes_in(args.take, board.shots), encoding=args.encoding,
+        takes=takes_in(args.take, board.shots), encoding=args.encoding, dissolve_s=args.dissolve,
     )  # fmt: skip
-    shots = [compiled(shot, film) for shot in board.shots if shot.scene in wanted]
-    if not shots:
+    compiled = compiled_film(board.shots, film, wanted)
+    if not compiled:
         raise InvalidRequest("These scenes have no shot.", "Choose others.")
+    title = script.title_page.title or args.file.stem
+    compiled = with_cards(compiled, args.cards, film, title, {scene.number: scene for scene in script.scenes})
+    shots = placed(compiled, board.shots)
+    speaker, own = heard(args.speech), own_sound(args, studio)
     plans = Recipes(studio.library, CatalogueOnce(settings))
-    recipes = [plans.of(shot.request) for shot in shots]
+    recipes = [plans.of(shot.compiled.request) for shot in shots]
     folder.write_shots(board, args.fps)
     report = FilmReport(args.json, len(shots))
     predicted = [seconds_to_make(studio, recipe) for recipe in recipes]
     ready = sum(made_before(studio, recipe) is not None for recipe in recipes)
     report.planned(sum(shot.shot.frames for shot in shots), args.fps, ready, sum(predicted))
+    facts = FilmFacts(title, args.fps, args.timecode, *args.size, model.name, introductions(script))
+    pages = BoardPages(title, script.title_page.author, args.fps, {scene.number: scene for scene in script.scenes})
+    shape = args.size[0] / args.size[1]
     if args.dry_run:
         for number, (shot, recipe) in enumerate(zip(shots, recipes, strict=True), 1):
-            report.shot(number, shot.shot, None, shot_notes(shot, recipe, model.name), 0)
+            report.shot(number, shot.shot, None, shot_notes(shot.compiled, recipe, model.name), 0)
+        write_boards(args.board, folder, pages, panels_of(shots, {}), shape, report.note)
         return DONE
+    delivery = FilmDelivery(studio, folder, report, facts)
     try:
-        return made_film(args, studio, folder, report, shots, recipes, TimeLeft(predicted),
-                         script.title_page.title or args.file.stem)  # fmt: skip
+        keys, files = delivery.draw(shots, recipes, TimeLeft(predicted))
+        cut = delivery.cut(shots, files)
+        animatic, clip, sound = delivery.animatic(
+            shots, keys, cut, speaker, own, args.burn_in, args.burn_subtitles, args.language
+        )
+        cut = delivery.media(shots, keys, args.media) if args.media else cut
     except (FilmStopped, KeyboardInterrupt):
         report.stopped()
         return STOPPED
-
-
-def made_film(
-    args: argparse.Namespace,
-    studio: Studio,
-    folder: FilmFolder,
-    report: FilmReport,
-    shots: Sequence[CompiledShot],
-    recipes: Sequence[Recipe],
-    left: TimeLeft,
-    title: str,
-) -> int:
-    """Draw what is not there, join it, and write the film. Raises FilmStopped."""
-    files = folder.names((shot.shot for shot in shots), studio.suffix_of(recipes[0]))
-    keys: list[str] = []
-    for index, (shot, recipe) in enumerate(zip(shots, recipes, strict=True)):
-        began, clip = time.monotonic(), made_before(studio, recipe)
-        before = clip is not None
-        if clip is None:
-            behind = left.behind(index)
-            clip = make(studio, recipe, lambda job, n=index + 1, more=behind: report.job(n, job, more))
-        left.done(index, time.monotonic() - began)
-        folder.put(studio.library.path(clip.key), files[shot.shot.id])
-        keys.append(clip.key)
-        report.shot(index + 1, shot.shot, before, shot_notes(shot, recipe, args.model), left.behind(index))
-    asked = AnimaticRequest(
-        title=title[:200],
-        clips=tuple(keys),
-        labels=tuple(shot.label for shot in shots) if args.burn_in else (),
-        rate=args.fps,
-        timecode=args.timecode,
-    )
-    recipe = studio.recipe(asked)
-    clip = made_before(studio, recipe) or make(studio, recipe, lambda job: report.job(len(shots), job, 0))
-    animatic = folder.root / "animatic.mp4"
-    folder.put(studio.library.path(clip.key), animatic)
-    cut = cut_of(
-        title, args.fps, (shot.shot for shot in shots), files, start=args.timecode, width=args.size[0],
-        height=args.size[1],
-    )  # fmt: skip
-    clip_frames = {files[shot.shot.id]: shot.shot.frames for shot in shots}
-    cut = replace(cut, events=tuple(replace(event, clip_frames=clip_frames[event.clip]) for event in cut.events))
-    written = (folder.shot_list, *folder.write_cut(cut))
-    report.written(animatic, clip.meta, written)
+    written = [folder.shot_list, *folder.write_cut(cut)]
+    pictures = {shot.shot.id: file for shot, file in zip(shots, files, strict=True)}
+    written += write_boards(args.board, folder, pages, panels_of(shots, pictures), shape, report.note)
+    report.written(animatic, clip.meta, sound, written)
     sys.stdout.flush()
     return DONE
+
+
+def own_sound(args: argparse.Namespace, studio: Studio) -> OwnSound | None:
+    """The sound file that was given. Raises MediaError, InvalidRequest, ScriptError."""
+    if args.audio is None:
+        return None
+    at = sound_start(args.audio_at, args.timecode, args.fps)
+    return OwnSound(studio.library.add_sound(args.audio), args.audio.name, at, args.audio_track)

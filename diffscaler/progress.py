@@ -38,6 +38,8 @@ FIRST_GUESS = {
     "interpolate": 0.5,
     "fit_shot": 0.05,
     "title_card": 0.05,
+    "slate": 0.05,
+    "speak": 0.05,
     "join_shots": 0.05,
     "encode": 0.08,
 }
@@ -74,6 +76,8 @@ LABELS = {
     "measure": "Reading back what came out",
     "fit_shot": "Fitting the shot into the film",
     "title_card": "Writing the card",
+    "slate": "Writing the slate",
+    "speak": "Speaking a line",
     "join_shots": "Joining the shots",
     "encode": "Writing the file",
 }

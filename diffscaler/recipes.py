@@ -9,7 +9,7 @@ from typing import Any
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
-from diffscaler.film.recipes import card_frames, joined, shot_frames
+from diffscaler.film.recipes import card_frames, joined, shot_frames, soundtrack_of, spoken
 from diffscaler.framing import window_of
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.plan import Node, node
@@ -223,7 +223,8 @@ class Recipes(SwapRecipes):
         return self._delivered(frames, request, f"{request.name}: {drawn.title}", drawn.root.params["about"])
 
     def animatic(self, request: AnimaticRequest) -> Recipe:
-        """The frames of delivered shots, one behind the other -> file with a timecode track."""
+        """The frames of delivered shots, one behind the other, and lines that are spoken -> file with a timecode track,
+        subtitles and sound."""
         recipe = self._film([self.frames_of(key) for key in request.clips], request)
         if self.library.complete(recipe.root.key):
             return recipe
@@ -232,8 +233,12 @@ class Recipes(SwapRecipes):
     def _film(self, shots: list[Node], request: AnimaticRequest) -> Recipe:
         frames = joined(shots, request)
         suffix = Encode(EncodeParams(encoding=request.encoding), ()).suffix(meta_of_plan(self.library, frames))
-        track = {"timecode": request.timecode} if suffix in TRACKS else {}
-        return self._delivered(frames, request, request.title, {}, **track)
+        track: dict[str, Any] = {"timecode": request.timecode} if suffix in TRACKS else {}
+        beside = soundtrack_of(request)
+        about = {"scratch dialogue": request.speech_program} if request.speech else {}
+        about |= {"sound": self.library.file_name(request.sound)} if request.sound else {}
+        track |= {} if beside.empty else {"soundtrack": beside}
+        return self._delivered(frames, request, request.title, about, spoken(request), **track)
 
     def measure(self, request: MeasureRequest) -> Recipe:
         """A delivered file and the frames it was written from -> its quality card."""

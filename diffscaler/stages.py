@@ -34,6 +34,8 @@ STAGES: dict[str, str] = {
     "interpolate": "diffscaler.upscale.interpolate:Interpolate",
     "fit_shot": "diffscaler.film.fit_stage:FitShot",
     "title_card": "diffscaler.film.card_stage:TitleCard",
+    "slate": "diffscaler.film.slate_stage:Slate",
+    "speak": "diffscaler.film.speak_stage:Speak",
     "join_shots": "diffscaler.film.join_stage:JoinShots",
     "beginning": "diffscaler.beginning:Beginning",
     "measure": "diffscaler.video.measure_stage:Measure",

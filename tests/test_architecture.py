@@ -29,6 +29,7 @@ LIGHT = [
     "diffscaler/datasets/*.py",
     "diffscaler/doctor/*.py",
     "diffscaler/film/*.py",
+    "diffscaler/film/boards/*.py",
     "diffscaler/library/*.py",
     "diffscaler/video/*.py",
     "diffscaler/jobs/*.py",

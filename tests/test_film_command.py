@@ -51,6 +51,7 @@ def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFSCALER_DATA_DIR", str(home / "data"))
     monkeypatch.setenv("DIFFSCALER_WORKER_IDLE_S", "10")
     monkeypatch.setenv("DIFFSCALER_THREADS", "1")
+    monkeypatch.setenv("PATH", str(home / "nothing"))  # whoever has espeak-ng gets the same silent films
 
 
 @pytest.fixture
@@ -75,13 +76,16 @@ def test_a_script_becomes_a_film_and_only_what_changes_is_drawn_again(
 ) -> None:
     out = tmp_path / "out"
     assert run(film(script, out, "--fps", "29.97", "--timecode", "01:00:00;00", "--burn-in", "--json")) == 0
-    assert all(shots_drawn(capsys.readouterr().out).values())
+    told = capsys.readouterr().out
+    assert all(shots_drawn(told).values())
+    silent = "The film is silent: espeak-ng is not installed, so nobody speaks the dialogue."
+    assert json.loads(told.splitlines()[-1])["sound"] == silent
     shots = read_csv((out / "shots.csv").read_text(encoding="utf-8-sig")).shots
     names = ["SC1_SH010", "SC1_SH020", "SC2_SH010", "SC2_SH020", "SC2_SH030"]
     assert [shot.name for shot in shots] == names
     whole = probe(out / "animatic.mp4")
     assert (whole.width, whole.height, whole.num_frames) == (96, 64, sum(shot.frames for shot in shots))
-    assert whole.timecode == "01:00:00;00" and len(whole.audio) == 0
+    assert whole.timecode == "01:00:00;00" and len(whole.audio) == 0 and whole.subtitles == 1
     for shot in shots:
         info = probe(out / "clips" / f"{shot.name}.mp4")
         assert (info.num_frames, info.fps, info.width) == (shot.frames, whole.fps, 96)

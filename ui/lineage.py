@@ -43,6 +43,8 @@ NAMES = {
     "measure": "Read back",
     "fit_shot": "Fitted into the film",
     "title_card": "Card written",
+    "slate": "Slate written",
+    "speak": "Line spoken",
     "join_shots": "Shots joined",
     "encode": "Delivered",
 }

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from diffscaler.film.fit_stage import shot_chunk, shot_meta
-from diffscaler.film.fonts import font_for
+from diffscaler.film.lettering import LINE_HEIGHT, fitted, write_lines
 from diffscaler.media import Chunk, ClipMeta, Frames, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 
-#: Of the frame's height, and of its width that lines may take.
+#: Of the frame's height; and of its width and height that lines may take.
 LETTERS, MEASURE = 0.085, 0.8
 
 
@@ -30,7 +30,7 @@ class TitleCardParams(Params):
 class TitleCard:
     """Words on a card; no model draws it."""
 
-    name, version, lookback, joins = "title_card", 1, 0, False
+    name, version, lookback, joins = "title_card", 2, 0, False
     Params = TitleCardParams
 
     def __init__(self, params: TitleCardParams, models: tuple[ModelRef, ...]) -> None:
@@ -43,27 +43,27 @@ class TitleCard:
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         meta = self.describe(())
         card, missing = drawn_card(self.params.text, meta.width, meta.height)
-        if missing:
-            ctx.note(f"No font here draws {missing}: install DejaVu Sans, or a font with these letters in its place.")
-        for start in range(ctx.start, meta.num_frames, meta.chunk_frames):
-            count = min(meta.chunk_frames, meta.num_frames - start)
-            ctx.step(start + count, meta.num_frames, "frame")
-            yield shot_chunk([card] * count, start, meta)
+        yield from card_chunks(card, missing, meta, ctx)
+
+
+def card_chunks(card: Frames, missing: str, meta: ClipMeta, ctx: StageContext) -> Iterator[Chunk]:
+    """One picture for as long as a clip lasts. missing: letters that could not be drawn on it"""
+    if missing:
+        ctx.note(
+            f"No font here draws {missing}: install DejaVu Sans or Noto Sans, or put other letters in their place."
+        )
+    for start in range(ctx.start, meta.num_frames, meta.chunk_frames):
+        count = min(meta.chunk_frames, meta.num_frames - start)
+        ctx.step(start + count, meta.num_frames, "frame")
+        yield shot_chunk([card] * count, start, meta)
 
 
 def drawn_card(text: str, width: int, height: int) -> tuple[Frames, str]:
     """(uint8 RGB (height, width, 3), letters that could not be drawn). width, height: pixels"""
     from PIL import Image, ImageDraw
 
-    font, missing = font_for(text, max(8, round(height * LETTERS)))
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width * MEASURE:
-            lines[-1] = longer
-        else:
-            lines.append(word)
+    letters, lines = fitted(text, width * MEASURE, height * MEASURE, max(8, round(height * LETTERS)))
     picture = Image.new("RGB", (width, height))
-    at = (width / 2, height / 2)
-    ImageDraw.Draw(picture).multiline_text(at, "\n".join(lines), font=font, anchor="mm", align="center")
-    return np.asarray(picture), missing
+    top = (height - len(lines) * letters.size_px * LINE_HEIGHT) / 2
+    write_lines(ImageDraw.Draw(picture), letters, lines, width / 2, top, align="centre")
+    return np.asarray(picture), letters.missing

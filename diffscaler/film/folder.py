@@ -19,14 +19,16 @@ from diffscaler.screenplay.source import decoded, read_bytes
 
 
 class FilmFolder:
-    """OUT/animatic.mp4, OUT/shots.csv, OUT/clips/SC1_SH010.mp4 and OUT/<film>.otio and its like.
+    """OUT/animatic.mp4, OUT/shots.csv, OUT/clips/SC1_SH010.mp4, OUT/<film>.otio and its like; where they are asked for,
+    OUT/media/SC1_SH010.mov and OUT/board.
 
     Files are replaced whole; what is not named here is left alone.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.clips, self.shot_list, self.orphans = root / "clips", root / "shots.csv", root / "shots-orphans.csv"
+        self.clips, self.media, self.boards = root / "clips", root / "media", root / "board"
+        self.shot_list, self.orphans = root / "shots.csv", root / "shots-orphans.csv"
 
     def prepare(self) -> None:
         """Make the folder, and see that it can be written to. Raises InvalidRequest, OSError: now, not after hours."""
@@ -65,8 +67,11 @@ class FilmFolder:
         else:
             self.orphans.unlink(missing_ok=True)  # all of them are back in the list
 
-    def names(self, shots: Iterable[Shot], suffix: str) -> dict[str, Path]:
-        """By shot id, the file of its clip: named as the shot, in letters every system can write."""
+    def names(self, shots: Iterable[Shot], suffix: str, folder: Path | None = None) -> dict[str, Path]:
+        """By shot id, the file of its clip: named as the shot, in letters every system can write.
+
+        folder: the one for clips unless said
+        """
         found: dict[str, Path] = {}
         taken: set[str] = set()
         for shot in shots:
@@ -76,7 +81,7 @@ class FilmFolder:
                 number += 1
                 stem = f"{name}-{number}"
             taken.add(stem.lower())
-            found[shot.id] = self.clips / f"{stem}{suffix}"
+            found[shot.id] = (folder or self.clips) / f"{stem}{suffix}"
         return found
 
     def put(self, made: Path, target: Path) -> None:
@@ -88,6 +93,12 @@ class FilmFolder:
     def write_cut(self, cut: Cut) -> tuple[Path, ...]:
         """The cut in every form; returns the files."""
         return write_cut(cut, self.root)
+
+    def put_bytes(self, data: bytes, target: Path) -> Path:
+        """A file of the boards, replaced whole; returns it."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._write(target, data)
+        return target
 
     def _opened(self, path: Path) -> ShotList:
         return read_csv(decoded(read_bytes(path), path.name))

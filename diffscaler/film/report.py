@@ -75,15 +75,30 @@ class FilmReport:
             sys.stdout.write(f"      {note}\n")
         sys.stdout.flush()
 
-    def written(self, animatic: Path, meta: ClipMeta, files: Sequence[Path]) -> None:
-        """The film is there."""
+    def step(self, what: str, job: Job) -> None:
+        """Progress of what comes when the shots are drawn: "Animatic", "Media 3 of 53"."""
         if self.json:
-            row = {"state": "written", "output": str(animatic), "meta": meta.model_dump(mode="json")}
+            write_json({"step": what, **job.event()})
+        elif job.progress:
+            show_line(f"{what}: {job.progress['text']}")
+
+    def note(self, text: str) -> None:
+        """What a person should know of the film as a whole."""
+        if self.json:
+            write_json({"state": "note", "note": text})
+            return
+        show_line("")
+        sys.stdout.write(f"{text}\n")
+
+    def written(self, animatic: Path, meta: ClipMeta, sound: str, files: Sequence[Path]) -> None:
+        """The film is there. sound: what is heard in it, or why nothing is"""
+        if self.json:
+            row = {"state": "written", "output": str(animatic), "meta": meta.model_dump(mode="json"), "sound": sound}
             write_json(row | {"files": [str(path) for path in files]})
             return
         show_line("")
         sys.stdout.write(
-            f"{animatic}: {meta.width}x{meta.height}, {meta.num_frames} frames, {meta.duration_s:.2f} s, silent\n"
+            f"{animatic}: {meta.width}x{meta.height}, {meta.num_frames} frames, {meta.duration_s:.2f} s\n{sound}\n"
         )
         sys.stdout.write(f"Beside it: clips, {', '.join(path.name for path in files)}\n")
 

@@ -78,6 +78,26 @@ class ClipLibrary:
                        (node.key, info.num_frames, f"files/{filename}", bytes_in(path)))  # fmt: skip
         return node
 
+    def add_sound(self, path: Path) -> str:
+        """Import a sound file, or a clip for its sound, by content and return its SHA-256; it is no clip of its own.
+
+        Raises MediaError when it has no sound, NotEnoughRoom when the disk is full.
+        """
+        from diffscaler.video.mix import check_sound
+
+        check_sound(path)
+        sha256 = sha256_of(path)
+        filename = f"{sha256}{safe_suffix(path)}"
+        with room_for("the imported sound"):
+            if not (self.root / "files" / filename).exists():
+                keep_copy(path, self.root / "files" / filename)
+        with self.db.transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO file VALUES (?, ?, ?, '{}', ?, ?)",
+                (sha256, filename, safe_name(path.name), bytes_in(path), time.time()),
+            )
+        return sha256
+
     def file_path(self, sha256: str) -> Path:
         """Where an imported file lies. Raises ClipNotFound when it is gone."""
         row = self._one("SELECT filename FROM file WHERE sha256 = ?", sha256)

@@ -12,7 +12,7 @@ from diffscaler.requests.faceswap import (
     Playing,
     ReviewSwapRequest,
 )
-from diffscaler.requests.film import AnimaticRequest, ShotRequest
+from diffscaler.requests.film import AnimaticRequest, ShotRequest, SpokenLine
 from diffscaler.requests.text2video import MAX_FRAMES, AspectName, ControlKind, SamplerName, Text2VideoRequest
 from diffscaler.requests.upscale import Region, UpscaleRequest
 
@@ -40,6 +40,7 @@ __all__ = [
     "ReviewSwapRequest",
     "SamplerName",
     "ShotRequest",
+    "SpokenLine",
     "Text2VideoRequest",
     "UpscaleRequest",
     "more",

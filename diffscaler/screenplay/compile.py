@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -16,6 +16,7 @@ from diffscaler.requests import MAX_FRAMES, MAX_SEED, EncodingName, ShotRequest,
 from diffscaler.screenplay.prompts import Reduced, reduced
 from diffscaler.screenplay.rates import RateName, rate_of
 from diffscaler.screenplay.shot import Shot
+from diffscaler.screenplay.transitions import DISSOLVE_S, PLAIN, Edges, edges_of
 
 #: auto: the film's shape, but for small models, which draw no other than they were taught: mini doubles its dogs.
 Shape = Literal["auto", "film", "model"]
@@ -31,6 +32,7 @@ class Film:
 
     rate: a name of RATES; width, height: pixels, even; draft: quicker and coarser; smooth: frames are drawn between
     those of the model; shape: of what is drawn; takes: by shot id, 1 where there is none; encoding: of the shots' files
+    dissolve_s: seconds of a dissolve and of a fade, 0 for cuts alone
     """
 
     model: ModelSpec
@@ -42,32 +44,48 @@ class Film:
     shape: Shape = "auto"
     takes: Mapping[str, int] = field(default_factory=dict)
     encoding: EncodingName = "auto"
+    dissolve_s: float = DISSOLVE_S
 
 
 @dataclass(frozen=True)
 class CompiledShot:
-    """words: the prompt as it is drawn, with what was dropped; None for a card."""
+    """words: the prompt as it is drawn, with what was dropped; None for a card. edges: of it in the whole film; its
+    clip begins with the handle `edges.head`."""
 
     shot: Shot
     request: ShotRequest
     take: int = 1
     words: Reduced | None = None
+    edges: Edges = PLAIN
 
     @property
     def label(self) -> str:
-        """As burnt in: "SC1_SH010  take 1"."""
-        return f"{self.shot.name}  take {self.take}"
+        """As burnt in: "SC1_SH010  take 1"; of a slate, its name alone."""
+        return self.shot.name if self.request.rows else f"{self.shot.name}  take {self.take}"
 
 
-def compiled(shot: Shot, film: Film) -> CompiledShot:
+def compiled_film(shots: Sequence[Shot], film: Film, scenes: Container[str] | None = None) -> tuple[CompiledShot, ...]:
+    """What to draw for the shots of a film, with the handles that its dissolves need.
+
+    shots: all of the film; scenes: numbers of those to compile, None for all. What is left out still counts for
+    handles, so a shot asks for the same clip whatever else is drawn. Raises what `compiled` raises.
+    """
+    edges = edges_of(shots, film.rate, film.dissolve_s)
+    pairs = zip(shots, edges, strict=True)
+    return tuple(compiled(shot, film, at) for shot, at in pairs if scenes is None or shot.scene in scenes)
+
+
+def compiled(shot: Shot, film: Film, edges: Edges = PLAIN) -> CompiledShot:
     """What to draw for a shot. The same shot and take of the same film ask for the same clip, always.
 
+    edges: how it begins and ends, by which its clip gets handles
     Raises ScriptError for a shot without a prompt, pydantic.ValidationError for one that is too long.
     """
-    take, values = film.takes.get(shot.id, 1), {"encoding": film.encoding, "name": shot.name, "frames": shot.frames}
-    values |= {"rate": film.rate, "width": film.width, "height": film.height}
+    take, values = film.takes.get(shot.id, 1), {"encoding": film.encoding, "name": shot.name}
+    frames = edges.head + shot.frames + edges.tail
+    values |= {"frames": frames, "rate": film.rate, "width": film.width, "height": film.height}
     if shot.role == "title":
-        return CompiledShot(shot, ShotRequest(**values, card=shot.text), take)
+        return CompiledShot(shot, ShotRequest(**values, card=shot.text), take, edges=edges)
     if not shot.prompt.strip():
         raise ScriptError(f"{shot.name} has no prompt.", "Write one in the shot list, or take the shot out.")
     spec = film.model
@@ -77,13 +95,13 @@ def compiled(shot: Shot, film: Film) -> CompiledShot:
     drawn = Text2VideoRequest(
         prompt=words.text or shot.prompt,  # of a prompt without a word it knows, a model draws what it likes
         model=spec.name,
-        num_frames=frames_to_draw(shot.frames, film.rate, spec),
+        num_frames=frames_to_draw(frames, film.rate, spec),
         width=width,
         height=height,
         num_inference_steps=max(spec.traits.min_steps, math.ceil(steps * DRAFT_STEPS)) if film.draft else None,
         seed=seed_of(shot.id, take),
     )
-    return CompiledShot(shot, ShotRequest(**values, drawn=drawn, smooth=film.smooth), take, words)
+    return CompiledShot(shot, ShotRequest(**values, drawn=drawn, smooth=film.smooth), take, words, edges)
 
 
 def seed_of(shot_id: str, take: int) -> int:

@@ -37,6 +37,11 @@ def known_names(script: Script) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(one.name for one in script.characters), *introductions(script))))
 
 
+def woman_or_man(words: str) -> str:
+    """What appearance words say: "woman", "man", or "" where they do not."""
+    return "woman" if _WOMAN.search(words) else "man" if _MAN.search(words) else ""
+
+
 def named_in(text: str, names: Iterable[str]) -> tuple[str, ...]:
     """Those of `names` (capitals) that a text names, with a capital letter or in capitals, in the order it does."""
     at = {name: match.start() for name in names if (match := _pattern(name).search(text))}

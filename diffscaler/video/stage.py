@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from diffscaler.media import Again, Chunk, ClipMeta, FileChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 from diffscaler.video.conform import Conform
+from diffscaler.video.soundtrack import Soundtrack
 
 if TYPE_CHECKING:
     from diffscaler.video.encodings import Encoding
@@ -23,9 +26,10 @@ class EncodeParams(Params):
     passes: how often to encode at most until a bitrate is met; conform: what the destination asks of the frames
     timecode, reel: of a timecode track, "" for none
     deep: SHA-256 of the imported file these frames are, to be read again at its full depth, "" for none
+    soundtrack: what a film is given beside its pictures
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"passes", "conform", "timecode", "reel", "deep"})
+    later: ClassVar[frozenset[str]] = frozenset({"passes", "conform", "timecode", "reel", "deep", "soundtrack"})
 
     encoding: str = "auto"
     quality: int | None = None
@@ -36,12 +40,14 @@ class EncodeParams(Params):
     timecode: str = ""
     reel: str = ""
     deep: str = ""
+    soundtrack: Soundtrack = Soundtrack()
 
 
 class Encode:
     """Writes a clip as one file. It joins: all notes of earlier stages are known when the manifest is written.
 
-    Inputs: frames, and the sound made for them (kind "tensors", as DecodeSound gives it) where there is some.
+    Inputs: frames, and the sound made for them (kind "tensors", as DecodeSound gives it) where there is some; with a
+    soundtrack, the sounds it lays out.
     """
 
     name, version, lookback, joins = "encode", 1, None, True
@@ -100,7 +106,9 @@ class Encode:
         encoding = self._encoding()
         path = ctx.scratch / f"clip{encoding.suffix}"
         sound = ctx.media_path(meta.sound) if meta.sound else None
-        if len(inputs) > 1:
+        if not self.params.soundtrack.empty:
+            sound = self._soundtrack(inputs, ctx)
+        elif len(inputs) > 1:
             made = next(iter(inputs[1])).tensors
             sound = write_wav(ctx.scratch / "sound.wav", made["samples"], int(made["rate"][0]))
         told: dict[str, None] = {}
@@ -126,3 +134,16 @@ class Encode:
         for text in told:
             ctx.note(text)
         yield FileChunk(path, written)
+
+    def _soundtrack(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Path:
+        from diffscaler.video.soundtrack_file import write_soundtrack
+
+        track = self.params.soundtrack
+        sounds = [partial(_samples, source) for source in inputs[1:]]
+        own = ctx.media_path(track.own) if track.own else None
+        return write_soundtrack(ctx.scratch / "soundtrack.mov", track, sounds, inputs[0].meta, own)
+
+
+def _samples(source: Stream) -> Any:
+    """The samples of a sound, float32 (channels, N)."""
+    return next(iter(source)).tensors["samples"]

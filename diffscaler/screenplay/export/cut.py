@@ -21,6 +21,8 @@ class Event:
     clip_frames: how many the file has, 0 when that is not known; clip_start: the count of its timecode track's first
     reel: of that track, "" for the file's name; sound: the file has it, and it goes along
     dialogue: what is heard, one line a speaker; comment: for whoever opens the cut
+    dissolve: frames of the cross-dissolve from the event before, even, half of it on either side of the cut; both files
+      have frames for their half. fade_in, fade_out: frames from and to black, within the event
     """
 
     name: str
@@ -33,6 +35,9 @@ class Event:
     sound: bool = False
     dialogue: tuple[str, ...] = ()
     comment: str = ""
+    dissolve: int = 0
+    fade_in: int = 0
+    fade_out: int = 0
 
     @property
     def frames(self) -> int:
@@ -76,6 +81,14 @@ class Cut:
                 raise ScriptError(
                     f"{event.name} has no frames from {event.start} to {event.stop}.", "Set its in before its out."
                 )
+        for at, event in enumerate(self.events):
+            half = event.dissolve // 2
+            before = self.events[at - 1] if at else None
+            if half and (before is None or half > event.start or half > before.available - before.stop):
+                raise ScriptError(
+                    f"There are no frames to dissolve into {event.name} with.",
+                    "Make its clip and the one before longer by half a dissolve, or cut.",
+                )
 
     @property
     def drop_frame(self) -> bool:
@@ -90,6 +103,10 @@ class Cut:
     @property
     def frames(self) -> int:
         return sum(event.frames for event in self.events)
+
+    def dissolve_after(self, number: int) -> int:
+        """Frames of the dissolve from event `number`, counted from 0, into the next; 0 for a cut."""
+        return self.events[number + 1].dissolve if number + 1 < len(self.events) else 0
 
     @property
     def record_starts(self) -> tuple[int, ...]:

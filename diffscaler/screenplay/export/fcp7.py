@@ -26,8 +26,15 @@ def fcp7_of(cut: Cut) -> bytes:
     _picture(ElementTree.SubElement(video, "format"), cut)
     files: dict[str, str] = {}
     track = ElementTree.SubElement(video, "track")
-    for number in range(len(cut.events)):
+    for number, event in enumerate(cut.events):
+        at, half = cut.record_starts[number], event.dissolve // 2
+        if half:
+            _transition(track, cut, at - half, at + half, "center")
+        if event.fade_in:
+            _transition(track, cut, at, at + event.fade_in, "start-black")
         _clip_item(track, cut, number, 0, files)
+        if event.fade_out:
+            _transition(track, cut, at + event.frames - event.fade_out, at + event.frames, "end-black")
     if any(event.sound for event in cut.events):
         audio = ElementTree.SubElement(media, "audio")
         for channel in range(1, AUDIO_TRACKS + 1):
@@ -48,7 +55,7 @@ def _clip_item(track: Node, cut: Cut, number: int, channel: int, files: dict[str
     _add(item, "enabled", "TRUE")
     _add(item, "duration", event.available)
     _rate(item, cut)
-    for name, frame in (("start", at), ("end", at + event.frames), ("in", event.start), ("out", event.stop)):
+    for name, frame in _times(cut, number, at, picture=not channel):
         _add(item, name, frame)
     _file(item, cut, event, files)
     if channel:
@@ -64,6 +71,33 @@ def _clip_item(track: Node, cut: Cut, number: int, channel: int, files: dict[str
             _add(link, "clipindex", 1 + sum(one.sound or not linked for one in cut.events[:number]))
     if event.comment:
         _add(ElementTree.SubElement(item, "comments"), "mastercomment1", event.comment)
+
+
+def _times(cut: Cut, number: int, at: int, picture: bool) -> tuple[tuple[str, int], ...]:
+    """An end at a transition is told as -1: the transition says where it lies; in and out then take the handle in."""
+    event = cut.events[number]
+    if not picture:
+        return (("start", at), ("end", at + event.frames), ("in", event.start), ("out", event.stop))
+    begins, ends = event.dissolve or event.fade_in, cut.dissolve_after(number) or event.fade_out
+    return (
+        ("start", -1 if begins else at),
+        ("end", -1 if ends else at + event.frames),
+        ("in", event.start - event.dissolve // 2),
+        ("out", event.stop + cut.dissolve_after(number) // 2),
+    )
+
+
+def _transition(track: Node, cut: Cut, start: int, end: int, alignment: str) -> None:
+    """A dissolve between two clip items, or between one and black. start, end: frames of the cut"""
+    item = ElementTree.SubElement(track, "transitionitem")
+    _rate(item, cut)
+    _add(item, "start", start)
+    _add(item, "end", end)
+    _add(item, "alignment", alignment)
+    effect = ElementTree.SubElement(item, "effect")
+    names = ("name", "Cross Dissolve"), ("effectid", "Cross Dissolve"), ("effectcategory", "Dissolve")
+    for name, value in (*names, ("effecttype", "transition"), ("mediatype", "video")):
+        _add(effect, name, value)
 
 
 def _file(item: Node, cut: Cut, event: Event, files: dict[str, str]) -> None:

@@ -36,16 +36,29 @@ def fcpxml_of(cut: Cut) -> bytes:
     })  # fmt: skip
     spine = ElementTree.SubElement(sequence, "spine")
     for event, at in zip(cut.events, cut.record_starts, strict=True):
+        begins = cut.start_frame + at
+        if half := event.dissolve // 2:
+            _transition(spine, begins - half, 2 * half, rate)
+        if event.fade_in:
+            _transition(spine, begins, event.fade_in, rate)
         clip = ElementTree.SubElement(spine, "asset-clip", {
-            "ref": assets[event.url], "name": event.name, "offset": time_of(cut.start_frame + at, rate),
+            "ref": assets[event.url], "name": event.name, "offset": time_of(begins, rate),
             "start": time_of(event.clip_start + event.start, rate), "duration": time_of(event.frames, rate),
             "format": "r1", "tcFormat": "DF" if cut.drop_frame else "NDF",
         })  # fmt: skip
         if event.comment:
             ElementTree.SubElement(clip, "note").text = event.comment
+        if event.fade_out:
+            _transition(spine, begins + event.frames - event.fade_out, event.fade_out, rate)
     ElementTree.indent(root)
     head = b'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
     return head + ElementTree.tostring(root, "utf-8") + b"\n"
+
+
+def _transition(spine: ElementTree.Element, at: int, frames: int, rate: Fraction) -> None:
+    """Between two clips it lies over the cut; at the end of one beside nothing it is a fade."""
+    told = {"name": "Cross Dissolve", "offset": time_of(at, rate), "duration": time_of(frames, rate)}
+    ElementTree.SubElement(spine, "transition", told)
 
 
 def time_of(frames: int, rate: Fraction) -> str:

@@ -9,7 +9,7 @@ from diffscaler.screenplay.rates import rate_of
 
 if TYPE_CHECKING:
     from opentimelineio.opentime import TimeRange
-    from opentimelineio.schema import Clip, Timeline
+    from opentimelineio.schema import Clip, Timeline, Transition
 
 
 def timeline_of(cut: Cut) -> Timeline:
@@ -25,7 +25,13 @@ def timeline_of(cut: Cut) -> Timeline:
         track = schema.Track("V1" if kind == schema.TrackKind.Video else "A1", kind=kind)
         for event in cut.events:
             silent = kind == schema.TrackKind.Audio and not event.sound
+            if kind == schema.TrackKind.Video and (half := event.dissolve // 2):
+                track.append(_transition(cut, "Cross Dissolve", half, half))
+            if kind == schema.TrackKind.Video and event.fade_in:
+                track.append(_transition(cut, "Fade In", 0, event.fade_in))
             track.append(schema.Gap(source_range=_range(cut, 0, event.frames)) if silent else _clip(cut, event))
+            if kind == schema.TrackKind.Video and event.fade_out:
+                track.append(_transition(cut, "Fade Out", event.fade_out, 0))
         timeline.tracks.append(track)
     return timeline
 
@@ -46,6 +52,17 @@ def _clip(cut: Cut, event: Event) -> Clip:
     used = _range(cut, event.clip_start + event.start, event.frames)
     metadata = {"diffscaler": told, "cmx_3600": {"reel": event.reel_name}}
     return schema.Clip(event.name, media_reference=media, source_range=used, metadata=metadata)
+
+
+def _transition(cut: Cut, name: str, before: int, behind: int) -> Transition:
+    """before, behind: frames of it on either side of the cut."""
+    from opentimelineio import schema
+    from opentimelineio.opentime import RationalTime
+
+    rate = float(rate_of(cut.rate))
+    return schema.Transition(
+        name, schema.TransitionTypes.SMPTE_Dissolve, RationalTime(before, rate), RationalTime(behind, rate)
+    )
 
 
 def _range(cut: Cut, start: int, frames: int) -> TimeRange:
