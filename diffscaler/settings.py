@@ -61,6 +61,10 @@ class Settings(BaseModel):
         return self.data_dir / "cast"
 
     @property
+    def projects_dir(self) -> Path:
+        return self.data_dir / "projects"
+
+    @property
     def presets_dir(self) -> Path:
         return ROOT / "presets"
 
