@@ -1,4 +1,4 @@
-"""A pane: HTML made in Python, whose buttons come back to Python as one click event with their data."""
+"""A pane: HTML made in Python, whose buttons and fields come back to Python as one click event with their data."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ element.addEventListener('click', event => {
   if (at.dataset.do === 'delete' && !confirm('Delete this clip and its file?')) return;
   if (at.dataset.confirm && !confirm(at.dataset.confirm)) return;
   trigger('click', {...at.dataset});
+});
+element.addEventListener('change', event => {
+  const at = event.target.closest('[data-change]');
+  if (at) trigger('click', {...at.dataset, do: at.dataset.change, value: event.target.value});
 });
 """
 

@@ -59,7 +59,7 @@ class Asking:
         return self.of(shot, draft=take.draft, roll=take.roll)
 
     def _playing(self, shot: Shot) -> tuple[Member | None, str]:
-        """Whose face goes into a shot. A picture of several people has none: who is who is seen only once it is drawn."""
+        """Whose face goes into a shot. One of several people has none: who is who is seen only once drawn."""
         cast = [name for name in shot.characters if name in self.project.cast and self.project.cast[name].member]
         if not cast:
             return None, ""

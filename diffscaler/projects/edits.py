@@ -69,7 +69,7 @@ def merge_with_next(project: Project, shot_id: str) -> Project:
 
 
 def move_shot(project: Project, shot_id: str, places: int) -> Project:
-    """A shot earlier (negative) or later, within its scene: a scene's shots stay together. Raises ScriptError: locked."""
+    """A shot earlier (negative) or later, within its scene. Raises ScriptError for a locked one."""
     at, shots = _place(project, shot_id), list(project.board.shots)
     _unlocked(shots[at])
     mine = [index for index, shot in enumerate(shots) if shot.scene == shots[at].scene]
@@ -79,7 +79,7 @@ def move_shot(project: Project, shot_id: str, places: int) -> Project:
 
 
 def circle(project: Project, shot_id: str, number: int, draft: bool) -> Project:
-    """Mark the take that goes into the film; doing it again takes the mark away. Raises InvalidRequest: no such take."""
+    """Mark the take that goes into the film, or take that mark away. Raises InvalidRequest for none."""
     if not any((t.number, t.draft) == (number, draft) for t in project.takes_of(shot_id)):
         raise InvalidRequest("That take is not there any more.", "Pick another.")
 
@@ -97,7 +97,7 @@ def keep_as_is(project: Project, shot_id: str) -> Project:
 
 
 def set_film(project: Project, film: FilmSettings) -> Project:
-    """Other settings for all shots. They keep their seconds at another frame rate, and their prompts get the new look."""
+    """Other settings for all shots: they keep their seconds at another rate, and get the new look."""
     before, now = rate_of(project.film.rate), rate_of(film.rate)
     changed = replace(project, film=film)
     if now != before:

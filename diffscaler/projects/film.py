@@ -36,7 +36,10 @@ class FilmSettings(Request):
         json_schema_extra=more("Frame"),
     )
     scale: Literal[1, 2, 4] = Field(
-        1, title="Upscale", description="Of finals, before they are fitted to the frame.", json_schema_extra=more("Finish")
+        1,
+        title="Upscale",
+        description="Of finals, before they are fitted to the frame.",
+        json_schema_extra=more("Finish"),
     )
     upscaler: str = Field("builtin", title="Upscaler", max_length=100, json_schema_extra=more("Finish"))
     smooth: bool = Field(

@@ -1,7 +1,6 @@
 """What a film's orders will take, before anything is queued: time, memory and disk, scene by scene.
 
-Exact where Studio.estimate is: what is kept of a plan costs nothing, each stage is told by its pace here. What many shots
-share is looked up once.
+Says what Studio.estimate says of each: what is kept of a plan costs nothing. What many shots share is looked up once.
 """
 
 from __future__ import annotations

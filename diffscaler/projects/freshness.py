@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffscaler.projects.asking import Asking
+from diffscaler.projects.asking import Asked
 from diffscaler.projects.project import Project, Take
 from diffscaler.requests import ShotRequest
 from diffscaler.screenplay.shot import Shot
@@ -22,17 +22,15 @@ _SHOT = (
 )
 
 
-def why_stale(project: Project, asking: Asking, shot: Shot, take: Take | None) -> str:
+def why_stale(project: Project, shot: Shot, take: Take | None, asked: Asked) -> str:
     """What has changed since a shot's take was asked for, the script's line first; "" when nothing has.
 
-    Raises what Asking.of raises.
+    asked: what the same take would be today
     """
-    if change := project.board.stale.get(shot.id):
-        if take is not None or shot.locked or "prompt" in shot.edited:
-            return str(change)
-    if take is None:
-        return ""
-    return difference(take.request, asking.again(shot, take).request)
+    change = project.board.stale.get(shot.id)
+    if change and (take is not None or shot.locked or "prompt" in shot.edited):
+        return str(change)
+    return difference(take.request, asked.request) if take is not None else ""
 
 
 def difference(before: ShotRequest, now: ShotRequest) -> str:

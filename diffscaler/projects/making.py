@@ -1,5 +1,7 @@
-"""Orders of a film become jobs: one a shot, in their order. What is asked for is on the board before the first is queued,
-so that a studio that is killed meanwhile knows of all of it."""
+"""Orders of a film become jobs: one a shot, in their order.
+
+What is asked for is on the board before the first is queued, so that a studio that is killed meanwhile knows of it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from diffscaler.errors import InvalidRequest, NotEnoughRoom
 from diffscaler.jobs.job import Job
 from diffscaler.models.catalogue import CatalogueOnce
 from diffscaler.projects.asking import Asking
-from diffscaler.projects.forecast import Forecast, forecast
+from diffscaler.projects.forecast import Forecast
 from diffscaler.projects.orders import Order, Standing, ordered, same_take
 from diffscaler.projects.project import Project, Take, shown_take, takes_by_shot
 from diffscaler.recipe_parts import Recipe
@@ -54,18 +56,18 @@ def check_room(studio: Studio, recipes: Sequence[Recipe], cost: Forecast) -> Non
     free = shutil.disk_usage(studio.library.root).free - reserve
     if cost.whole.disk_bytes > free:
         raise NotEnoughRoom(
-            f"These shots need about {cost.whole.disk_bytes / 1e9:.1f} GB of disk; {max(0, free) / 1e9:.1f} GB are free.",
+            f"This needs about {cost.whole.disk_bytes / 1e9:.1f} GB of disk; {max(0, free) / 1e9:.1f} GB are free.",
             "Draw fewer scenes, choose a smaller frame, or remove clips from the library.",
         )
-    shapes = {(recipe.root.inputs[0].stage, str(recipe.root.inputs[0].params.get("width"))): recipe for recipe in recipes}
+    shapes = {(one.root.inputs[0].stage, one.root.inputs[0].params.get("width")): one for one in recipes}
     for recipe in shapes.values():
         predict.check_room(studio.library, missing(studio.library, recipe.root), reserve)
 
 
 def submit(studio: Studio, project_id: str, orders: Sequence[Order], recipes: Sequence[Recipe]) -> list[Job]:
-    """Put orders on the board and queue those whose clip is not there; returns the jobs. recipes: as `planned` made them
+    """Put orders on the board and queue those whose clip is not there; returns the jobs.
 
-    Raises InvalidRequest when the film is gone.
+    recipes: as `planned` made them. Raises InvalidRequest when the film is gone.
     """
     known = [
         replace(order, take=replace(order.take, clip=recipe.root.key))

@@ -1,10 +1,10 @@
 """A film as one folder or zip: its script, its board, the shot list and its clips, for another machine or a shelf.
 
-    film.json        title, settings, cast sheet, takes with what was asked for each
-    board.json       every shot with its id, edits and locks; shots whose text left the script; what is stale
-    script.fountain  and script.fdx, where the script came from Final Draft
-    shots.csv        the board for a spreadsheet
-    clips/           the circled takes, or all
+film.json        title, settings, cast sheet, takes with what was asked for each
+board.json       every shot with its id, edits and locks; shots whose text left the script; what is stale
+script.fountain  and script.fdx, where the script came from Final Draft
+shots.csv        the board for a spreadsheet
+clips/           the circled takes, or all
 """
 
 from __future__ import annotations
@@ -111,8 +111,10 @@ def pieces(project: Project, standing: Standing, library: ClipLibrary, which: Wh
 
 
 def write_folder(found: list[Piece], folder: Path) -> Iterator[int]:
-    """Write a package as a folder, yielding bytes done. Raises InvalidRequest for a folder that holds something already,
-    NotEnoughRoom."""
+    """Write a package as a folder, yielding bytes done.
+
+    Raises InvalidRequest for a folder that holds something already, NotEnoughRoom.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidRequest(f"{folder.name} is there already.", "Name a new folder.")
     done = 0

@@ -66,9 +66,9 @@ class ProjectStore:
             return _read(db, project_id)
 
     def change(self, project_id: str, edit: Callable[[Project], Project]) -> Project:
-        """The film after an edit, kept. Nothing is kept of an edit that raises. Raises InvalidRequest, what `edit` does.
+        """The film after an edit, kept. Nothing is kept of an edit that raises; takes that it leaves out stay.
 
-        Takes that `edit` leaves out stay.
+        Raises InvalidRequest when there is no such film, and what `edit` raises.
         """
         with self.db.transaction() as db:
             before = _read(db, project_id)
@@ -92,7 +92,8 @@ class ProjectStore:
         """The title of a film in which a clip is a circled take."""
         with self.db.reading() as db:
             row = db.execute(
-                "SELECT title FROM take JOIN project ON project.id = take.project WHERE clip = ? AND circled = 1", (clip,)
+                "SELECT title FROM take JOIN project ON project.id = take.project WHERE clip = ? AND circled = 1",
+                (clip,),
             ).fetchone()
         return str(row["title"]) if row else None
 

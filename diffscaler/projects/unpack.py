@@ -1,4 +1,4 @@
-"""Opens a film's folder or zip. Nothing in it is trusted: no name of it is written to, nothing is read past its limit."""
+"""Opens a film's folder or zip. Nothing in it is trusted: no name of it is written to, all has limits."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class _Zip:
     def open(self, name: str) -> IO[bytes]:
         info = self.packed.getinfo(name)
         if info.file_size > SMALL_BYTES and info.file_size > MOST_SQUEEZED * max(1, info.compress_size):
-            raise InvalidRequest(f"{name[:80]} in it unpacks to far more than it is.", "Check where this zip comes from.")
+            raise InvalidRequest(
+                f"{name[:80]} in it unpacks to far more than it is.", "Check where this zip comes from."
+            )
         return self.packed.open(name)
 
 

@@ -1,4 +1,4 @@
-"""What a film still needs: drafts before finals, scene by scene, nothing twice, and after a change only what it reaches."""
+"""What a film still needs: drafts before finals, nothing twice, and after a change only what it reaches."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from diffscaler import plan
 from diffscaler.engine import Engine, missing
 from diffscaler.errors import InvalidRequest, NotEnoughRoom
+from diffscaler.jobs.lanes import holder_of
 from diffscaler.jobs.lender import CatalogueLender
 from diffscaler.models.device import pick_device
 from diffscaler.models.fit import Room
 from diffscaler.models.residency import Residency
 from diffscaler.projects import edits, making
+from diffscaler.projects.asking import Asking
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.forecast import forecast
 from diffscaler.projects.freshness import why_stale
@@ -71,8 +74,6 @@ def carried_out(studio: Studio) -> dict[str, list[str]]:
     lender = CatalogueLender(studio.catalogue, Residency(pick_device("cpu"), 8 * 2**30))
     ran: dict[str, list[str]] = {}
     while job := studio.queue.lease("test"):
-        from diffscaler import plan
-
         watcher = FakeWatcher()
         Engine(studio.library, lender).run(plan.load(job.payload["plan"]), watcher)
         studio.library.keep(job.payload["key"], job.title, job.request)
@@ -94,8 +95,11 @@ def test_drafts_of_all_shots_come_before_the_final_of_any_scene_by_scene(studio:
 
 
 def test_a_model_that_draws_a_draft_no_quicker_makes_no_drafts(studio: Studio, film: Project) -> None:
-    film = edits.set_film(film, FilmSettings(model="mini", finals=True))
-    assert [order.take.draft for order in orders(studio, film)] == [False] * 5
+    film = edits.set_film(film, FilmSettings(model="tiny", finals=True))
+    usual = studio.catalogue.spec("tiny", "text2video")
+    one_step = usual.model_copy(update={"native": {**usual.native, "num_inference_steps": 1, "width": 64}})
+    found = needed(film, Asking(film, one_step, studio.cast), making.standing_of(studio, film))
+    assert [order.take.draft for order in found] == [False] * 5
 
 
 def test_what_is_asked_for_is_on_the_board_at_once_and_never_asked_twice(studio: Studio, film: Project) -> None:
@@ -116,9 +120,8 @@ def test_what_is_asked_for_is_on_the_board_at_once_and_never_asked_twice(studio:
 
 def test_only_what_a_change_reaches_is_made_again(studio: Studio, film: Project, tmp_path: Path) -> None:
     """Real stages of a tiny model: what ran is counted."""
-    from skimage import data
-
     from PIL import Image
+    from skimage import data
 
     photos = []
     for name, shift in (("one", 0), ("two", 8)):
@@ -154,7 +157,10 @@ def test_only_what_a_change_reaches_is_made_again(studio: Studio, film: Project,
 
 
 def why(studio: Studio, film: Project, shot: str) -> str:
-    return why_stale(film, making.asking_of(studio, film), film.shot(shot), shown_take(film.takes_of(shot)))
+    take = shown_take(film.takes_of(shot))
+    assert take is not None
+    asked = making.asking_of(studio, film).again(film.shot(shot), take)
+    return why_stale(film, film.shot(shot), take, asked)
 
 
 def test_a_changed_line_marks_its_shot_and_the_new_take_gets_the_circle(studio: Studio, film: Project) -> None:
@@ -222,8 +228,6 @@ def test_the_forecast_says_what_the_studio_s_estimate_says(studio: Studio, film:
 
 
 def holder(studio: Studio) -> str:
-    from diffscaler.jobs.lanes import holder_of
-
     return holder_of(studio.settings, "device")
 
 

@@ -130,10 +130,10 @@ def test_a_clip_whose_name_leads_out_of_the_zip_is_left_alone(
         files[name] = files["clips/SC1_SH010_T01.png"]
         with_table(files, lambda table: table["takes"][0].update(file=name))
 
-    before = {at for at in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     opened = open_package(rewritten(path, lead_out), elsewhere)
     assert opened.unread == (name,)
-    new = {at for at in tmp_path.rglob("*")} - before
+    new = set(tmp_path.rglob("*")) - before
     assert all(at.is_relative_to(elsewhere.root) or at.name == "changed.zip" for at in new)
 
 
