@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -31,13 +31,15 @@ WAITING = {
 
 @dataclass
 class BoardView:
-    """A film as the page shows it. asking: None where its model is not installed; posters: that may still be made"""
+    """A film as the page shows it. asking: None where its model is not installed; posters: how many may
+    still be made; pictures: addresses of posters by clip, kept for the next look"""
 
     studio: Studio
     project: Project
     standing: Standing
     asking: Asking | None
     posters: int = POSTERS_AT_ONCE
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def asked(self, shot: Shot, take: Take | None) -> tuple[Asked | None, str]:
         """What a shot's take would be today, and why nothing can be asked for."""
@@ -52,8 +54,10 @@ class BoardView:
     def picture(self, clip: str) -> str | None:
         """The address of a take's poster; None while it is not made, or not yet this time."""
         path: Path = self.studio.library.root / "thumbs" / f"{clip}.jpg"
-        if path.exists():
-            return url_of(path)
+        if clip not in self.pictures and path.exists():
+            self.pictures[clip] = url_of(path)
+        if clip in self.pictures:
+            return self.pictures[clip]
         if self.posters <= 0:
             return None
         self.posters -= 1

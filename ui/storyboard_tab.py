@@ -18,6 +18,7 @@ from diffscaler.projects.orders import Standing, needed
 from diffscaler.projects.project import Project
 from diffscaler.projects.reading import new_project, read_again, text_of
 from diffscaler.projects.unpack import is_package, open_package
+from diffscaler.screenplay.rates import RATE_NAMES
 from diffscaler.screenplay.source import decoded, read_bytes
 from diffscaler.studio import Studio
 from ui import pieces
@@ -53,6 +54,7 @@ class StoryboardTab:
         self.watch = Watch(studio, "film", "Watch the animatic", "")
         self.editor, self.files = ShotEditor(studio), FilmFiles(studio)
         self.acts, self.costs = BoardActs(studio), FilmCosts(studio)
+        self.pictures: dict[str, str] = {}
         #: Changes whenever what the film will cost may have.
         self.mark = gr.State("")
         self.timer = gr.Timer(LOOK_S, active=False)
@@ -79,6 +81,7 @@ class StoryboardTab:
                     self.editor.place()
                 with gr.Row(elem_classes=["film-foot"]):
                     self.watch.button()
+                    self.hide = pane(pieces.do("hide", "Hide it", cls="link"), elem_id="film-hide")
                     self.files.place()
 
     def _place_script(self) -> None:
@@ -100,7 +103,7 @@ class StoryboardTab:
         with gr.Row(elem_classes=["fields"]):
             model = control(FilmSettings, "model", choices=self.models(), info=None)
             aspect = control(FilmSettings, "aspect", info=None)
-            rate = control(FilmSettings, "rate", info=None)
+            rate = control(FilmSettings, "rate", choices=list(RATE_NAMES), info=None)
             look = control(FilmSettings, "look", info=None, placeholder="16 mm, soft light")
         rest = more(FilmSettings, upscaler={"choices": upscalers(self.studio)})
         self.settings = {"model": model, "aspect": aspect, "rate": rate, "look": look, **rest}
@@ -142,6 +145,7 @@ class StoryboardTab:
         self.go.click(self.on_preview, at, self.tiles, **QUIET)
         self.stop.click(self.on_stop, at, self.tiles, queue=False, **QUIET)
         self.watch.go.click(self.on_watch, at, self.watch.outputs, **QUIET)
+        self.hide.click(lambda: self.watch.restore(None), None, self.watch.outputs, **QUIET)
         self.files.buttons.click(self.on_file, at, self.files.links, **QUIET)
         self.files.table.upload(self.on_table, [at, self.files.table], self.tiles, **QUIET)
         self.timer.tick(self.look, [at, self.mark], self.tiles, trigger_mode="once", concurrency_limit=None, **QUIET)
@@ -334,7 +338,8 @@ class StoryboardTab:
             asking = None
             with suppress(DiffScalerError):  # its model was removed: the board says so on each shot that needs it
                 asking = making.asking_of(self.studio, film)
-            return BoardView(self.studio, film, making.standing_of(self.studio, film), asking)
+            standing = making.standing_of(self.studio, film)
+            return BoardView(self.studio, film, standing, asking, pictures=self.pictures)
         return None
 
     def shown(self, at: At | None, *, typed: bool = False) -> Updates:

@@ -202,7 +202,7 @@ def test_a_wrong_file_is_named_for_what_it_is(studio: Page, tmp_path: Path) -> N
 
 def test_a_phone_sees_the_monitor_first_and_never_scrolls_sideways(browser: Any, address: str) -> None:
     phone = Page(browser.new_context(viewport={"width": 390, "height": 844}).new_page(), address).open()
-    for name in ("Text to video", "Face swap", "Upscale", "Deliver", "Training", "Library"):
+    for name in ("Storyboard", "Text to video", "Face swap", "Upscale", "Deliver", "Training", "Library"):
         phone.tab(name)
         time.sleep(0.5)
         assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390, name
