@@ -31,14 +31,18 @@ WAITING = {
 
 @dataclass
 class BoardView:
-    """A film as the page shows it. asking: None where its model is not installed; posters: how many may
-    still be made; pictures: addresses of posters by clip, kept for the next look"""
+    """A film as the page shows it.
+
+    asking: None where its model is not installed; posters: how many may still be made in this look; wanting: whether
+    one was not; pictures: addresses of posters by clip, kept for the next look
+    """
 
     studio: Studio
     project: Project
     standing: Standing
     asking: Asking | None
-    posters: int = POSTERS_AT_ONCE
+    posters: int = 0
+    wanting: bool = False
     pictures: dict[str, str] = field(default_factory=dict)
 
     def asked(self, shot: Shot, take: Take | None) -> tuple[Asked | None, str]:
@@ -59,6 +63,7 @@ class BoardView:
         if clip in self.pictures:
             return self.pictures[clip]
         if self.posters <= 0:
+            self.wanting = True
             return None
         self.posters -= 1
         try:

@@ -15,8 +15,8 @@ from diffscaler.settings import ROOT, Settings, read_settings
 from diffscaler.wording import worded
 
 COMMANDS = (
-    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "film", "train", "bench", "doctor", "library",
-    "models",
+    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "film", "films", "train", "bench", "doctor",
+    "library", "models",
 )  # fmt: skip
 
 

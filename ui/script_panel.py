@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from html import escape
 
 from diffscaler.cast import Member
-from diffscaler.projects.forecast import Forecast
+from diffscaler.projects.forecast import Cost, Forecast
 from diffscaler.projects.project import Project, Role
 from diffscaler.screenplay.pages import EIGHTHS, SECONDS_A_PAGE, eighths_of, pages_in_words, running_time_s
 from diffscaler.screenplay.people import introductions, known_names
 from diffscaler.screenplay.rates import rate_of
-from diffscaler.wording import seconds_in_words
+from diffscaler.wording import bytes_in_words, seconds_in_words
 
 
 def outline_html(project: Project, cost: Forecast | None = None) -> str:
@@ -31,14 +31,23 @@ def outline_html(project: Project, cost: Forecast | None = None) -> str:
         screen = seconds_in_words(eighths[scene.number] * SECONDS_A_PAGE / EIGHTHS)
         scene_cost = cost.scenes.get(scene.number) if cost else None
         to_draw = f"{seconds_in_words(scene_cost.seconds)} to draw" if scene_cost else ""
+        needs = needs_of(scene_cost)
         rows.append(
             f'<li><button type="button" data-goto="scene-{escape(scene.number)}" title="{escape(heading.slug)}">'
             f"<b>{escape(scene.number)}</b><span class='where'>{escape(heading.setting)} {escape(heading.place)}</span>"
             f"<span class='when'>{escape(heading.time)}</span>"
             f"<span class='long'>{pages_in_words(eighths[scene.number])} p · {screen}</span>"
-            f"<span class='cost'>{to_draw}</span></button></li>"
+            f"<span class='cost' title='{needs}'>{to_draw}</span></button></li>"
         )
     return f'{head}<ol class="scenes">{"".join(rows)}</ol>'
+
+
+def needs_of(cost: Cost | None) -> str:
+    """ "5 takes, disk about 40 MB, memory about 570 MB"; "" for nothing to draw."""
+    if cost is None:
+        return ""
+    memory = f", memory about {bytes_in_words(cost.memory_bytes)}" if cost.memory_bytes else ""
+    return f"{cost.takes} takes, disk about {bytes_in_words(cost.disk_bytes)}{memory}"
 
 
 def cast_html(project: Project, members: Sequence[Member]) -> str:

@@ -23,7 +23,7 @@ from diffscaler.screenplay.source import decoded, read_bytes
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.board_acts import NOWHERE, At, BoardActs
-from ui.board_cards import BoardView, board_html
+from ui.board_cards import POSTERS_AT_ONCE, BoardView, board_html
 from ui.controls import control, filled, more
 from ui.estimate import upscalers
 from ui.film_cost import FilmCosts
@@ -57,6 +57,8 @@ class StoryboardTab:
         self.pictures: dict[str, str] = {}
         #: Changes whenever what the film will cost may have.
         self.mark = gr.State("")
+        #: What the board shows, in short.
+        self.seen = gr.State("")
         self.timer = gr.Timer(LOOK_S, active=False)
 
     # -- layout -------------------------------------------------------------------------------------------------------
@@ -112,7 +114,8 @@ class StoryboardTab:
     def tiles(self) -> list[Any]:
         """Everything that shows the film."""
         return [
-            self.at, self.mark, self.timer, self.board, self.outline, self.cast, self.said, self.go, self.stop,
+            self.at, self.mark, self.seen, self.timer, self.board, self.outline, self.cast, self.said, self.go,
+            self.stop,
             *self.editor.outputs,
         ]  # fmt: skip
 
@@ -148,9 +151,9 @@ class StoryboardTab:
         self.hide.click(lambda: self.watch.restore(None), None, self.watch.outputs, **QUIET)
         self.files.buttons.click(self.on_file, at, self.files.links, **QUIET)
         self.files.table.upload(self.on_table, [at, self.files.table], self.tiles, **QUIET)
-        self.timer.tick(self.look, [at, self.mark], self.tiles, trigger_mode="once", concurrency_limit=None, **QUIET)
+        self.timer.tick(self.look, [at, self.seen], self.tiles, trigger_mode="once", concurrency_limit=None, **QUIET)
         self.mark.change(self.on_mark, at, [self.go, self.needs, self.outline], trigger_mode="always_last", **QUIET)
-        gr.on([self.tab.select], self.refresh, [at, self.mark], self.tiles, **QUIET)
+        self.tab.select(self.refresh, at, self.tiles, **QUIET)
         page.load(self.restore, [at, self.watch.state], [*self.everything, *self.watch.outputs], **QUIET)
 
     def keep_models(self, models: gr.State) -> None:
@@ -178,7 +181,7 @@ class StoryboardTab:
                 updates |= self.opened({**NOWHERE, "film": film.id}) | {self.said: note}
             else:
                 text, format_ = text_of(path)
-                updates |= self._read(at, text, path.stem, values, format_)
+                updates |= self._read(at, text, path.stem, values, format_, dropped=True)
         return updates
 
     def on_read(self, at: At, text: str, **values: Any) -> Updates:
@@ -188,7 +191,9 @@ class StoryboardTab:
             updates |= self._read(known(at), text or "", "Untitled", values, None)
         return updates
 
-    def _read(self, at: At, text: str, name: str, values: dict[str, Any], format_: Any) -> Updates:
+    def _read(
+        self, at: At, text: str, name: str, values: dict[str, Any], format_: Any, dropped: bool = False
+    ) -> Updates:
         if not text.strip():
             raise InvalidRequest("There is no script yet.", "Write one: INT. KITCHEN - NIGHT, then what happens.")
         if not at["film"]:
@@ -197,6 +202,12 @@ class StoryboardTab:
             )
             return self.opened({**NOWHERE, "film": film.id})
         before = self.studio.projects.get(at["film"])
+        if dropped and is_another(before, text):
+            film = self.studio.projects.add(new_project(text, name, format_ or "fountain", before.film))
+            note = "Choose the earlier film above to go back to it."
+            return self.opened({**NOWHERE, "film": film.id}) | {
+                self.said: pieces.message("That is another script: it is a film of its own.", note, "info")
+            }
         film = self.studio.projects.change(
             before.id, lambda project: read_again(project, text, format_ or project.format)
         )
@@ -329,8 +340,8 @@ class StoryboardTab:
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
-    def view(self, at: At) -> BoardView | None:
-        """The open film as it stands; None when none is open or it is gone."""
+    def view(self, at: At, posters: int = 0) -> BoardView | None:
+        """The open film as it stands; None when none is open or it is gone. posters: how many may be made now"""
         with suppress(DiffScalerError):
             if not at["film"]:
                 return None
@@ -339,16 +350,20 @@ class StoryboardTab:
             with suppress(DiffScalerError):  # its model was removed: the board says so on each shot that needs it
                 asking = making.asking_of(self.studio, film)
             standing = making.standing_of(self.studio, film)
-            return BoardView(self.studio, film, standing, asking, pictures=self.pictures)
+            return BoardView(self.studio, film, standing, asking, posters, pictures=self.pictures)
         return None
 
-    def shown(self, at: At | None, *, typed: bool = False) -> Updates:
-        """Everything that shows the film; what a person types into stays as it is."""
+    def shown(self, at: At | None, *, typed: bool = False, posters: int = 0) -> Updates:
+        """Everything that shows the film. typed: a person is at the panel's fields, which stay as they are
+
+        posters: of how many takes; an edit is answered without waiting for any, the timer brings them
+        """
         at = known(at)
-        view = self.view(at)
+        view = self.view(at, posters)
         if view is None:
             return {
-                self.at: {**NOWHERE}, self.mark: "", self.timer: gr.Timer(active=False), self.board: BEGIN,
+                self.at: {**NOWHERE}, self.mark: "", self.seen: "", self.timer: gr.Timer(active=False),
+                self.board: BEGIN,
                 self.outline: "", self.cast: "", self.go: gr.Button("Preview", visible=True, interactive=True),
                 self.stop: gr.Button(visible=False), **self.editor.shown(None, at),
             }  # fmt: skip
@@ -359,8 +374,9 @@ class StoryboardTab:
         return {
             self.at: at,
             self.mark: mark_of(view),
-            self.timer: gr.Timer(active=bool(busy) or view.posters <= 0),
+            self.timer: gr.Timer(active=bool(busy) or view.wanting),
             self.board: board,
+            self.seen: f"{hash(board)} {len(busy)}",
             self.cast: cast_html(view.project, self.studio.cast.list()),
             self.go: gr.Button(visible=not busy, interactive=True),
             self.stop: gr.Button(visible=bool(busy), value=stop_label(busy)),
@@ -369,7 +385,7 @@ class StoryboardTab:
 
     def opened(self, at: At) -> Updates:
         """The page with another film, or another script in it."""
-        updates = self.shown(at)
+        updates = self.shown(at, posters=POSTERS_AT_ONCE)
         at = updates[self.at]
         films = [NEW, *((listed.title, listed.id) for listed in self.studio.projects.list())]
         updates |= {self.films: gr.Dropdown(choices=films, value=at["film"]), self.files.links: ""}
@@ -384,12 +400,13 @@ class StoryboardTab:
     def restore(self, at: At | None, watched: dict[str, Any] | None) -> Updates:
         return self.opened(known(at)) | self.watch.restore(watched)
 
-    def look(self, at: At, mark: str) -> Updates:
-        """One look while jobs run: the panel's fields stay as they are."""
-        return self.shown(at, typed=True)
+    def look(self, at: At, seen: str) -> Updates:
+        """One look while jobs run; nothing is sent when it shows what the last one did."""
+        updates = self.shown(at, typed=True, posters=POSTERS_AT_ONCE)
+        return {self.seen: gr.skip()} if updates[self.seen] == seen else updates
 
-    def refresh(self, at: At, mark: str) -> Updates:
-        return self.shown(at)
+    def refresh(self, at: At) -> Updates:
+        return self.shown(at, posters=POSTERS_AT_ONCE)
 
     def on_mark(self, at: At) -> Updates:
         """What Preview will take now; said after the edit itself has been shown."""
@@ -417,6 +434,12 @@ class StoryboardTab:
 def known(at: At | None) -> At:
     """Where a person is, as this version keeps it: what a browser kept from an earlier one may lack names."""
     return {**NOWHERE, **{name: value for name, value in (at or {}).items() if name in NOWHERE}}
+
+
+def is_another(film: Project, text: str) -> bool:
+    """Whether a script has no shot in common with a film's: then it is not a later version of it."""
+    now = {shot.id for shot in read_again(film, text).board.shots}
+    return bool(film.board.shots) and not any(shot.id in now for shot in film.board.shots)
 
 
 def mark_of(view: BoardView) -> str:

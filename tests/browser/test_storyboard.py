@@ -18,7 +18,9 @@ SCRIPT = "Title: Dog at Night\n\nINT. KITCHEN - NIGHT\n\nA dog sleeps.\n\n> THE 
 
 @pytest.fixture(scope="module")
 def studio(browser: Any, address: str) -> Page:
-    return Page(browser.new_context(viewport={"width": 1440, "height": 900}).new_page(), address).open()
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(60_000)
+    return Page(page, address).open()
 
 
 def made(page: Any) -> None:
@@ -75,7 +77,7 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     assert page.locator("#board .take.made").count() == 3
 
     # A reload finds film, shot and marks again.
-    studio.open()
+    studio.open(ready="#storyboard-go")
     page.wait_for_selector("#board .shot.stale", timeout=30_000)
     page.wait_for_selector("#shot-takes video", timeout=30_000)
     assert page.locator("#board .take[aria-pressed=true]").count() == 1

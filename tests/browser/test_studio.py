@@ -27,9 +27,10 @@ class Page:
         page.on("request", lambda request: self.requested.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def open(self) -> Page:
+    def open(self, ready: str = "#text2video-go, #text2video-stop") -> Page:
+        """ready: what is in sight once the tab that was open is there."""
         self.page.goto(self.address, wait_until="domcontentloaded")
-        self.page.wait_for_selector("#text2video-go, #text2video-stop", timeout=30_000)
+        self.page.wait_for_selector(ready, timeout=60_000)
         self.page.wait_for_function("document.querySelector('#queue .queue') !== null")
         return self
 

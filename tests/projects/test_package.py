@@ -22,8 +22,11 @@ from diffscaler.projects.orders import Standing
 from diffscaler.projects.package import pieces, write_folder, write_zip
 from diffscaler.projects.project import Project, Take
 from diffscaler.projects.reading import new_project
+from diffscaler.projects.store import ProjectStore
 from diffscaler.projects.unpack import is_package, open_package
 from diffscaler.requests import ShotRequest
+from diffscaler.settings import Settings
+from ui.commands import run
 
 SCRIPT = "INT. KITCHEN - NIGHT\n\nA dog sleeps.\n\nMIRA\nSleep, dog.\n\nEXT. BEACH - DAY\n\nThe dog runs.\n"
 
@@ -203,3 +206,23 @@ def test_a_damaged_zip_gets_a_sentence_or_opens(
         assert error.message and error.hint
     else:
         assert opened.project.board.shots
+
+
+def test_a_film_is_saved_and_opened_from_the_command_line(
+    film: Project, library: ClipLibrary, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = ProjectStore(settings.projects_dir).add(film)
+    assert library.root == settings.library_dir
+    for out in (tmp_path / "saved", tmp_path / "saved.zip"):
+        assert run(["films", "save", "dog", "-o", str(out), "--all-takes"]) == 0
+        assert "2 clips" in capsys.readouterr().out
+        assert run(["films", "open", str(out)]) == 0
+        opened = capsys.readouterr().out.split()[0]
+        assert replace(ProjectStore(settings.projects_dir).get(opened), id="", changed=0.0) == film
+    assert run(["films", "list"]) == 0
+    assert kept.id in capsys.readouterr().out
+    assert run(["films", "save", "cat", "-o", str(tmp_path / "x")]) == 1
+    assert "There is no film 'cat'" in capsys.readouterr().err
+    assert run(["films", "save", "dog", "-o", str(tmp_path / "x")]) == 1
+    assert "3 films are called" in capsys.readouterr().err
+    assert run(["films", "open", str(tmp_path / "red.png")]) == 1
