@@ -121,7 +121,7 @@ def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
         f' title="{escape(shot.text)}">{_picture(view, shot, takes, shown)}'
         f'<span class="slate"><b>{escape(shot.name)}</b><span class="tc">{shot.frames} f, {seconds:.1f} s</span></span>'
         f'<span class="how">{escape(how)}</span><span class="says">{said}</span></button>{lost}{stale}'
-        f'<footer><span class="strip-of-takes">{"".join(_chip(view, take) for take in takes)}</span>{lock}</footer>'
+        f'<div class="hand"><span class="strip-of-takes">{"".join(_chip(view, take) for take in takes)}</span>{lock}</div>'
         "</article>"
     )
 

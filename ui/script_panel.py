@@ -11,6 +11,7 @@ from diffscaler.projects.project import Project, Role
 from diffscaler.screenplay.pages import EIGHTHS, SECONDS_A_PAGE, eighths_of, pages_in_words, running_time_s
 from diffscaler.screenplay.people import introductions, known_names
 from diffscaler.screenplay.rates import rate_of
+from diffscaler.screenplay.script import Character
 from diffscaler.wording import bytes_in_words, seconds_in_words
 
 
@@ -58,7 +59,7 @@ def cast_html(project: Project, members: Sequence[Member]) -> str:
     rows = []
     for name in known_names(script):
         one, role = said.get(name), project.cast.get(name, Role())
-        count = f"{one.speeches} speeches, scenes {', '.join(one.scenes)}" if one else "does not speak"
+        count = _says(one) if one else "does not speak"
         words = role.appearance if role.appearance is not None else introduced.get(name, "")
         data = f'data-character="{escape(name)}"'
         rows.append(
@@ -71,6 +72,11 @@ def cast_html(project: Project, members: Sequence[Member]) -> str:
         return '<p class="quiet">Nobody speaks in this script, and nobody is introduced.</p>'
     hint = "" if members else '<p class="quiet">Faces come from the cast in the Face swap tab.</p>'
     return f'<ul class="cast-sheet">{"".join(rows)}</ul>{hint}'
+
+
+def _says(one: Character) -> str:
+    many, scenes = one.speeches != 1, len(one.scenes) != 1
+    return f"{one.speeches} speech{'es' * many}, scene{'s' * scenes} {', '.join(one.scenes)}"
 
 
 def _choices(members: Sequence[Member], chosen: str) -> str:

@@ -39,7 +39,7 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     page.locator("#FilmSettings-model").wait_for()
     (tmp_path / "dog.fountain").write_text(SCRIPT)
     page.set_input_files("#script-drop input[type=file]", tmp_path / "dog.fountain")
-    page.wait_for_selector("#board .shot", timeout=30_000)
+    page.wait_for_selector("#board .shot")
     assert page.locator("#board .shot").count() == 3
     assert "KITCHEN" in page.locator("#outline .scenes").inner_text()
 
@@ -58,9 +58,9 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     page.keyboard.press("Tab")
     page.wait_for_function("document.querySelector('#board .says').innerText.includes('<b>wide</b>')")
 
-    page.wait_for_function("document.querySelector('#storyboard-go').innerText.includes('about')", timeout=30_000)
+    page.wait_for_function("document.querySelector('#storyboard-go').innerText.includes('about')")
     page.locator("#storyboard-go").click()
-    page.wait_for_selector("#board .take", timeout=30_000)
+    page.wait_for_selector("#board .take", state="attached")
     made(page)
     assert page.locator("#board .take.made").count() == 3
 
@@ -72,23 +72,23 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     page.locator("#script-page .label-wrap").click()
     page.locator("#script textarea").fill(SCRIPT.replace("A dog sleeps.", "A white dog sleeps."))
     page.locator("#script-read").click()
-    page.wait_for_selector("#board .shot.stale .why", timeout=30_000)
+    page.wait_for_selector("#board .shot.stale .why")
     assert "is now “A white dog sleeps.”" in page.locator("#board .shot.stale .why").inner_text()
     assert page.locator("#board .take.made").count() == 3
 
     # A reload finds film, shot and marks again.
     studio.open(ready="#storyboard-go")
-    page.wait_for_selector("#board .shot.stale", timeout=30_000)
-    page.wait_for_selector("#shot-takes video", timeout=30_000)
+    page.wait_for_selector("#board .shot.stale")
+    page.wait_for_selector("#shot-takes video")
     assert page.locator("#board .take[aria-pressed=true]").count() == 1
 
     page.locator("#film-go").click()
     page.wait_for_selector("#film-monitor video", timeout=LONG_MS)
-    page.wait_for_function("document.querySelector('#film-monitor video').readyState >= 2", timeout=30_000)
+    page.wait_for_function("document.querySelector('#film-monitor video').readyState >= 2")
     assert page.evaluate("document.querySelector('#film-monitor video').duration") == pytest.approx(1.5, abs=0.05)
 
     page.locator("#film-files button", has_text="Film").first.click()
-    page.wait_for_selector("#film-links a", timeout=30_000)
+    page.wait_for_selector("#film-links a")
     with page.expect_download() as download:
         page.locator("#film-links a").click()
     download.value.save_as(tmp_path / "film.zip")

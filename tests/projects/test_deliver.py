@@ -33,7 +33,7 @@ def film(engine: Engine, settings: Settings) -> Project:
     takes = []
     for shot in film.board.shots[1:]:
         recipe = Recipes(engine.library, Catalogue(settings)).of(
-            ShotRequest(name=shot.name, card=shot.text, frames=12, width=64, height=36)
+            ShotRequest(name=shot.name, card=shot.text, frames=12, width=64, height=64)
         )
         engine.run(recipe.root, FakeWatcher())
         takes.append(Take(shot.id, 1, 1, False, recipe.root.key, recipe.request))  # type: ignore[arg-type]
