@@ -89,3 +89,8 @@ class BoardActs:
         asking = making.asking_of(self.studio, film)
         orders = another_take(film, asking, [film.shot(shot) for shot in shots])
         making.submit(self.studio, film.id, orders, making.planned(self.studio, orders))
+
+
+def known(at: At | None) -> At:
+    """Where a person is, as this version keeps it: what a browser kept from an earlier one may lack names."""
+    return {**NOWHERE, **{name: value for name, value in (at or {}).items() if name in NOWHERE}}

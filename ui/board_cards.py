@@ -115,13 +115,14 @@ def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     lock = pieces.do("lock", "locked" if shot.locked else "lock", cls="link lock", key=shot.id, pressed=shot.locked,
                      title="A locked shot is not changed, split or merged")  # fmt: skip
     state = " stale" if why else ""
+    chips = "".join(_chip(view, take) for take in takes)
     return (
         f'<article class="shot{state}{" open" if opened else ""}" id="shot-{shot.id}">'
         f'<button type="button" class="frame" data-do="shot" data-key="{shot.id}" aria-expanded="{str(opened).lower()}"'
         f' title="{escape(shot.text)}">{_picture(view, shot, takes, shown)}'
         f'<span class="slate"><b>{escape(shot.name)}</b><span class="tc">{shot.frames} f, {seconds:.1f} s</span></span>'
         f'<span class="how">{escape(how)}</span><span class="says">{said}</span></button>{lost}{stale}'
-        f'<div class="hand"><span class="strip-of-takes">{"".join(_chip(view, take) for take in takes)}</span>{lock}</div>'
+        f'<div class="hand"><span class="strip-of-takes">{chips}</span>{lock}</div>'
         "</article>"
     )
 
@@ -163,3 +164,10 @@ def _gone(view: BoardView, takes: dict[str, list[Take]], opened: str) -> str:
         '<p class="quiet">Their text left the script, or they were merged or taken off the shot list. They come back'
         f' with their text; their takes stay.</p><div class="shots">{cards}</div></details>'
     )
+
+
+def mark_of(view: BoardView) -> str:
+    """What the cost depends on, in short."""
+    standing = view.standing
+    states = sorted(f"{job.id}{job.state}" for job in standing.jobs.values())
+    return f"{view.project.id} {view.project.changed} {len(standing.made)} {hash(tuple(states))}"

@@ -52,7 +52,10 @@ def studio(settings: Settings, models: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def film(studio: Studio) -> Project:
-    return studio.projects.add(new_project(SCRIPT, "Dog", film=FilmSettings(model="tiny")))
+    film = new_project(SCRIPT, "Dog", film=FilmSettings(model="tiny"))
+    for shot in film.board.shots:
+        film = edits.edit_shot(film, shot.id, frames=6)  # so that they are made soon
+    return studio.projects.add(film)
 
 
 def orders(studio: Studio, film: Project, only: Iterable[str] | None = None) -> list[Order]:

@@ -24,10 +24,10 @@ from diffscaler.studio import Studio
 from diffscaler.video.stage import Encode, EncodeParams
 from tests.fakes import FakeClip, FakeClipParams
 from tests.screenplay.test_read import SAMPLE
-from ui.board_acts import NOWHERE
+from ui.board_acts import NOWHERE, known
 from ui.board_cards import board_html
 from ui.queue_panel import WAITING_SHOWN, QueuePanel
-from ui.storyboard_tab import StoryboardTab, known
+from ui.storyboard_tab import StoryboardTab
 
 EVIL = "<img src=x onerror=alert(1)>"
 SCRIPT = "INT. KITCHEN - NIGHT\n\nMIRA (a woman) enters.\n\nMIRA\nSleep, dog.\n\nEXT. BEACH - DAY\n\nThe dog runs.\n"
