@@ -77,7 +77,11 @@ def changes_in_words(before: Project, now: Project) -> tuple[str, str]:
     fresh = len(new - old)
     gone = len({shot.id for shot in before.board.shots} - new)
     stale = len(set(now.board.stale) - set(before.board.stale))
-    parts = [f"{stale} shots changed"] * bool(stale) + [f"{fresh} new"] * bool(fresh) + [f"{gone} gone"] * bool(gone)
+    parts = (
+        [f"{stale} shot{'s' * (stale != 1)} changed"] * bool(stale)
+        + [f"{fresh} new"] * bool(fresh)
+        + [f"{gone} gone"] * bool(gone)
+    )
     if not parts:
         return "The script says what it said.", "No shot has changed."
     return f"Read again: {', '.join(parts)}.", "Takes of all shots are kept."

@@ -101,7 +101,7 @@ def test_a_script_dropped_on_an_open_film_is_its_next_version(
     assert (film.film.look, film.film.rate) == ("Noir", "25")
     path.write_text(SCRIPT.replace("The dog runs.", "The dog runs.\n\nA boat sails.").replace("enters", "leaves"))
     again = tab.on_drop(at, str(path))
-    assert len(studio.projects.list()) == 1 and "1 shots changed, 1 new" in again[tab.said]
+    assert len(studio.projects.list()) == 1 and "1 shot changed, 1 new" in again[tab.said]
     path.write_text("EXT. MOON - NIGHT\n\nA rocket lands.\n")
     other = tab.on_drop(at, str(path))
     assert len(studio.projects.list()) == 2 and "a film of its own" in other[tab.said]
