@@ -14,7 +14,14 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from diffscaler import deliver_command, faceswap_command, film_command, models_command, script_command
+from diffscaler import (
+    deliver_command,
+    faceswap_command,
+    film_command,
+    films_command,
+    models_command,
+    script_command,
+)
 from diffscaler.delivery import JsonLines, Lines, carry_out, deliver, given, how_to_write, place_for
 from diffscaler.errors import DiffScalerError
 from diffscaler.faceswap_command import clip_of
@@ -116,6 +123,7 @@ def add_commands(commands: Any) -> None:
     models_command.add_commands(commands)
     script_command.add_commands(commands)
     film_command.add_commands(commands)
+    films_command.add_commands(commands)
 
 
 def add_output(at: argparse.ArgumentParser) -> None:

@@ -50,3 +50,9 @@ class Database:
             yield db
         finally:
             db.close()
+
+
+def batched(values: list[str], size: int = 500) -> Iterator[list[str]]:
+    """Values in groups: SQLite takes only so many in one question."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -66,6 +66,10 @@ class Settings(BaseModel):
         return self.data_dir / "datasets"
 
     @property
+    def projects_dir(self) -> Path:
+        return self.data_dir / "projects"
+
+    @property
     def presets_dir(self) -> Path:
         return ROOT / "presets"
 

@@ -23,6 +23,7 @@ from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.hub import hub_of
 from diffscaler.models.shelf import Removal, Shelf
 from diffscaler.models.web import Hub
+from diffscaler.projects.store import ProjectStore
 from diffscaler.recipe_parts import Recipe
 from diffscaler.recipes import Recipes, request_from
 from diffscaler.requests import Request
@@ -42,6 +43,7 @@ class Studio:
         self.shelf = Shelf(settings, self.catalogue)
         self.recipes = Recipes(self.library, self.catalogue)
         self.cast = CastLibrary(settings.cast_dir)
+        self.projects = ProjectStore(settings.projects_dir)
         self.keeper = WorkerKeeper(settings, "device")
         self.fetcher = WorkerKeeper(settings, "downloads")
 
@@ -129,13 +131,15 @@ class Studio:
         return self.library.clip(self.library.add_file(path, name).key)
 
     def remove(self, key: str) -> None:
-        """Delete a clip. Raises InvalidRequest while a job in the queue or the cast needs it, ClipNotFound."""
+        """Delete a clip. Raises InvalidRequest while a job in the queue, a film or the cast needs it, ClipNotFound."""
         clip = self.library.clip(key)
         names = [clip.key]
         if clip.stage == plan.IMPORT:
             names.append(clip.node.params["sha256"])  # plans name photos by their content
         if any(self.queue.needed(name) for name in names):
             raise InvalidRequest("A job in the queue needs that clip.", "Stop the job first.")
+        if film := self.projects.circled_in(clip.key):
+            raise InvalidRequest(f"It is a circled take of {film}.", "Take the circle off in the Storyboard tab first.")
         for member in self.cast.list():
             if any(clip.key.startswith(photo) for photo in member.photos):
                 raise InvalidRequest(f"{member.name} in the cast has this photo.", "Take them out of the cast first.")

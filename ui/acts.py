@@ -9,16 +9,29 @@ import gradio as gr
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.recipes import request_from
-from diffscaler.requests import DeliverRequest, FaceSwapRequest, Request, Text2VideoRequest, UpscaleRequest
+from diffscaler.requests import (
+    AnimaticRequest,
+    DeliverRequest,
+    FaceSwapRequest,
+    Request,
+    ShotRequest,
+    Text2VideoRequest,
+    UpscaleRequest,
+)
 from diffscaler.studio import Studio
 from ui.deliver_tab import DeliverTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
 from ui.queue_panel import QueuePanel
+from ui.storyboard_tab import KIND as STORYBOARD
+from ui.storyboard_tab import StoryboardTab
 from ui.text2video_tab import Text2VideoTab
 from ui.training_tab import TrainingTab
 from ui.upscale_tab import UpscaleTab
 from ui.watch import Updates, explained
+
+#: Requests that belong to a film.
+OF_FILMS = (ShotRequest.__name__, AnimaticRequest.__name__)
 
 WorkTab = Text2VideoTab | FaceSwapTab | UpscaleTab | DeliverTab
 
@@ -34,16 +47,18 @@ class Acts:
         library: LibraryTab,
         training: TrainingTab,
         work: dict[type[Request], WorkTab],
+        story: StoryboardTab,
     ) -> None:
-        self.studio, self.tabs, self.queue, self.library, self.training, self.work = (
+        self.studio, self.tabs, self.queue, self.library, self.training, self.work, self.story = (
             studio,
             tabs,
             queue,
             library,
             training,
             work,
+            story,
         )
-        self.watches = [tab.watch for tab in (*work.values(), training)]
+        self.watches = [tab.watch for tab in (*work.values(), training, story)]
 
     def wire(self) -> None:
         panes = [watch.monitor for watch in self.watches] + [self.queue.pane, self.library.detail]
@@ -55,6 +70,7 @@ class Acts:
         outputs += [at for at in self.swap.filling if at not in outputs]
         outputs += [self.upscale.clips.picked, self.deliver.clips.picked]
         outputs += self.words.leads.inputs.values()
+        outputs += self.story.everything
         states = {watch.name: watch.state for watch in self.watches}
         gr.on(
             [pane.click for pane in panes],
@@ -144,6 +160,8 @@ class Acts:
 
     def do_open(self, key: str, states: dict[str, Any]) -> Updates:
         job = self.studio.queue.get(key)
+        if (job.request or {}).get("type") in OF_FILMS:
+            return {self.tabs: gr.Tabs(selected=STORYBOARD)} | self.story.showing(job)
         watch = self.watch_of(job)
         return {self.tabs: gr.Tabs(selected=watch.name)} | watch.follow(job)
 

@@ -17,8 +17,8 @@ from diffscaler.suite import run_tests
 from diffscaler.wording import worded
 
 COMMANDS = (
-    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "film", "train", "bench", "doctor", "library",
-    "models",
+    "serve", "test", "generate", "swap", "upscale", "deliver", "script", "film", "films", "train", "bench", "doctor",
+    "library", "models",
 )  # fmt: skip
 
 #: What `train` does besides training.

@@ -1,4 +1,4 @@
-"""The page as a whole: a header, six tabs, the queue under all of them."""
+"""The page as a whole: a header, seven tabs, the queue under all of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ui.deliver_tab import DeliverTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
 from ui.queue_panel import QueuePanel
+from ui.storyboard_tab import StoryboardTab
 from ui.text2video_tab import Text2VideoTab
 from ui.training_tab import TrainingTab
 from ui.upscale_tab import UpscaleTab
@@ -27,15 +28,16 @@ def build_page(studio: Studio) -> gr.Blocks:
         queue = QueuePanel(studio)
         # Whatever a browser remembers stands outside the tabs: a tab's inside is only there once it was opened.
         at = remembered("tab", "text2video")
+        story = StoryboardTab(studio)
         text2video, faceswap, upscale = Text2VideoTab(studio), FaceSwapTab(studio), UpscaleTab(studio)
         deliver, training, library = DeliverTab(studio), TrainingTab(studio), LibraryTab(studio)
         with gr.Tabs(elem_id="tabs", selected="text2video", overflow_behavior="wrap") as tabs:
-            for tab in (text2video, faceswap, upscale, deliver, training, library):
+            for tab in (story, text2video, faceswap, upscale, deliver, training, library):
                 tab.place()
         queue.place()
-        for part in (text2video, faceswap, upscale, deliver, training, library, queue):
+        for part in (story, text2video, faceswap, upscale, deliver, training, library, queue):
             part.wire(page)
-        for tab in (text2video, faceswap, upscale):
+        for tab in (story, text2video, faceswap, upscale):
             tab.keep_models(queue.models)
         work: dict[type[Request], WorkTab] = {
             Text2VideoRequest: text2video,
@@ -43,8 +45,8 @@ def build_page(studio: Studio) -> gr.Blocks:
             UpscaleRequest: upscale,
             DeliverRequest: deliver,
         }
-        Acts(studio, tabs, queue, library, training, work).wire()
-        every = (text2video, faceswap, upscale, deliver, training, library)
+        Acts(studio, tabs, queue, library, training, work, story).wire()
+        every = (story, text2video, faceswap, upscale, deliver, training, library)
         remember_tab(page, tabs, at, [tab.tab for tab in every])
         api.add(studio)
     return page

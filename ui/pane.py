@@ -19,7 +19,7 @@ element.addEventListener('click', event => {
 });
 element.addEventListener('change', event => {
   const at = event.target.closest('[data-change]');
-  if (at) trigger('click', {...at.dataset, do: at.dataset.change, value: at.value});
+  if (at) trigger('click', {...at.dataset, do: at.dataset.change, value: event.target.value});
 });
 """
 

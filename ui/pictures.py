@@ -31,7 +31,9 @@ def served(studio: Studio) -> list[Path]:
     """The folders whose files the page may show. The databases lie beside them, not in them."""
     root = studio.settings.library_dir
     folders = [root / "clips", root / "files", root / "thumbs", studio.settings.jobs_dir / "previews"]
-    return [*folders, studio.settings.models_dir, studio.settings.datasets_dir, studio.settings.assets_dir / "theme"]
+    delivered = studio.settings.projects_dir / "delivered"
+    more = [delivered, studio.settings.models_dir, studio.settings.datasets_dir, studio.settings.assets_dir / "theme"]
+    return [*folders, *more]
 
 
 def media_url(studio: Studio, clip: Clip) -> str | None:

@@ -20,6 +20,8 @@ from ui.watch import Updates
 
 LOOK_S = 1.0
 ENDED_SHOWN = 6
+#: A film queues hundreds of shots; the strip tells of the next ones and counts the rest.
+WAITING_SHOWN = 8
 
 WORDS = {"running": "running", "queued": "waiting", "done": "done", "failed": "failed", "stopped": "stopped"}
 
@@ -47,7 +49,7 @@ class QueuePanel:
 
     def look(self) -> Updates:
         """Everything that this panel shows and tells, as it is now."""
-        jobs = self.studio.queue.list(ended=False)
+        jobs = self.studio.queue.list(ended=False, limit=WAITING_SHOWN)
         ended = self.studio.queue.list(ended=True, limit=10 * ENDED_SHOWN)
         ended = [job for job in ended if job.state != "done" or not job.looks_up][:ENDED_SHOWN]
         makers = [f"{job.id}:{job.ended}" for job in (*jobs, *ended) if job.kind != "plan"]
@@ -63,7 +65,10 @@ class QueuePanel:
         waiting = {
             lane: [job.id for job in jobs if job.state == "queued" and job.kind in KINDS[lane]] for lane in KINDS
         }
-        cards = [self.card(job, waiting[lane_of(job.kind)]) for job in [*jobs, *ended]]
+        cards = [self.card(job, waiting[lane_of(job.kind)]) for job in jobs]
+        if (more := self.studio.queue.count() - len(jobs)) > 0:
+            cards.append(f'<p class="quiet">and {more} more wait.</p>')
+        cards += [self.card(job, waiting[lane_of(job.kind)]) for job in ended]
         for keeper in (self.studio.fetcher, self.studio.keeper):
             if trouble := keeper.trouble():
                 cards.insert(0, pieces.message(trouble.message, trouble.hint))
@@ -122,7 +127,7 @@ class QueuePanel:
         workers = self.studio.queue.workers("device")
         device = workers[0]["device"] if workers else describe_without_torch()
         resident = ", ".join(workers[0]["resident"]) if workers else ""
-        waiting = len(self.studio.queue.list(ended=False))
+        waiting = self.studio.queue.count()
         state = "on" if workers else "off"
         tip = (
             (f"In memory: {resident}" if resident else "No model in memory")

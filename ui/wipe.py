@@ -18,24 +18,34 @@ TRANSPORT = (
 )
 
 
-def compared(studio: Studio, before: Clip, after: Clip, *, wipe: bool, start_s: float | None = None) -> str:
+def compared(
+    studio: Studio,
+    before: Clip,
+    after: Clip,
+    *,
+    wipe: bool,
+    start_s: float | None = None,
+    names: tuple[str, str] = ("before", "after"),
+) -> str:
     """The two clips as HTML. wipe: over each other at first; a button changes between that and side by side
 
     They may differ in size: under a wipe the first is drawn at the second's shape.
     start_s: the second of `before` at which `after`, a trial, begins; None when both are the whole clip
+    names: what stands on the two
     """
     kind, other = ("wipe", "side by side") if wipe else ("pair", "wipe")
     shape = f"--w:{max(1, after.meta.width)};--h:{max(1, after.meta.height)}"
     part = "" if start_s is None else f' data-from="{start_s:g}"'
     moving = not (before.meta.still and after.meta.still)
+    label = escape(f"{names[0]} and {names[1]}")
     return (
-        f'<div class="{kind} synced" style="{shape}"{part} role="group" aria-label="Before and after">'
-        f"{_side(studio, before, 'before')}{_side(studio, after, 'after')}{EDGE}"
+        f'<div class="{kind} synced" style="{shape}"{part} role="group" aria-label="{label}">'
+        f"{_side(studio, before, 'before', names[0])}{_side(studio, after, 'after', names[1])}{EDGE}"
         f'<div class="transport">{TRANSPORT if moving else ""}'
         f'<button type="button" class="view-as">{other}</button></div></div>'
     )
 
 
-def _side(studio: Studio, clip: Clip, which: str) -> str:
-    shown = pieces.player(studio, clip, label=which, controls=False)
-    return f'<figure class="{which}">{shown}<figcaption>{escape(which)}</figcaption></figure>'
+def _side(studio: Studio, clip: Clip, which: str, name: str) -> str:
+    shown = pieces.player(studio, clip, label=name, controls=False)
+    return f'<figure class="{which}">{shown}<figcaption>{escape(name)}</figcaption></figure>'

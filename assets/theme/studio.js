@@ -41,6 +41,13 @@
     if (at) videos().forEach(v => { v.pause(); v.currentTime = parseFloat(at.dataset.seek); });
   });
 
+  // a scene of the script: the board goes to it
+  document.addEventListener('click', event => {
+    const at = event.target.closest && event.target.closest('[data-goto]');
+    const there = at && document.getElementById(at.dataset.goto);
+    if (there) there.scrollIntoView({block: 'start', behavior: 'smooth'});
+  });
+
   // a correction or a trial of what is shown: the moment goes with the click, so it is written down before anyone else
   // hears of it
   document.addEventListener('click', event => {

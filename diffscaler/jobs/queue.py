@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from diffscaler import plan
-from diffscaler.database import Database
+from diffscaler.database import Database, batched
 from diffscaler.errors import InvalidRequest
 from diffscaler.jobs.job import ENDED, Job, Kind, to_job
 from diffscaler.jobs.lanes import KINDS, Lane, lane_held_by, lane_of
@@ -113,6 +114,25 @@ class JobQueue:
         with self.db.reading() as db:
             rows = db.execute(f"SELECT * FROM job WHERE {where} ORDER BY {order} LIMIT ?", (limit,)).fetchall()
         return [to_job(row) for row in rows]
+
+    def of_clips(self, keys: Iterable[str]) -> dict[str, Job]:
+        """By the clip it makes, the latest job of each of these; clips without one are missing."""
+        found: dict[str, Job] = {}
+        with self.db.reading() as db:
+            for part in batched(sorted(set(keys))):
+                marks = ",".join("?" * len(part))
+                rows = db.execute(
+                    f"SELECT * FROM job WHERE kind = 'plan' AND json_extract(payload, '$.key') IN ({marks})"
+                    " ORDER BY created",
+                    part,
+                )
+                found |= {job.payload["key"]: job for job in map(to_job, rows)}
+        return found
+
+    def count(self) -> int:
+        """How many jobs wait or run."""
+        with self.db.reading() as db:
+            return int(db.execute(f"SELECT COUNT(*) FROM job WHERE state NOT IN {ENDED}").fetchone()[0])
 
     def busy(self, lane: Lane) -> bool:
         """Whether a job waits or runs in a lane."""

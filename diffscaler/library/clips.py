@@ -11,12 +11,12 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from diffscaler import plan
-from diffscaler.database import Database
+from diffscaler.database import Database, batched
 from diffscaler.errors import ClipNotFound, MediaError
 from diffscaler.library import segments
 from diffscaler.library.files import (
@@ -249,6 +249,16 @@ class ClipLibrary:
         with self.db.transaction() as db:
             db.execute("UPDATE clip SET complete = 0 WHERE key = ?", (key,))
         return False
+
+    def complete_of(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of many clips that are recorded as whole; unlike `complete` it does not look for their files."""
+        found: set[str] = set()
+        with self.db.reading() as db:
+            for part in batched(sorted(set(keys))):
+                marks = ",".join("?" * len(part))
+                rows = db.execute(f"SELECT key FROM clip WHERE complete = 1 AND key IN ({marks})", part)
+                found.update(row["key"] for row in rows)
+        return frozenset(found)
 
     def _whole(self, row: Any) -> bool:
         """Whether a segment's file is there in full: a power loss can leave a name without its bytes."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from diffscaler.screenplay.people import described, named_in, with_name
 from diffscaler.screenplay.shot import Shot
-from diffscaler.text2video.vocabulary import Vocabulary, read_prompt, stem, vocabulary_of
+from diffscaler.text2video.vocabulary import FILE_NAME, Vocabulary, read_prompt, stem, vocabulary_of
 
 _SIZES = {
     "extreme wide": "Extreme wide shot",
@@ -121,6 +122,13 @@ def reduced(prompt: str, folder: Path) -> Reduced:
     Small words that led to a dropped one go with it, and parts of a sentence that show nothing.
     Raises ModelNotFound for a damaged word list.
     """
+    file = folder / FILE_NAME
+    return _reduced(prompt, folder, file.stat().st_mtime_ns) if file.is_file() else Reduced(prompt)
+
+
+@lru_cache(maxsize=4096)
+def _reduced(prompt: str, folder: Path, changed_ns: int) -> Reduced:
+    """By the word list as it is now; a board asks for the same prompts again and again."""
     words, reading = vocabulary_of(folder), read_prompt(folder, prompt)
     if words is None or reading is None:
         return Reduced(prompt)

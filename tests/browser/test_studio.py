@@ -27,9 +27,10 @@ class Page:
         page.on("request", lambda request: self.requested.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
-    def open(self) -> Page:
+    def open(self, ready: str = "#text2video-go, #text2video-stop") -> Page:
+        """ready: what is in sight once the tab that was open is there."""
         self.page.goto(self.address, wait_until="domcontentloaded")
-        self.page.wait_for_selector("#text2video-go, #text2video-stop", timeout=30_000)
+        self.page.wait_for_selector(ready, timeout=60_000)
         self.page.wait_for_function("document.querySelector('#queue .queue') !== null")
         return self
 
@@ -202,7 +203,7 @@ def test_a_wrong_file_is_named_for_what_it_is(studio: Page, tmp_path: Path) -> N
 
 def test_a_phone_sees_the_monitor_first_and_never_scrolls_sideways(browser: Any, address: str) -> None:
     phone = Page(browser.new_context(viewport={"width": 390, "height": 844}).new_page(), address).open()
-    for name in ("Text to video", "Face swap", "Upscale", "Deliver", "Training", "Library"):
+    for name in ("Storyboard", "Text to video", "Face swap", "Upscale", "Deliver", "Training", "Library"):
         phone.tab(name)
         time.sleep(0.5)
         assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390, name

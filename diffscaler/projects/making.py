@@ -1,0 +1,129 @@
+"""Orders of a film become jobs: one a shot, in their order.
+
+What is asked for is on the board before the first is queued, so that a studio that is killed meanwhile knows of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from diffscaler import predict
+from diffscaler.engine import missing
+from diffscaler.errors import InvalidRequest, NotEnoughRoom
+from diffscaler.jobs.job import Job
+from diffscaler.models.catalogue import CatalogueOnce
+from diffscaler.projects.asking import Asking
+from diffscaler.projects.forecast import Forecast
+from diffscaler.projects.orders import Order, Standing, ordered, same_take
+from diffscaler.projects.project import Project, Take, shown_take, takes_by_shot
+from diffscaler.recipe_parts import Recipe
+from diffscaler.recipes import Recipes
+from diffscaler.requests import AnimaticRequest
+from diffscaler.settings import GIB
+from diffscaler.studio import Studio
+
+
+def asking_of(studio: Studio, project: Project) -> Asking:
+    """Raises ModelNotFound when the film's model is not installed."""
+    return Asking(project, studio.catalogue.spec(project.film.model, "text2video"), studio.cast)
+
+
+def standing_of(studio: Studio, project: Project) -> Standing:
+    """Where the takes of a film are now."""
+    clips = [take.clip for take in project.takes]
+    return Standing(studio.library.complete_of(clips), studio.queue.of_clips(clips))
+
+
+def planned(studio: Studio, orders: Sequence[Order], tell: Callable[[int], None] | None = None) -> list[Recipe]:
+    """The plans of orders, in their order. tell: told how many are done; planning takes some milliseconds a shot
+
+    Raises DiffScalerError when one cannot be had.
+    """
+    plans = Recipes(studio.library, CatalogueOnce(studio.settings))
+    found: list[Recipe] = []
+    for order in orders:
+        found.append(plans.of(order.take.request))
+        if tell:
+            tell(len(found))
+    return found
+
+
+def check_room(studio: Studio, recipes: Sequence[Recipe], cost: Forecast) -> None:
+    """Raises NotEnoughRoom when the film would not fit on the disk, or one shot not into memory."""
+    reserve = int(studio.settings.disk_reserve_gb * GIB)
+    free = shutil.disk_usage(studio.library.root).free - reserve
+    if cost.whole.disk_bytes > free:
+        raise NotEnoughRoom(
+            f"This needs about {cost.whole.disk_bytes / 1e9:.1f} GB of disk; {max(0, free) / 1e9:.1f} GB are free.",
+            "Draw fewer scenes, choose a smaller frame, or remove clips from the library.",
+        )
+    shapes = {(one.root.inputs[0].stage, one.root.inputs[0].params.get("width")): one for one in recipes}
+    for recipe in shapes.values():
+        predict.check_room(studio.library, missing(studio.library, recipe.root), reserve)
+
+
+def submit(studio: Studio, project_id: str, orders: Sequence[Order], recipes: Sequence[Recipe]) -> list[Job]:
+    """Put orders on the board and queue those whose clip is not there; returns the jobs.
+
+    recipes: as `planned` made them. Raises InvalidRequest when the film is gone.
+    """
+    known = [
+        replace(order, take=replace(order.take, clip=recipe.root.key))
+        for order, recipe in zip(orders, recipes, strict=True)
+    ]
+    studio.projects.change(project_id, lambda project: ordered(project, _unlike(project, known)))
+    jobs = [studio.queue.submit(recipe) for recipe in recipes if not studio.library.complete(recipe.root.key)]
+    if jobs:
+        studio.keeper.ensure()
+    return jobs
+
+
+def stop(studio: Studio, project: Project) -> None:
+    """Stop every job of a film that waits or runs; what is finished is kept."""
+    for job in reversed(list(standing_of(studio, project).jobs.values())):
+        if not job.ended:
+            studio.queue.stop(job.id)
+
+
+def film_clips(project: Project, standing: Standing) -> dict[str, Take]:
+    """By shot, the take that goes into the film: the one that stands for it if it is made, else the last that is."""
+    found: dict[str, Take] = {}
+    takes = takes_by_shot(project)
+    for shot in project.board.shots:
+        mine = takes.get(shot.id, [])
+        made = [take for take in mine if take.clip in standing.made]
+        shown = shown_take(mine)
+        chosen = shown if shown in made else shown_take(made)
+        if chosen is not None:
+            found[shot.id] = chosen
+    return found
+
+
+def animatic(project: Project, standing: Standing, burn_in: bool = True) -> AnimaticRequest:
+    """The shots that are made, in order, as one file. Raises InvalidRequest when there is none, or they do not fit
+    together."""
+    chosen = film_clips(project, standing)
+    if not chosen:
+        raise InvalidRequest("No shot of this film is made yet.", "Press Preview first.")
+    shots = [shot for shot in project.board.shots if shot.id in chosen]
+    first = chosen[shots[0].id].request
+    for shot in shots:
+        now = chosen[shot.id].request
+        if (now.width, now.height, now.rate) != (first.width, first.height, first.rate):
+            raise InvalidRequest(
+                f"{shot.name} has another size or frame rate than {shots[0].name}.", "Press Preview: it is made anew."
+            )
+    labels = tuple(f"{shot.name}  {chosen[shot.id].label}" for shot in shots) if burn_in else ()
+    clips = tuple(chosen[shot.id].clip for shot in shots)
+    return AnimaticRequest(title=project.title[:200], clips=clips, labels=labels, rate=first.rate)
+
+
+def _unlike(project: Project, orders: Sequence[Order]) -> list[Order]:
+    """Orders without those that another page has put on the board meanwhile."""
+    found = []
+    for order in orders:
+        there = any(same_take(take, order.take) for take in project.takes_of(order.shot.id))
+        found.append(replace(order, fresh=False) if there else order)
+    return found

@@ -1,0 +1,153 @@
+"""Films in SQLite. A change reads, edits and writes in one transaction, so two open pages never undo each other."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from diffscaler.database import Database
+from diffscaler.errors import InvalidRequest
+from diffscaler.projects.film import FilmSettings
+from diffscaler.projects.project import BOARD, CAST, Project, Take
+from diffscaler.requests import ShotRequest
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+_COLUMNS = "id, title, script, format, board, film, cast_sheet, created, changed"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A film in a list. changed: seconds since 1970"""
+
+    id: str
+    title: str
+    changed: float
+
+
+class ProjectStore:
+    """The films below `root`. Safe to use from several processes and threads at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.db = Database(root / "projects.db", SCHEMA.read_text(encoding="utf-8"))
+
+    def folder(self, project_id: str) -> Path:
+        """Where files delivered for a film lie. The id is one of ours, so it is safe in a path.
+
+        Raises InvalidRequest when there is no such film.
+        """
+        self.get(project_id)
+        return self.root / "delivered" / project_id
+
+    def list(self) -> list[Listed]:
+        """Every film, the one changed last first."""
+        with self.db.reading() as db:
+            rows = db.execute("SELECT id, title, changed FROM project ORDER BY changed DESC").fetchall()
+        return [Listed(**dict(row)) for row in rows]
+
+    def add(self, project: Project) -> Project:
+        """A new film from one that has no id yet, with the takes it brings."""
+        made = replace(project, id=secrets.token_hex(6), changed=time.time())
+        with self.db.transaction() as db:
+            marks = ", ".join("?" * 9)
+            db.execute(f"INSERT INTO project ({_COLUMNS}) VALUES ({marks})", (made.id, *_row(made), made.changed))
+            _save_takes(db, made.id, made.takes)
+        return made
+
+    def get(self, project_id: str) -> Project:
+        """Raises InvalidRequest when there is no such film."""
+        with self.db.reading() as db:
+            return _read(db, project_id)
+
+    def change(self, project_id: str, edit: Callable[[Project], Project]) -> Project:
+        """The film after an edit, kept. Nothing is kept of an edit that raises; takes that it leaves out stay.
+
+        Raises InvalidRequest when there is no such film, and what `edit` raises.
+        """
+        with self.db.transaction() as db:
+            before = _read(db, project_id)
+            after = edit(before)
+            if after == before:
+                return before
+            known = {_name(take): take for take in before.takes}
+            now = {**known, **{_name(take): take for take in after.takes}}
+            # Later than before even where the clock is coarse: pages tell by it whether something has changed.
+            moment = max(time.time(), before.changed + 1e-6)
+            after = replace(after, id=before.id, changed=moment, takes=tuple(now.values()))
+            db.execute(
+                "UPDATE project SET title = ?, script = ?, format = ?, board = ?, film = ?, cast_sheet = ?, changed = ?"
+                " WHERE id = ?",
+                (*_row(after), after.id),
+            )
+            _save_takes(db, after.id, [take for name, take in now.items() if known.get(name) != take])
+        return after
+
+    def circled_in(self, clip: str) -> str | None:
+        """The title of a film in which a clip is a circled take."""
+        with self.db.reading() as db:
+            row = db.execute(
+                "SELECT title FROM take JOIN project ON project.id = take.project WHERE clip = ? AND circled = 1",
+                (clip,),
+            ).fetchone()
+        return str(row["title"]) if row else None
+
+    def film_of(self, clip: str) -> tuple[str, str] | None:
+        """(film, shot) of a take, by its clip."""
+        with self.db.reading() as db:
+            row = db.execute("SELECT project, shot FROM take WHERE clip = ? ORDER BY created DESC", (clip,)).fetchone()
+        return (str(row["project"]), str(row["shot"])) if row else None
+
+
+def _name(take: Take) -> tuple[str, int, bool]:
+    return take.shot, take.number, take.draft
+
+
+def _row(project: Project) -> tuple[Any, ...]:
+    return (
+        project.title, project.script, project.format, BOARD.dump_json(project.board).decode(),
+        project.film.model_dump_json(), CAST.dump_json(dict(project.cast)).decode(), project.changed,
+    )  # fmt: skip
+
+
+def _save_takes(db: Any, project_id: str, takes: Iterable[Take]) -> None:
+    db.executemany(
+        "INSERT INTO take (project, shot, number, draft, roll, clip, request, circled, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, shot, number, draft)"
+        " DO UPDATE SET circled = excluded.circled",
+        [
+            (project_id, take.shot, take.number, int(take.draft), take.roll, take.clip, take.request.model_dump_json(),
+             int(take.circled), take.created)
+            for take in takes
+        ],
+    )  # fmt: skip
+
+
+def _read(db: Any, project_id: str) -> Project:
+    row = db.execute(f"SELECT {_COLUMNS} FROM project WHERE id = ?", (project_id,)).fetchone()
+    if row is None:
+        raise InvalidRequest("That film is no longer in the studio.", "Open another, or import its folder.")
+    takes = db.execute("SELECT * FROM take WHERE project = ? ORDER BY created, number, draft DESC", (project_id,))
+    try:
+        return Project(
+            row["id"], row["title"], row["script"], row["format"], BOARD.validate_json(row["board"]),
+            FilmSettings.model_validate_json(row["film"]), CAST.validate_json(row["cast_sheet"]),
+            tuple(_take(row) for row in takes), row["changed"],
+        )  # fmt: skip
+    except ValidationError as error:
+        raise InvalidRequest(
+            f"{row['title']} was kept by another version of the studio and cannot be read.",
+            "Open it with that version and save it as a folder.",
+        ) from error
+
+
+def _take(row: Any) -> Take:
+    return Take(
+        row["shot"], row["number"], row["roll"], bool(row["draft"]), row["clip"],
+        ShotRequest.model_validate_json(row["request"]), bool(row["circled"]), row["created"],
+    )  # fmt: skip

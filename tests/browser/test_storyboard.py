@@ -1,0 +1,99 @@
+"""From a script to an animatic by hand: drop it, edit, preview, circle, change the script, watch, take it home."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.test_studio import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LONG_MS = 180_000
+SCRIPT = "Title: Dog at Night\n\nINT. KITCHEN - NIGHT\n\nA dog sleeps.\n\n> THE END <\n"
+
+
+@pytest.fixture(scope="module")
+def studio(browser: Any, address: str) -> Page:
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(60_000)
+    return Page(page, address).open()
+
+
+def made(page: Any) -> None:
+    """Wait until nothing of the film is drawn any more and every card has a picture."""
+    page.wait_for_function(
+        "(() => { const shots = [...document.querySelectorAll('#board .shot')], go = document.querySelector("
+        "'#storyboard-go'); return go && go.offsetParent && shots.length"
+        " && shots.every(s => s.querySelector('img')); })()",
+        timeout=LONG_MS,
+    )
+
+
+def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> None:
+    page = studio.page
+    studio.tab("Storyboard")
+    page.locator("#FilmSettings-model").wait_for()
+    (tmp_path / "dog.fountain").write_text(SCRIPT)
+    page.set_input_files("#script-drop input[type=file]", tmp_path / "dog.fountain")
+    page.wait_for_selector("#board .shot")
+    assert page.locator("#board .shot").count() == 3
+    assert "KITCHEN" in page.locator("#outline .scenes").inner_text()
+
+    # A shot's prompt and length are edited; shorter shots are made sooner.
+    for number, frames in ((0, "12"), (1, "12"), (2, "12")):
+        page.locator("#board .shot .frame").nth(number).click()
+        page.wait_for_selector(f"#board .shot:nth-of-type({number + 1}).open")
+        page.locator("#shot-frames input").fill(frames)
+        page.keyboard.press("Tab")
+        page.wait_for_function(
+            f"document.querySelectorAll('#board .shot .tc')[{number}].innerText.startsWith('{frames} f')"
+        )
+    page.locator("#board .shot .frame").nth(0).click()
+    page.wait_for_selector("#board .shot:nth-of-type(1).open")
+    page.locator("#shot-prompt textarea").fill("A cat on a road. <b>wide</b>")
+    page.keyboard.press("Tab")
+    page.wait_for_function("document.querySelector('#board .says').innerText.includes('<b>wide</b>')")
+
+    page.wait_for_function("document.querySelector('#storyboard-go').innerText.includes('about')")
+    page.locator("#storyboard-go").click()
+    page.wait_for_selector("#board .take", state="attached")
+    made(page)
+    assert page.locator("#board .take.made").count() == 3
+
+    # The first take is circled, and stays so.
+    page.locator("#board .take").first.click()
+    page.wait_for_selector("#board .take[aria-pressed=true]")
+
+    # The script changes: the shot of that line is marked with it, and nothing is lost.
+    page.locator("#script-page .label-wrap").click()
+    page.locator("#script textarea").fill(SCRIPT.replace("A dog sleeps.", "A white dog sleeps."))
+    page.locator("#script-read").click()
+    page.wait_for_selector("#board .shot.stale .why")
+    assert "is now “A white dog sleeps.”" in page.locator("#board .shot.stale .why").inner_text()
+    assert page.locator("#board .take.made").count() == 3
+
+    # A reload finds film, shot and marks again.
+    studio.open(ready="#storyboard-go")
+    page.wait_for_selector("#board .shot.stale")
+    page.wait_for_selector("#shot-takes video")
+    assert page.locator("#board .take[aria-pressed=true]").count() == 1
+
+    page.locator("#film-go").click()
+    page.wait_for_selector("#film-monitor video", timeout=LONG_MS)
+    page.wait_for_function("document.querySelector('#film-monitor video').readyState >= 2")
+    assert page.evaluate("document.querySelector('#film-monitor video').duration") == pytest.approx(1.5, abs=0.05)
+
+    page.locator("#film-files button", has_text="Film").first.click()
+    page.wait_for_selector("#film-links a")
+    with page.expect_download() as download:
+        page.locator("#film-links a").click()
+    download.value.save_as(tmp_path / "film.zip")
+    with zipfile.ZipFile(tmp_path / "film.zip") as packed:
+        names = packed.namelist()
+        assert "A white dog sleeps." in packed.read("script.fountain").decode()
+    assert len([name for name in names if name.startswith("clips/")]) == 3 and "board.json" in names
+    assert studio.errors == []

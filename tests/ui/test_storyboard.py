@@ -1,0 +1,192 @@
+"""The Storyboard page without a browser: what it shows, what it refuses, and how long an edit of a long film takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from diffscaler.plan import node
+from diffscaler.projects import edits
+from diffscaler.projects.project import Project, Take
+from diffscaler.projects.reading import new_project, read_again
+from diffscaler.recipe_parts import Recipe
+from diffscaler.requests import ShotRequest
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
+from diffscaler.video.stage import Encode, EncodeParams
+from tests.fakes import FakeClip, FakeClipParams
+from tests.screenplay.test_read import SAMPLE
+from ui.board_acts import NOWHERE, known
+from ui.board_cards import board_html
+from ui.queue_panel import WAITING_SHOWN, QueuePanel
+from ui.storyboard_tab import StoryboardTab
+
+EVIL = "<img src=x onerror=alert(1)>"
+SCRIPT = "INT. KITCHEN - NIGHT\n\nMIRA (a woman) enters.\n\nMIRA\nSleep, dog.\n\nEXT. BEACH - DAY\n\nThe dog runs.\n"
+
+
+@pytest.fixture
+def studio(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Studio:
+    studio = Studio(settings)
+    monkeypatch.setattr(studio.keeper, "ensure", lambda: None)
+    return studio
+
+
+@pytest.fixture
+def tab(studio: Studio) -> StoryboardTab:
+    with gr.Blocks():
+        tab = StoryboardTab(studio)
+        with gr.Tabs():
+            tab.place()
+    return tab
+
+
+def at_film(film: Project, **more: str) -> dict[str, Any]:
+    return {**NOWHERE, "film": film.id, **more}
+
+
+def pressed(verb: str, **data: str) -> Any:
+    return SimpleNamespace(do=verb, **data)
+
+
+def test_nothing_a_script_says_becomes_markup(studio: Studio, tab: StoryboardTab) -> None:
+    text = f"Title: {EVIL}\n\nINT. {EVIL} - NIGHT #1#\n\nMIRA ({EVIL}) and {EVIL}.\n\n@{EVIL}\n{EVIL}\n\n> {EVIL} <\n"
+    film = studio.projects.add(new_project(text, "x"))
+    shot = film.board.shots[1].id
+    studio.projects.change(film.id, lambda p: edits.edit_shot(p, shot, prompt=EVIL, note=EVIL))
+    studio.projects.change(film.id, lambda p: edits.set_role(p, "MIRA", member=EVIL, appearance=EVIL))
+    studio.projects.change(film.id, lambda p: read_again(p, text.replace("and", "with")))
+    updates = tab.opened(at_film(film, shot=shot))
+    panes = [updates[at] for at in (tab.board, tab.outline, tab.cast, tab.editor.head, tab.editor.tools)]
+    assert all("<img src=x" not in html for html in panes)
+    assert sum("&lt;img src=x" in html for html in panes) >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("film.fountain", b"Nothing happens.", "no scene"),
+        ("film.fdx", b"<?xml version='1.0'?><FinalDraft><Content>", "film.fdx"),
+        ("film.pdf", b"%PDF-1.4", "a PDF"),
+        ("film.zip", b"PK\x03\x04 broken", "damaged"),
+        ("film.fountain", b"\x00\x01" * 300, "not a text file"),
+    ],
+)
+def test_a_wrong_file_gets_a_sentence_and_makes_no_film(
+    studio: Studio, tab: StoryboardTab, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    updates = tab.on_drop(dict(NOWHERE), str(path))
+    assert said in updates[tab.said] and "bug" not in updates[tab.said]
+    assert studio.projects.list() == [] and tab.board not in updates
+
+
+def test_a_script_dropped_on_an_open_film_is_its_next_version(
+    studio: Studio, tab: StoryboardTab, tmp_path: Path
+) -> None:
+    path = tmp_path / "film.fountain"
+    path.write_text(SCRIPT)
+    updates = tab.on_drop(dict(NOWHERE), str(path), look="Noir", rate="25")
+    at = updates[tab.at]
+    film = studio.projects.get(at["film"])
+    assert (film.film.look, film.film.rate) == ("Noir", "25")
+    path.write_text(SCRIPT.replace("The dog runs.", "The dog runs.\n\nA boat sails.").replace("enters", "leaves"))
+    again = tab.on_drop(at, str(path))
+    assert len(studio.projects.list()) == 1 and "1 shot changed, 1 new" in again[tab.said]
+    path.write_text("EXT. MOON - NIGHT\n\nA rocket lands.\n")
+    other = tab.on_drop(at, str(path))
+    assert len(studio.projects.list()) == 2 and "a film of its own" in other[tab.said]
+
+
+def test_a_click_opens_a_shot_and_a_field_sets_it(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    shot = film.board.shots[1]
+    opened = tab.on_board(at_film(film), pressed("shot", key=shot.id))
+    assert opened[tab.editor.prompt].value == shot.prompt and opened[tab.editor.column].visible
+    typed = tab.typing("prompt")(opened[tab.at], f"A dog. {EVIL}")
+    assert tab.editor.prompt not in typed  # whoever types keeps their text
+    assert studio.projects.get(film.id).shot(shot.id).prompt == f"A dog. {EVIL}" and EVIL not in typed[tab.board]
+    sized = tab.typing("size")(opened[tab.at], "close-up")
+    assert sized[tab.editor.size].value == "close-up"
+    refused = tab.typing("frames")(opened[tab.at], 0)
+    assert "one frame" in refused[tab.said]
+    assert tab.board not in tab.typing("size")(dict(NOWHERE), "wide")
+
+
+def test_a_film_that_is_gone_is_not_open_any_more(tab: StoryboardTab) -> None:
+    updates = tab.restore({"film": "0123456789ab", "later": 1}, None)
+    assert updates[tab.at] == NOWHERE and "Drop a screenplay" in updates[tab.board]
+    assert known(None) == NOWHERE
+
+
+def test_a_verb_nobody_offers_is_refused(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    assert "There is no" in tab.on_act(at_film(film), pressed("explode"))[tab.said]
+    assert "no longer on the board" in tab.on_act(at_film(film), pressed("split", key="nobody"))[tab.said]
+
+
+def test_a_queue_of_hundreds_is_counted_not_drawn(studio: Studio) -> None:
+    for number in range(30):
+        clip = node(FakeClip(FakeClipParams(seed=number)))
+        studio.queue.submit(Recipe(node(Encode(EncodeParams(), ()), clip), f"Shot {number}", ShotRequest(
+            name="x", card="x", frames=1)))  # fmt: skip
+    with gr.Blocks():
+        panel = QueuePanel(studio)
+        panel.place()
+    html = panel.look()[panel.pane]
+    assert html.count("<article") == WAITING_SHOWN and f"and {30 - WAITING_SHOWN} more wait." in html
+    assert "queue 30" in panel.status_line()
+
+
+def long_film(studio: Studio, tmp_path: Path) -> Project:
+    """200 shots in scenes, each with two takes, one of them circled and with its poster made."""
+    scene = SAMPLE.read_text(encoding="utf-8").partition("# Home")[2]
+    film = new_project("\n\n".join([scene] * 4).replace("#1#", "").replace("#2#", ""), "Long")
+    film = replace(film, board=replace(film.board, shots=film.board.shots[:200]))
+    Image.new("RGB", (64, 36), "red").save(tmp_path / "a.png")
+    clip = studio.add_file(tmp_path / "a.png").key
+    thumb = studio.library.root / "thumbs" / f"{clip}.jpg"
+    thumb.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 36), "red").save(thumb)
+    request = ShotRequest(name="x", card="x", frames=10)
+    takes = [Take(shot.id, n, n, False, clip, request, n == 1) for shot in film.board.shots for n in (1, 2)]
+    return studio.projects.add(replace(film, takes=tuple(takes)))
+
+
+def cpu_ms(what: Callable[[], object]) -> float:
+    """The least of five runs in milliseconds of this thread: others' work on the machine does not count."""
+    spent = []
+    for _ in range(5):
+        began = time.thread_time()
+        what()
+        spent.append(1000 * (time.thread_time() - began))
+    return min(spent)
+
+
+def test_an_edit_of_a_film_of_200_shots_costs_little_more_than_drawing_its_board(
+    studio: Studio, tab: StoryboardTab, tmp_path: Path
+) -> None:
+    film = long_film(studio, tmp_path)
+    shots = film.board.shots
+    assert len(shots) == 200
+    at = at_film(film, shot=shots[100].id)
+    count = iter(range(1, 1000))
+    edit = cpu_ms(lambda: tab.typing("frames")(at, next(count)))
+    circle = cpu_ms(lambda: tab.on_act(at, pressed("circle", key=shots[7].id, number="1")))
+    drawn = cpu_ms(lambda: board_html(view, shots[100].id) if (view := tab.view(at)) else "")
+    html = tab.shown(at)[tab.board]
+    print(f"edit {edit:.0f} ms, circle {circle:.0f} ms, board alone {drawn:.0f} ms, {len(html) / 1000:.0f} kB")
+    assert html.count("<article") == 200 and html.count('loading="lazy"') == 200
+    assert max(edit, circle) < 3 * drawn
+    short = studio.projects.add(replace(film, board=replace(film.board, shots=shots[:50]), takes=film.takes[:100]))
+    quarter = cpu_ms(lambda: tab.typing("frames")(at_film(short, shot=shots[1].id), next(count)))
+    assert edit < 8 * quarter  # it grows with the film, not with its square

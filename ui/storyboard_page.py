@@ -1,0 +1,216 @@
+"""The Storyboard page as it lies and as it is shown: script and settings left, the board and one of its shots right."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+from pydantic import ValidationError
+
+from diffscaler.errors import DiffScalerError
+from diffscaler.jobs.job import Job
+from diffscaler.projects import making
+from diffscaler.projects.film import FilmSettings
+from diffscaler.screenplay.rates import RATE_NAMES
+from diffscaler.studio import Studio
+from ui import pieces
+from ui.board_acts import NOWHERE, At, known
+from ui.board_cards import POSTERS_AT_ONCE, BoardView, board_html, mark_of
+from ui.controls import control, more
+from ui.estimate import upscalers
+from ui.film_cost import FilmCosts
+from ui.film_files import FilmFiles
+from ui.models_shelf import choices
+from ui.pane import pane
+from ui.script_panel import cast_html, outline_html
+from ui.shot_editor import ShotEditor
+from ui.watch import Updates, Watch, remembered
+
+KIND = "storyboard"
+LOOK_S = 1.0
+BEGIN = (
+    '<div class="invite begin"><p>Drop a screenplay, Fountain or Final Draft, or write one beside this.</p>'
+    f"<p>{pieces.do('example', 'Open an example', cls='link')}</p></div>"
+)
+NEW = ("a new film", "")
+
+
+class StoryboardPage:
+    """The film lies in the studio's database; the page remembers where in it a person is."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.at = remembered(f"{KIND}.at", NOWHERE)
+        self.watch = Watch(studio, "film", "Watch the animatic", "")
+        self.editor, self.files = ShotEditor(studio), FilmFiles(studio)
+        self.costs = FilmCosts(studio)
+        self.pictures: dict[str, str] = {}
+        #: Changes whenever what the film will cost may have.
+        self.mark = gr.State("")
+        #: What the board shows, in short.
+        self.seen = gr.State("")
+        self.timer = gr.Timer(LOOK_S, active=False)
+
+    # -- layout -------------------------------------------------------------------------------------------------------
+
+    def place(self) -> None:
+        """Place the tab here."""
+        with gr.Tab("Storyboard", id=KIND) as self.tab, gr.Row(elem_classes=["desk", "film-desk"]):
+            with gr.Column(elem_classes=["side"]):
+                self._place_script()
+                self._place_film()
+                with gr.Column(elem_classes=["foot"]):
+                    self.go = gr.Button("Preview", variant="primary", elem_id=f"{KIND}-go", elem_classes=["go"])
+                    self.stop = gr.Button(
+                        "Stop", visible=False, elem_id=f"{KIND}-stop", elem_classes=["go", "stop"]
+                    )  # fmt: skip
+                    self.needs = pane(elem_id=f"{KIND}-needs", elem_classes=["needs"])
+                    self.said = pane(elem_id=f"{KIND}-said", elem_classes=["said"])
+            with gr.Column(elem_classes=["view"]):
+                self.watch.screen()
+                with gr.Row(elem_classes=["bench"]):
+                    self.board = pane(BEGIN, elem_id="board")
+                    self.editor.place()
+                with gr.Row(elem_classes=["film-foot"]):
+                    self.watch.button()
+                    self.hide = pane(pieces.do("hide", "Hide it", cls="link"), elem_id="film-hide")
+                    self.files.place()
+
+    def _place_script(self) -> None:
+        self.films = gr.Dropdown([NEW], value="", label="Film", elem_id="films")
+        # No file_types: a wrong file is refused with a sentence that says what it really is.
+        self.drop = gr.File(label="A script, or a film saved here", height=84, elem_id="script-drop",
+                            elem_classes=["drop"])  # fmt: skip
+        with gr.Accordion("Script", open=False, elem_id="script-page"):
+            self.script = gr.Textbox(
+                show_label=False, lines=14, max_lines=14, elem_id="script", container=False,
+                placeholder="INT. KITCHEN - NIGHT\n\nA dog sleeps.\n\nMIRA\nSleep, dog.",
+            )  # fmt: skip
+            self.read = gr.Button("Read it", size="sm", elem_id="script-read")
+        self.outline = pane(elem_id="outline")
+        with gr.Accordion("Cast sheet", open=False, elem_id="cast-sheet"):
+            self.cast = pane(elem_id="roles")
+
+    def _place_film(self) -> None:
+        with gr.Row(elem_classes=["fields"]):
+            model = control(FilmSettings, "model", choices=self.models(), info=None)
+            aspect = control(FilmSettings, "aspect", info=None)
+            rate = control(FilmSettings, "rate", choices=list(RATE_NAMES), info=None)
+            look = control(FilmSettings, "look", info=None, placeholder="16 mm, soft light")
+        rest = more(FilmSettings, upscaler={"choices": upscalers(self.studio)})
+        self.settings = {"model": model, "aspect": aspect, "rate": rate, "look": look, **rest}
+
+    @property
+    def tiles(self) -> list[Any]:
+        """Everything that shows the film."""
+        return [
+            self.at, self.mark, self.seen, self.timer, self.board, self.outline, self.cast, self.said, self.go,
+            self.stop,
+            *self.editor.outputs,
+        ]  # fmt: skip
+
+    @property
+    def everything(self) -> list[Any]:
+        """With what a person types into, which is filled in only when another film or script is opened."""
+        return [*self.tiles, self.films, self.drop, self.script, self.read, self.files.links, *self.settings.values()]
+
+    def models(self) -> list[tuple[str, str]]:
+        """(title, name) of what can draw a film."""
+        return choices(self.studio)
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    def view(self, at: At, posters: int = 0) -> BoardView | None:
+        """The open film as it stands; None when none is open or it is gone. posters: how many may be made now"""
+        with suppress(DiffScalerError):
+            if not at["film"]:
+                return None
+            film = self.studio.projects.get(at["film"])
+            asking = None
+            with suppress(DiffScalerError):  # its model was removed: the board says so on each shot that needs it
+                asking = making.asking_of(self.studio, film)
+            standing = making.standing_of(self.studio, film)
+            return BoardView(self.studio, film, standing, asking, posters, pictures=self.pictures)
+        return None
+
+    def shown(self, at: At | None, *, typed: bool = False, posters: int = 0) -> Updates:
+        """Everything that shows the film. typed: a person is at the panel's fields, which stay as they are
+
+        posters: of how many takes; an edit is answered without waiting for any, the timer brings them
+        """
+        at = known(at)
+        view = self.view(at, posters)
+        if view is None:
+            return {
+                self.at: {**NOWHERE}, self.mark: "", self.seen: "", self.timer: gr.Timer(active=False),
+                self.board: BEGIN,
+                self.outline: "", self.cast: "", self.go: gr.Button("Preview", visible=True, interactive=True),
+                self.stop: gr.Button(visible=False), **self.editor.shown(None, at),
+            }  # fmt: skip
+        busy = [job for job in view.standing.jobs.values() if not job.ended]
+        if busy:
+            self.studio.keeper.ensure()
+        board = board_html(view, str(at["shot"]))
+        return {
+            self.at: at,
+            self.mark: mark_of(view),
+            self.timer: gr.Timer(active=bool(busy) or view.wanting),
+            self.board: board,
+            self.seen: f"{hash(board)} {len(busy)}",
+            self.cast: cast_html(view.project, self.studio.cast.list()),
+            self.go: gr.Button(visible=not busy, interactive=True),
+            self.stop: gr.Button(visible=bool(busy), value=stop_label(busy)),
+            **self.editor.shown(view, at, typed=typed),
+        }
+
+    def opened(self, at: At) -> Updates:
+        """The page with another film, or another script in it."""
+        updates = self.shown(at, posters=POSTERS_AT_ONCE)
+        at = updates[self.at]
+        films = [NEW, *((listed.title, listed.id) for listed in self.studio.projects.list())]
+        updates |= {self.films: gr.Dropdown(choices=films, value=at["film"]), self.files.links: ""}
+        if not at["film"]:
+            return updates | {self.script: "", self.read: gr.Button("Read it")}
+        film = self.studio.projects.get(at["film"])
+        updates |= {setting: getattr(film.film, name) for name, setting in self.settings.items()}
+        return updates | {
+            self.script: film.script, self.read: gr.Button("Read it again"), self.outline: outline_html(film)
+        }  # fmt: skip
+
+    def restore(self, at: At | None, watched: dict[str, Any] | None) -> Updates:
+        return self.opened(known(at)) | self.watch.restore(watched)
+
+    def look(self, at: At, seen: str) -> Updates:
+        """One look while jobs run; nothing is sent when it shows what the last one did."""
+        updates = self.shown(at, typed=True, posters=POSTERS_AT_ONCE)
+        return {self.seen: gr.skip()} if updates[self.seen] == seen else updates
+
+    def refresh(self, at: At) -> Updates:
+        return self.shown(at, posters=POSTERS_AT_ONCE)
+
+    def on_mark(self, at: At) -> Updates:
+        """What Preview will take now; said after the edit itself has been shown."""
+        view = self.view(known(at))
+        if view is None:
+            return {self.needs: ""}
+        try:
+            outlook = self.costs.outlook(view)
+        except (DiffScalerError, ValidationError):
+            return {self.go: gr.Button("Preview"), self.needs: ""}  # what is wrong is said when it is pressed
+        return {
+            self.go: gr.Button(outlook.label),
+            self.needs: outlook.words,
+            self.outline: outline_html(view.project, outlook.cost),
+        }
+
+    def showing(self, job: Job) -> Updates:
+        """The shot that a job makes, or the animatic."""
+        found = self.studio.projects.film_of(str(job.payload.get("key", "")))
+        if found is not None:
+            return self.opened({**NOWHERE, "film": found[0], "shot": found[1]})
+        return self.watch.follow(job)
+
+
+def stop_label(busy: list[Job]) -> str:
+    return f"Stop, {len(busy)} shots to draw" if len(busy) != 1 else "Stop, one shot to draw"

@@ -1,0 +1,213 @@
+"""The Storyboard tab: a script becomes a board, the board becomes clips, the clips become an animatic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.projects import edits, making
+from diffscaler.projects.film import FilmSettings
+from diffscaler.projects.orders import needed
+from diffscaler.projects.project import Project
+from diffscaler.screenplay.source import decoded, read_bytes
+from diffscaler.studio import Studio
+from ui import pieces
+from ui.board_acts import NOWHERE, At, BoardActs, known
+from ui.estimate import upscalers
+from ui.pane import QUIET
+from ui.script_intake import Intake, Taken
+from ui.storyboard_page import KIND as KIND
+from ui.storyboard_page import StoryboardPage
+from ui.watch import Updates, said
+
+PLANNED_AT_ONCE = 12
+
+
+class StoryboardTab(StoryboardPage):
+    """What the page does. The film lies in the studio's database; the page remembers where in it a person is."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(studio)
+        self.acts, self.intake = BoardActs(studio), Intake(studio)
+
+    # -- wiring -------------------------------------------------------------------------------------------------------
+
+    def wire(self, page: gr.Blocks) -> None:
+        self.watch.wire()
+        at = self.at
+        self.drop.upload(self.on_drop, inputs_kwargs={"at": at, "file": self.drop, **self.settings},
+                         outputs=self.everything, api_visibility="private", show_progress_on=[self.drop])  # fmt: skip
+        self.read.click(self.on_read, inputs_kwargs={"at": at, "text": self.script, **self.settings},
+                        outputs=self.everything, **QUIET)  # fmt: skip
+        self.films.input(self.on_film, [at, self.films], self.everything, **QUIET)
+        for name, setting in self.settings.items():
+            # A text is kept when it is finished, not at each letter.
+            events = [setting.blur, setting.submit] if isinstance(setting, gr.Textbox) else [setting.input]
+            gr.on(events, self.setter(name), [at, setting], self.tiles, **QUIET)
+        for name, box in self.editor.fields.items():
+            events = [box.blur, box.submit] if isinstance(box, (gr.Textbox, gr.Number)) else [box.input]
+            gr.on(events, self.typing(name), [at, box], self.tiles, **QUIET)
+        self.board.click(self.on_board, at, self.everything, **QUIET)
+        gr.on([self.editor.head.click, self.editor.tools.click, self.editor.takes.click], self.on_act, at,
+              self.tiles, **QUIET)  # fmt: skip
+        self.cast.click(self.on_cast, at, self.tiles, **QUIET)
+        self.go.click(self.on_preview, at, self.tiles, **QUIET)
+        self.stop.click(self.on_stop, at, self.tiles, queue=False, **QUIET)
+        self.watch.go.click(self.on_watch, at, self.watch.outputs, **QUIET)
+        self.hide.click(lambda: self.watch.restore(None), None, self.watch.outputs, **QUIET)
+        self.files.buttons.click(self.on_file, at, self.files.links, **QUIET)
+        self.files.table.upload(self.on_table, [at, self.files.table], self.tiles, **QUIET)
+        self.timer.tick(self.look, [at, self.seen], self.tiles, trigger_mode="once", concurrency_limit=None, **QUIET)
+        self.mark.change(self.on_mark, at, [self.go, self.needs, self.outline], trigger_mode="always_last", **QUIET)
+        self.tab.select(self.refresh, at, self.tiles, **QUIET)
+        page.load(self.restore, [at, self.watch.state], [*self.everything, *self.watch.outputs], **QUIET)
+
+    def keep_models(self, models: gr.State) -> None:
+        """Look for models again when the tab is opened, and when `models` changes."""
+        outputs = [self.settings["model"], self.settings["upscaler"]]
+        gr.on([self.tab.select, models.change], lambda: (gr.Dropdown(choices=self.models()),
+              gr.Dropdown(choices=upscalers(self.studio))), None, outputs, **QUIET)  # fmt: skip
+
+    # -- a script comes in --------------------------------------------------------------------------------------------
+
+    def taken(self, at: At, take: Callable[[], Taken]) -> Updates:
+        """The page with what came in, or why it could not."""
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            film, words = take()
+            at = at if film == at["film"] else {**NOWHERE, "film": film}
+            updates |= self.opened(at) | {self.said: words}
+        return updates
+
+    def on_drop(self, at: At, file: str | None, **values: Any) -> Updates:
+        at = known(at)
+        return {self.drop: None} | self.taken(at, lambda: self.intake.file(at["film"], Path(str(file)), values))
+
+    def on_read(self, at: At, text: str, **values: Any) -> Updates:
+        """What stands in the page is the script now."""
+        at = known(at)
+        return self.taken(at, lambda: self.intake.text(at["film"], text or "", values))
+
+    def on_film(self, at: At, film: str | None) -> Updates:
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            updates |= self.opened({**NOWHERE, "film": film or ""})
+        return updates
+
+    # -- a person works on it -----------------------------------------------------------------------------------------
+
+    def setter(self, name: str) -> Any:
+        """What happens when one of the film's settings is set."""
+
+        def on_setting(at: At, value: Any) -> Updates:
+            def changed(film: Project) -> Project:
+                row = {**film.film.model_dump(), **({} if value is None else {name: value})}
+                return edits.set_film(film, FilmSettings.model_validate(row))
+
+            return self.edited(at, changed)
+
+        return on_setting
+
+    def typing(self, name: str) -> Any:
+        """What happens when a field of the open shot is set."""
+
+        def on_field(at: At, value: Any) -> Updates:
+            at = known(at)
+
+            def changed(film: Project) -> Project:
+                shot = film.shot(at["shot"])
+                if value is None or getattr(shot, name) == value:
+                    return film
+                return edits.edit_shot(film, shot.id, **{name: int(value) if name == "frames" else value})
+
+            if not at["shot"]:
+                return {self.said: gr.skip()}
+            # A text box is not filled in again while its neighbour may have the cursor.
+            return self.edited(at, changed, typed=name in ("prompt", "frames"))
+
+        return on_field
+
+    def edited(self, at: At, edit: Any, *, typed: bool = False) -> Updates:
+        """The page after an edit of the open film."""
+        at = known(at)
+        updates: Updates = {self.said: ""}
+        if not at["film"]:
+            return {self.said: gr.skip()}
+        with said(updates, self.said):
+            self.studio.projects.change(at["film"], edit)
+        return self.shown(at, typed=typed) | updates
+
+    def on_board(self, at: At, event: gr.EventData) -> Updates:
+        if str(event.do) != "example":
+            return self.on_act(at, event)
+        return self.taken(known(at), self.intake.example)
+
+    def on_act(self, at: At, event: gr.EventData) -> Updates:
+        at, updates = known(at), {self.said: ""}
+        data = {name: str(getattr(event, name, "")) for name in ("key", "number", "draft", "clip", "scene")}
+        with said(updates, self.said):
+            at = self.acts.do(str(event.do), at, data)
+        return self.shown(at) | updates
+
+    def on_cast(self, at: At, event: gr.EventData) -> Updates:
+        verb, value = str(event.do), str(event.value)[:200].strip()
+        if verb not in ("member", "appearance"):
+            return {self.said: gr.skip()}
+        return self.edited(at, lambda film: edits.set_role(film, str(event.character), **{verb: value}))
+
+    def on_table(self, at: At, file: str) -> Updates:
+        def changed(film: Project) -> Project:
+            return edits.open_shot_list(film, decoded(read_bytes(Path(file)), Path(file).name))
+
+        return self.edited(at, changed)
+
+    # -- the film is made ---------------------------------------------------------------------------------------------
+
+    def on_preview(self, at: At) -> Iterator[Updates]:
+        """Queue what is missing or stale, saying how far the planning is: a long film has many shots."""
+        at, updates = known(at), {self.said: ""}
+        with said(updates, self.said):
+            if not at["film"]:
+                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
+            view = self.view(at)
+            if view is None or view.asking is None:
+                raise InvalidRequest("The film's model is not installed.", "Choose another model.")
+            orders = needed(view.project, view.asking, view.standing)
+            recipes = []
+            for first in range(0, len(orders), PLANNED_AT_ONCE):
+                yield {self.go: gr.Button(f"Planning shot {first + 1} of {len(orders)}", interactive=False)}
+                recipes += making.planned(self.studio, orders[first : first + PLANNED_AT_ONCE])
+            making.check_room(self.studio, recipes, self.costs.outlook(view).cost)
+            making.submit(self.studio, view.project.id, orders, recipes)
+            if not orders:
+                updates[self.said] = pieces.message(
+                    "Every shot is made.", "Change one, or ask for another take.", "info"
+                )
+        yield self.shown(at) | updates
+
+    def on_stop(self, at: At) -> Updates:
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            making.stop(self.studio, self.studio.projects.get(known(at)["film"]))
+        return self.shown(at) | updates
+
+    def on_watch(self, at: At) -> Updates:
+        updates: Updates = {self.watch.said: ""}
+        with self.watch.said_in(updates):
+            at = known(at)
+            if not at["film"]:
+                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
+            film = self.studio.projects.get(at["film"])
+            standing = making.standing_of(self.studio, film)
+            updates |= self.watch.submit(making.animatic(film, standing))
+            if left := len(film.board.shots) - len(making.film_clips(film, standing)):
+                text = f"{left} of {len(film.board.shots)} shots are not made yet and are left out."
+                updates[self.watch.said] = pieces.message(text, "", "info")
+        return updates
+
+    def on_file(self, at: At, event: gr.EventData) -> Iterator[Updates]:
+        yield from self.files.on_click(known(at)["film"], event)
