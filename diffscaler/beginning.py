@@ -72,6 +72,7 @@ NOT_DONE = {
     "upscale_pair": "not upscaled",
     "steady": "not held steady",
     "interpolate": "at the old frame rate",
+    "interpolate_pair": "at the old frame rate",
 }
 
 

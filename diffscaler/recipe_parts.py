@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
@@ -11,7 +11,9 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
 from diffscaler.requests import Delivered, Request
+from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
+from diffscaler.upscale.pair.tsr_stage import TIMES, InterpolatePair, InterpolatePairParams
 from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.destination import check_encoder
@@ -94,6 +96,19 @@ class RecipeParts:
             return node(UpscalePair(pair, models), frames)
         params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
         return node(Upscale(params, models), frames)
+
+    def _more_frames(self, frames: Node, times: Literal[2, 4], interpolator: str) -> Node:
+        """times: the frame rate. Raises ModelNotFound."""
+        if interpolator == "flow":
+            return node(Interpolate(InterpolateParams(times=times), ()), frames)
+        spec = self.catalogue.spec(interpolator, "interpolator")
+        models = (self.catalogue.ref(spec),)
+        if "pairs" not in spec.native:
+            return node(Interpolate(InterpolateParams(times=times), models), frames)
+        params = InterpolatePairParams.model_validate(spec.native)
+        for _ in range(times // TIMES):
+            frames = node(InterpolatePair(params, models), frames)
+        return frames
 
     def _delivered(
         self,

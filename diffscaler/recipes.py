@@ -47,7 +47,6 @@ from diffscaler.text2video.stages import (
 )
 from diffscaler.text2video.vocabulary import read_prompt
 from diffscaler.upscale.excerpt import Excerpt, excerpt_of
-from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.resize import BOXES, Resize, ResizeParams, size_after
 from diffscaler.upscale.steady_stage import Steady, SteadyParams
 from diffscaler.video.destination import TRACKS, destination
@@ -95,7 +94,7 @@ class Recipes(SwapRecipes):
         raise TypeError(f"no recipe for {type(request).__name__}")
 
     def text2video(self, request: Text2VideoRequest) -> Recipe:
-        """prompt -> text -> latents -> frames [-> faces] [-> upscaled] -> file."""
+        """prompt -> text -> latents -> frames [-> faces] [-> upscaled] [-> more a second] -> file."""
         spec = self.catalogue.spec(request.model, "text2video")
         request = with_native(request, spec)
         model = self.catalogue.ref(spec)
@@ -163,6 +162,8 @@ class Recipes(SwapRecipes):
             frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
             frames = self._upscaled(frames, request.scale, request.upscaler)
+        if request.fps_times > 1 and params.num_frames > 1:
+            frames = self._more_frames(frames, request.fps_times, request.interpolator)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
         return self._delivered(frames, request, request.prompt, about | consent_row(consents), sound)
 
@@ -190,7 +191,7 @@ class Recipes(SwapRecipes):
             if request.scale in BOXES:
                 frames = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), frames)
         if request.fps_times > 1:
-            frames = node(Interpolate(InterpolateParams(times=request.fps_times), ()), frames)
+            frames = self._more_frames(frames, request.fps_times, request.interpolator)
         told = [self.library.clip(request.clip).title]
         told += [f"{request.scale}x" if request.scale in (2, 4) else str(request.scale)] if request.scale != 1 else []
         told += [f"{float(whole.fps * request.fps_times):.5g} fps"] if request.fps_times > 1 else []

@@ -32,6 +32,7 @@ STAGES: dict[str, str] = {
     "excerpt": "diffscaler.upscale.excerpt:Excerpt",
     "resize": "diffscaler.upscale.resize:Resize",
     "interpolate": "diffscaler.upscale.interpolate:Interpolate",
+    "interpolate_pair": "diffscaler.upscale.pair.tsr_stage:InterpolatePair",
     "fit_shot": "diffscaler.film.fit_stage:FitShot",
     "title_card": "diffscaler.film.card_stage:TitleCard",
     "join_shots": "diffscaler.film.join_stage:JoinShots",

@@ -22,11 +22,11 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: Annotated[
-        Literal["mini", "upscaler", "judge", "pair"],
+        Literal["mini", "upscaler", "judge", "pair", "pair_tsr"],
         Field(
             title="Recipe",
             description="mini: text to video. upscaler: the preview upscaler. judge: what the bench reads clips with. "
-            "pair: the diffusion upscaler.",
+            "pair: the diffusion upscaler. pair_tsr: its other half, for more frames a second.",
         ),
     ] = "mini"
     output_dir: Annotated[
@@ -180,7 +180,7 @@ class TrainingConfig(BaseModel):
             raise ValueError("data_dir is needed to train on your own clips")
         if self.recipe == "judge" and self.judge_steps == 0:
             raise ValueError("a judge needs judge_steps")
-        if self.recipe == "pair" and self.image_steps + self.motion_steps == 0:
+        if self.recipe in ("pair", "pair_tsr") and self.image_steps + self.motion_steps == 0:
             raise ValueError("a pair needs image_steps or motion_steps")
         if self.recipe == "mini" and not self.init and self.vae_steps == 0 and not self.vae_from:
             raise ValueError("a run from scratch needs vae_steps, or vae_from")

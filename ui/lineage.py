@@ -35,6 +35,7 @@ NAMES = {
     "steady": "Held steady",
     "resize": "Fitted in size",
     "interpolate": "Frames drawn between",
+    "interpolate_pair": "Frames drawn between",
     "identify_people": "Who people are, read",
     "redraw_faces": "Faces redrawn",
     "review_swap": "Swap reviewed",

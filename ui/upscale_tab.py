@@ -14,7 +14,7 @@ from diffscaler.studio import Studio
 from diffscaler.upscale.siblings import weak_sibling
 from ui import looks, monitor, pieces
 from ui.controls import control, filled, more
-from ui.estimate import costing, upscalers
+from ui.estimate import costing, interpolators, upscalers
 from ui.pane import QUIET, pane
 from ui.shelf import Shelf
 from ui.source import source_of
@@ -43,13 +43,15 @@ class UpscaleTab:
                     scale = control(UpscaleRequest, "scale", info=None)
                     model = control(UpscaleRequest, "upscaler", choices=upscalers(studio), info=None)
                     rate = control(UpscaleRequest, "fps_times", info=None)
+                    between = control(UpscaleRequest, "interpolator", choices=interpolators(studio), info=None)
                 denoise = control(UpscaleRequest, "denoise_strength", visible=False)
                 rest = more(UpscaleRequest)
                 self.watch.button()
                 self.trial = pane(pieces.do("try-here", TRY, cls="link", at=""), elem_id="upscale-trial")
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
-        self.fields = {"scale": scale, "upscaler": model, "fps_times": rate, "denoise_strength": denoise, **rest}
+        self.fields = {"scale": scale, "upscaler": model, "fps_times": rate, "interpolator": between}
+        self.fields |= {"denoise_strength": denoise, **rest}
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
@@ -74,7 +76,7 @@ class UpscaleTab:
     def keep_models(self, models: gr.State) -> None:
         """Look for models again when the tab is opened, and when `models` changes."""
         model = self.fields["upscaler"]
-        outputs = [model, self.fields["denoise_strength"]]
+        outputs = [model, self.fields["denoise_strength"], self.fields["interpolator"]]
         gr.on([self.tab.select, models.change], self.refresh, model, outputs, **QUIET)
         model.change(self.denoising, [model, outputs[1]], outputs[1], **QUIET)
 
@@ -115,7 +117,8 @@ class UpscaleTab:
 
     def refresh(self, upscaler: str) -> Any:
         there = weak_sibling(self.studio.catalogue, upscaler) is not None
-        return gr.Dropdown(choices=upscalers(self.studio)), gr.Slider(visible=there)
+        between = gr.Dropdown(choices=interpolators(self.studio))
+        return gr.Dropdown(choices=upscalers(self.studio)), gr.Slider(visible=there), between
 
     def denoising(self, upscaler: str, strength: float) -> Any:
         """The slider where the upscaler has a sibling to go towards; else it is away, and asks for nothing."""

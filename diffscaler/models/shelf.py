@@ -25,7 +25,11 @@ from diffscaler.settings import GIB, Settings
 from diffscaler.wording import bytes_in_words
 
 # Folders of the models folder that are no models.
-TAKEN = ("upscalers", "loras", "controlnets")
+TAKEN = ("upscalers", "interpolators", "loras", "controlnets")
+
+
+# Kinds that are one file, and the folder their files lie in.
+FILES = {"upscaler": "upscalers", "interpolator": "interpolators"}
 
 
 @dataclass(frozen=True)
@@ -138,14 +142,14 @@ class Shelf:
         if described is not None:
             name = described.spec.name
         else:
-            name = self.new_name(name or (path.stem if kind == "upscaler" else path.name))
+            name = self.new_name(name or (path.stem if kind in FILES else path.name))
         if not copy:
             self.root.mkdir(parents=True, exist_ok=True)
             write_link(self.root, name, path, None if described else kind)
         elif described is not None and described.spec.path is not None:
             self._copy(path, described.spec.path)
         else:
-            inside = f"upscalers/{name}{path.suffix.lower()}" if kind == "upscaler" else name
+            inside = f"{FILES[kind]}/{name}{path.suffix.lower()}" if kind in FILES else name
             self._copy(path, self.root / inside)
         return self.find(name)
 
@@ -244,7 +248,7 @@ def fits(path: Path, kind: str | None, described: Known | None) -> bool:
 
 
 def kind_of(path: Path) -> str | None:
-    """ "text2video", "upscaler", an annotator's kind, or None for what is none of them.
+    """ "text2video", "upscaler", "interpolator", an annotator's kind, or None for what is none of them.
 
     Raises InvalidRequest when there is nothing.
     """
@@ -255,4 +259,6 @@ def kind_of(path: Path) -> str | None:
             return "text2video"
         annotator = annotator_of(path)
         return annotator.kind if annotator else None
+    if path.suffix.lower() == ".pkl":  # as RIFE's flownet.pkl is called
+        return "interpolator"
     return "upscaler" if path.suffix.lower() in UPSCALER_SUFFIXES else None

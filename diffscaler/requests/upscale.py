@@ -33,6 +33,13 @@ class UpscaleRequest(Delivered):
         title="Frame rate",
         description="Frames between its own are drawn along the motion; a cut stays a cut. (frame interpolation)",
     )
+    interpolator: str = Field(
+        "flow",
+        title="Frames between",
+        max_length=100,
+        description="flow: both neighbours, moved along the motion. tsr: the diffusion pair, which redraws what that "
+        "leaves open; slower.",
+    )
     upscaler: str = Field(
         "builtin",
         title="Upscaler",
