@@ -14,6 +14,7 @@ from diffscaler.requests import Delivered, Request
 from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
 from diffscaler.upscale.pair.tsr_stage import TIMES, InterpolatePair, InterpolatePairParams
+from diffscaler.upscale.sd.stage import SdParams, UpscaleSd
 from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.destination import check_encoder
@@ -47,6 +48,10 @@ class RecipeParts:
         """What a delivered clip's own manifest says of prompt, seed and consent: it holds for what is made from it."""
         node = self.library.clip(key).node
         return dict(node.params["about"]) if node.stage == "encode" else {}
+
+    def _prompt_of(self, key: str) -> str:
+        """The words a clip was drawn from, "" where it was not."""
+        return self._about(key).get("prompt", "")
 
     def _sound_of(self, key: str) -> tuple[Node, ...]:
         """The sound that was made for a delivered clip; nothing where its sound is an imported file's."""
@@ -82,7 +87,10 @@ class RecipeParts:
             )
         return self.frames_of(key)
 
-    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int = 0, denoise_strength: float = 1.0) -> Node:
+    def _upscaled(
+        self, frames: Node, scale: int, upscaler: str, prompt: str, tile: int = 0, denoise_strength: float = 1.0
+    ) -> Node:
+        """prompt: what the clip shows, where that is known"""
         name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
         specs = [self.catalogue.spec(name, "upscaler")]
         if denoise_strength < 1:
@@ -94,6 +102,9 @@ class RecipeParts:
             given = native | {"scale": scale, "noise_level": DRAWN_LEVEL if drawn else 0.0}
             pair = PairParams.model_validate(given | ({"tile": tile} if tile else {}))
             return node(UpscalePair(pair, models), frames)
+        if "guidance_scale" in native:  # a diffusion upscaler of the library
+            given = native | {"scale": scale, "prompt": prompt} | ({"tile": max(64, tile)} if tile else {})
+            return node(UpscaleSd(SdParams.model_validate(given), models), frames)
         params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
         return node(Upscale(params, models), frames)
 

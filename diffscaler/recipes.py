@@ -161,7 +161,7 @@ class Recipes(SwapRecipes):
             look = {"cast": self._cast(usual.playing), "engine": self.engine("auto")}
             frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
-            frames = self._upscaled(frames, request.scale, request.upscaler)
+            frames = self._upscaled(frames, request.scale, request.upscaler, request.prompt)
         if request.fps_times > 1 and params.num_frames > 1:
             frames = self._more_frames(frames, request.fps_times, request.interpolator)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
@@ -185,7 +185,9 @@ class Recipes(SwapRecipes):
             size = (round(tried.width * factor), round(tried.height * size[1] / whole.height))
         if request.scale != 1:
             times = int(request.scale) if request.scale in (2, 4) else 2 if factor <= 2 else 4
-            frames = self._upscaled(frames, times, request.upscaler, request.tile, request.denoise_strength)
+            frames = self._upscaled(
+                frames, times, request.upscaler, self._prompt_of(request.clip), request.tile, request.denoise_strength
+            )
             if request.steady and not whole.still:
                 frames = node(Steady(SteadyParams(scale=request.steady), ()), frames)
             if request.scale in BOXES:

@@ -28,6 +28,7 @@ STAGES: dict[str, str] = {
     "inspect_photo": "diffscaler.faceswap.photo_stage:InspectPhoto",
     "upscale": "diffscaler.upscale.stage:Upscale",
     "upscale_pair": "diffscaler.upscale.pair.stage:UpscalePair",
+    "upscale_sd": "diffscaler.upscale.sd.stage:UpscaleSd",
     "steady": "diffscaler.upscale.steady_stage:Steady",
     "excerpt": "diffscaler.upscale.excerpt:Excerpt",
     "resize": "diffscaler.upscale.resize:Resize",

@@ -32,6 +32,7 @@ NAMES = {
     "excerpt": "A part to try",
     "upscale": "Upscaled",
     "upscale_pair": "Drawn larger",
+    "upscale_sd": "Drawn larger",
     "steady": "Held steady",
     "resize": "Fitted in size",
     "interpolate": "Frames drawn between",

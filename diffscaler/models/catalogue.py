@@ -9,6 +9,7 @@ from typing import Any
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.models.annotators import DOES, annotator_bytes, annotator_folder
+from diffscaler.models.diffusion_upscalers import is_upscaler_folder, upscaler_folder
 from diffscaler.models.digests import revision
 from diffscaler.models.interpolator_files import SUFFIXES, interpolator_file
 from diffscaler.models.links import read_links
@@ -130,7 +131,9 @@ class Catalogue:
 
     def _dropped_in(self, described: list[ModelSpec]) -> list[ModelSpec]:
         root = self.settings.models_dir
-        specs = [text2video_folder(path.parent) for path in sorted(root.glob("*/model_index.json"))]
+        folders = [path.parent for path in sorted(root.glob("*/model_index.json"))]
+        specs = [upscaler_folder(path, plain(path.name)) for path in folders if is_upscaler_folder(path)]
+        specs += [text2video_folder(path) for path in folders if not is_upscaler_folder(path)]
         specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/model/model_index.json"))]
         specs += [
             text2video_folder(path.parent) for path in sorted(root.glob("*/model.toml")) if names_family(path.parent)
@@ -208,6 +211,8 @@ def linked(name: str, row: dict[str, Any]) -> ModelSpec:
         return interpolator_file(path, name)
     if row.get("kind") == "upscaler" and path.is_file():
         return upscaler_file(path).model_copy(update={"name": name})
+    if is_upscaler_folder(path):
+        return upscaler_folder(path, name)
     if path.is_dir():
         return (annotator_folder(path) or text2video_folder(path)).model_copy(update={"name": name})
     # A disk that is not connected: the model is known and not installed.

@@ -14,7 +14,7 @@ from training.pair.stage import PairStage, StageSettings, times
 from training.pair.tsr_data import TsrData, Window
 
 #: The network is run with one step, out of pure noise, unless told otherwise; this share of the training is that step.
-PURE_SHARE = 0.6
+PURE_SHARE = 0.8
 
 
 class TsrStage(PairStage):
