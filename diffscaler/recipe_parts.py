@@ -11,12 +11,15 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
 from diffscaler.requests import Delivered, Request
+from diffscaler.text2video.sound_stage import DecodeSound
 from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
 from diffscaler.upscale.pair.tsr_stage import TIMES, InterpolatePair, InterpolatePairParams
+from diffscaler.upscale.resize import Resize, ResizeParams
 from diffscaler.upscale.sd.stage import SdParams, UpscaleSd
 from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
+from diffscaler.video.alpha_stage import Alpha, AlphaParams
 from diffscaler.video.destination import check_encoder
 from diffscaler.video.stage import Encode, EncodeParams
 
@@ -56,7 +59,15 @@ class RecipeParts:
     def _sound_of(self, key: str) -> tuple[Node, ...]:
         """The sound that was made for a delivered clip; nothing where its sound is an imported file's."""
         node = self.library.clip(key).node
-        return node.inputs[1:] if node.stage == "encode" else ()
+        return tuple(at for at in node.inputs[1:] if at.stage == DecodeSound.name) if node.stage == "encode" else ()
+
+    def _alpha_of(self, key: str) -> tuple[Node, ...]:
+        """The transparency of a clip, as a grey clip: that of an imported file, or of what was made from one."""
+        clip = self.library.clip(key)
+        if clip.stage == plan.IMPORT and clip.meta.alpha:
+            return (node(Alpha(AlphaParams(sha256=clip.node.params["sha256"]), ()), clip.node),)
+        inputs = clip.node.inputs[1:] if clip.stage == "encode" else ()
+        return tuple(at for at in inputs if at.stage != DecodeSound.name)
 
     def frames_of(self, key: str) -> Node:
         """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""
@@ -108,6 +119,12 @@ class RecipeParts:
         params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
         return node(Upscale(params, models), frames)
 
+    def _alpha_larger(self, alpha: Node, size: tuple[int, int] | None, times: Literal[1, 2, 4]) -> Node:
+        """Transparency at another size, by Lanczos, and a higher frame rate. size: width and height, None: its own"""
+        if size is not None:
+            alpha = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), alpha)
+        return node(Interpolate(InterpolateParams(times=times), ()), alpha) if times > 1 else alpha
+
     def _more_frames(self, frames: Node, times: Literal[2, 4], interpolator: str) -> Node:
         """times: the frame rate. Raises ModelNotFound."""
         if interpolator == "flow":
@@ -127,9 +144,10 @@ class RecipeParts:
         request: Delivered,
         title: str,
         about: dict[str, str],
-        sound: tuple[Node, ...] = (),
+        beside: tuple[Node, ...] = (),
         **for_destination: Any,
     ) -> Recipe:
+        """beside: the sound made for the frames, their transparency"""
         check_encoder(request.encoding)
         params = EncodeParams(
             encoding=request.encoding,
@@ -139,7 +157,7 @@ class RecipeParts:
             passes=1 if request.bitrate_mbps is None else BITRATE_PASSES,
             **for_destination,
         )
-        return Recipe(node(Encode(params, ()), frames, *sound), title, request)
+        return Recipe(node(Encode(params, ()), frames, *beside), title, request)
 
 
 def consent_row(consents: list[str]) -> dict[str, str]:

@@ -38,6 +38,7 @@ STAGES: dict[str, str] = {
     "title_card": "diffscaler.film.card_stage:TitleCard",
     "join_shots": "diffscaler.film.join_stage:JoinShots",
     "beginning": "diffscaler.beginning:Beginning",
+    "alpha": "diffscaler.video.alpha_stage:Alpha",
     "measure": "diffscaler.video.measure_stage:Measure",
     "encode": "diffscaler.video.stage:Encode",
 }

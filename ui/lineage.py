@@ -42,6 +42,7 @@ NAMES = {
     "review_swap": "Swap reviewed",
     "inspect_photo": "Photo looked at",
     "beginning": "What was finished, taken",
+    "alpha": "Transparency read",
     "measure": "Read back",
     "fit_shot": "Fitted into the film",
     "title_card": "Card written",
