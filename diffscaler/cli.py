@@ -27,6 +27,7 @@ from diffscaler.requests import (
     SamplerName,
     Text2VideoRequest,
     UpscaleRequest,
+    region_from,
 )
 from diffscaler.sampling_choices import takes
 from diffscaler.settings import Settings
@@ -142,8 +143,7 @@ def scale_of(text: str) -> int | str:
 def region_of(text: str) -> Region:
     """ "10,20,320,180": left, top, width, height. Raises ArgumentTypeError."""
     try:
-        x, y, width, height = (int(part) for part in text.split(","))
-        return Region(x=x, y=y, width=width, height=height)
+        return region_from(text)
     except ValueError as error:  # pydantic's is one
         said = f"{text!r} is not x,y,width,height in pixels; 16 a side is the least"
         raise argparse.ArgumentTypeError(said) from error

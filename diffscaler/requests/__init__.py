@@ -14,7 +14,7 @@ from diffscaler.requests.faceswap import (
 )
 from diffscaler.requests.film import AnimaticRequest, ShotRequest
 from diffscaler.requests.text2video import MAX_FRAMES, AspectName, ControlKind, SamplerName, Text2VideoRequest
-from diffscaler.requests.upscale import Region, UpscaleRequest
+from diffscaler.requests.upscale import Region, UpscaleRequest, region_from
 
 __all__ = [
     "MAX_FRAMES",
@@ -43,4 +43,5 @@ __all__ = [
     "Text2VideoRequest",
     "UpscaleRequest",
     "more",
+    "region_from",
 ]
