@@ -149,6 +149,15 @@ class TrainingConfig(BaseModel):
     upscaler_residual: Annotated[
         bool, Field(title="Residual layers", description="In pairs, as more than some eight layers need them.")
     ] = False
+    upscaler_degraded: Annotated[
+        float,
+        Field(
+            title="Worn share",
+            description="Share of the patches that are blurred, noisy and compressed too, as much footage is.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
     seed: Annotated[int, Field(title="Seed", ge=0, lt=2**31)] = 0
     checkpoint_every: Annotated[int, Field(title="Checkpoint every", description="Steps.", ge=1)] = 100
     sample_every: Annotated[int, Field(title="Sample every", description="Steps; 0 draws none.", ge=0)] = 100

@@ -16,6 +16,9 @@ from training.pair.tsr_data import TsrData, Window
 #: The network is run with one step, out of pure noise, unless told otherwise; this share of the training is that step.
 PURE_SHARE = 0.8
 
+#: Mean square of a residual, in units, below which a window counts less and less.
+LITTLE = 0.05
+
 
 class TsrStage(PairStage):
     """More frames. Known frames are in the windows, and what is said about them does not count."""
@@ -38,7 +41,10 @@ class TsrStage(PairStage):
         ])  # fmt: skip
         level = torch.tensor([window.level for window in windows], dtype=torch.float32)
         error = self.network(z, told, time, level, temporal=temporal) - v
-        return (error[:, 1::2] if temporal else error).square().mean()
+        if temporal:
+            error, clean = error[:, 1::2], clean[:, 1::2]
+        # Each window counts by how much of its own residual is left, or the few with wild motion would drown the rest.
+        return (error.square().mean((1, 2, 3, 4)) / (clean.square().mean((1, 2, 3, 4)) + LITTLE)).mean()
 
     def sample(self) -> np.ndarray:
         """Patches as the flow makes them, as drawn now in one step, and as they were, side by side."""
