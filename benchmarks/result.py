@@ -57,6 +57,22 @@ def median_seconds(work: Callable[[], object], repeats: int = 3, warm: bool = Fa
     return statistics.median(times)
 
 
+def paired_seconds(ours: Callable[[], object], other: Callable[[], object], repeats: int = 5) -> tuple[float, float]:
+    """(median seconds of `ours`, median of how many times as long `other` takes), run in turns after one of each that
+    is not counted: what else a machine does meets both alike."""
+    ours(), other()
+    times, ratios = [], []
+    for _ in range(repeats):
+        took = []
+        for work in (ours, other):
+            began = time.perf_counter()
+            work()
+            took.append(time.perf_counter() - began)
+        times.append(took[0])
+        ratios.append(took[1] / took[0])
+    return statistics.median(times), statistics.median(ratios)
+
+
 def make_clip(path: Path, frames: int, width: int, height: int, fps: int = 24) -> Path:
     """A moving, noisy picture with a tone, H.264 and AAC in MP4, by the ffmpeg that comes with the packages."""
     import imageio_ffmpeg

@@ -70,8 +70,10 @@ NOT_DONE = {
     "restore_faces": "faces not restored",
     "upscale": "not upscaled",
     "upscale_pair": "not upscaled",
+    "upscale_sd": "not upscaled",
     "steady": "not held steady",
     "interpolate": "at the old frame rate",
+    "interpolate_pair": "at the old frame rate",
 }
 
 

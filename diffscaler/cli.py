@@ -34,6 +34,7 @@ from diffscaler.requests import (
     SamplerName,
     Text2VideoRequest,
     UpscaleRequest,
+    region_from,
 )
 from diffscaler.sampling_choices import takes
 from diffscaler.settings import Settings
@@ -84,6 +85,8 @@ def add_commands(commands: Any) -> None:
     at.add_argument("--consent", help="who agreed to lend the face, and when")
     at.add_argument("--upscale", type=int, choices=(2, 4), dest="scale")
     at.add_argument("--upscaler")
+    at.add_argument("--fps-times", type=int, choices=(1, 2, 4), help="so many times the frame rate")
+    at.add_argument("--interpolator", metavar="NAME", help="what draws the frames between: flow, tsr, or a file's name")
     at.set_defaults(run=generate)
 
     faceswap_command.add_commands(commands, add_output)
@@ -92,6 +95,7 @@ def add_commands(commands: Any) -> None:
     at.add_argument("clip", help="a file, or a key from the library")
     at.add_argument("--scale", type=scale_of, choices=SCALES, help="times larger, or as large as fits; 4 unless said")
     at.add_argument("--fps-times", type=int, choices=(1, 2, 4), help="so many times the frame rate")
+    at.add_argument("--interpolator", metavar="NAME", help="what draws the frames between: flow, tsr, or a file's name")
     at.add_argument("--upscaler")
     at.add_argument(
         "--denoise-strength", type=float, metavar="0..1", help="for a model with a -wdn sibling; 1 unless said"
@@ -147,8 +151,7 @@ def scale_of(text: str) -> int | str:
 def region_of(text: str) -> Region:
     """ "10,20,320,180": left, top, width, height. Raises ArgumentTypeError."""
     try:
-        x, y, width, height = (int(part) for part in text.split(","))
-        return Region(x=x, y=y, width=width, height=height)
+        return region_from(text)
     except ValueError as error:  # pydantic's is one
         said = f"{text!r} is not x,y,width,height in pixels; 16 a side is the least"
         raise argparse.ArgumentTypeError(said) from error
@@ -163,7 +166,9 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
              "control_scale", "strength", "ip_adapter", "reference_scale", "guidance_rescale",
              "shared_noise", "free_init", "free_init_filter", "smooth_background", "foreground")  # fmt: skip
     values = preset(settings, "text2video", args.preset) if args.preset else {}
-    values |= given(args, *names, "seed", "consent", "scale", "upscaler") | how_to_write(args)
+    values |= given(args, *names, "seed", "consent", "scale", "upscaler", "fps_times", "interpolator") | how_to_write(
+        args
+    )
     request = Text2VideoRequest(prompt=args.prompt, **values)  # checked before anything is imported
     picture = studio.add_file(args.picture).key if args.picture else None
     control = studio.add_file(args.control).key if args.control else None
@@ -182,7 +187,17 @@ def generate(args: argparse.Namespace, settings: Settings) -> int:
 
 def upscale(args: argparse.Namespace, settings: Settings) -> int:
     studio = Studio(settings)
-    names = ("scale", "fps_times", "upscaler", "denoise_strength", "tile", "region", "start_s", "length_s")
+    names = (
+        "scale",
+        "fps_times",
+        "interpolator",
+        "upscaler",
+        "denoise_strength",
+        "tile",
+        "region",
+        "start_s",
+        "length_s",
+    )
     values = given(args, *names) | how_to_write(args)
     return deliver(studio, UpscaleRequest(clip=clip_of(studio, args.clip).key, **values), args)
 

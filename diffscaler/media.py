@@ -33,6 +33,7 @@ class ClipMeta(BaseModel):
     duration_s: seconds from the first frame's start to the last frame's end
     sound: SHA-256 of the imported file whose audio, subtitles and chapters belong to this clip, or None
     still: the clip is one picture, to be delivered as a picture
+    alpha: files: has transparency; frames are read over black
     notes: what the page and the file must tell, e.g. "built-in preview engine", "ran on the CPU"
     """
 
@@ -47,6 +48,7 @@ class ClipMeta(BaseModel):
     duration_s: float = 0.0
     sound: str | None = None
     still: bool = False
+    alpha: bool = False
     notes: tuple[str, ...] = ()
 
     def change(self, **values: Any) -> ClipMeta:
@@ -70,7 +72,8 @@ class ClipMeta(BaseModel):
 class FrameChunk:
     """Consecutive frames of a clip.
 
-    frames: uint8 RGB (N, H, W, 3), uint16 only on the way from a deep file to a deep encoder
+    frames: uint8 RGB (N, H, W, 3), uint16 only on the way from a deep file to a deep encoder,
+        RGBA (N, H, W, 4) only on the way to an encoder that keeps transparency
     start: index of the first frame in its clip
     times: float64 (N,), seconds at which each frame appears, the clip's first frame at 0
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
@@ -11,9 +11,15 @@ from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
 from diffscaler.requests import Delivered, Request
+from diffscaler.text2video.sound_stage import DecodeSound
+from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
+from diffscaler.upscale.pair.tsr_stage import TIMES, InterpolatePair, InterpolatePairParams
+from diffscaler.upscale.resize import Resize, ResizeParams
+from diffscaler.upscale.sd.stage import SdParams, UpscaleSd
 from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
+from diffscaler.video.alpha_stage import Alpha, AlphaParams
 from diffscaler.video.destination import check_encoder
 from diffscaler.video.stage import Encode, EncodeParams
 
@@ -46,10 +52,22 @@ class RecipeParts:
         node = self.library.clip(key).node
         return dict(node.params["about"]) if node.stage == "encode" else {}
 
+    def _prompt_of(self, key: str) -> str:
+        """The words a clip was drawn from, "" where it was not."""
+        return self._about(key).get("prompt", "")
+
     def _sound_of(self, key: str) -> tuple[Node, ...]:
         """The sound that was made for a delivered clip; nothing where its sound is an imported file's."""
         node = self.library.clip(key).node
-        return node.inputs[1:] if node.stage == "encode" else ()
+        return tuple(at for at in node.inputs[1:] if at.stage == DecodeSound.name) if node.stage == "encode" else ()
+
+    def _alpha_of(self, key: str) -> tuple[Node, ...]:
+        """The transparency of a clip, as a grey clip: that of an imported file, or of what was made from one."""
+        clip = self.library.clip(key)
+        if clip.stage == plan.IMPORT and clip.meta.alpha:
+            return (node(Alpha(AlphaParams(sha256=clip.node.params["sha256"]), ()), clip.node),)
+        inputs = clip.node.inputs[1:] if clip.stage == "encode" else ()
+        return tuple(at for at in inputs if at.stage != DecodeSound.name)
 
     def frames_of(self, key: str) -> Node:
         """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""
@@ -80,7 +98,10 @@ class RecipeParts:
             )
         return self.frames_of(key)
 
-    def _upscaled(self, frames: Node, scale: int, upscaler: str, tile: int = 0, denoise_strength: float = 1.0) -> Node:
+    def _upscaled(
+        self, frames: Node, scale: int, upscaler: str, prompt: str, tile: int = 0, denoise_strength: float = 1.0
+    ) -> Node:
+        """prompt: what the clip shows, where that is known"""
         name = f"builtin-x{scale}" if upscaler == "builtin" else upscaler
         specs = [self.catalogue.spec(name, "upscaler")]
         if denoise_strength < 1:
@@ -92,8 +113,30 @@ class RecipeParts:
             given = native | {"scale": scale, "noise_level": DRAWN_LEVEL if drawn else 0.0}
             pair = PairParams.model_validate(given | ({"tile": tile} if tile else {}))
             return node(UpscalePair(pair, models), frames)
+        if "guidance_scale" in native:  # a diffusion upscaler of the library
+            given = native | {"scale": scale, "prompt": prompt} | ({"tile": max(64, tile)} if tile else {})
+            return node(UpscaleSd(SdParams.model_validate(given), models), frames)
         params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
         return node(Upscale(params, models), frames)
+
+    def _alpha_larger(self, alpha: Node, size: tuple[int, int] | None, times: Literal[1, 2, 4]) -> Node:
+        """Transparency at another size, by Lanczos, and a higher frame rate. size: width and height, None: its own"""
+        if size is not None:
+            alpha = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), alpha)
+        return node(Interpolate(InterpolateParams(times=times), ()), alpha) if times > 1 else alpha
+
+    def _more_frames(self, frames: Node, times: Literal[2, 4], interpolator: str) -> Node:
+        """times: the frame rate. Raises ModelNotFound."""
+        if interpolator == "flow":
+            return node(Interpolate(InterpolateParams(times=times), ()), frames)
+        spec = self.catalogue.spec(interpolator, "interpolator")
+        models = (self.catalogue.ref(spec),)
+        if "pairs" not in spec.native:
+            return node(Interpolate(InterpolateParams(times=times), models), frames)
+        params = InterpolatePairParams.model_validate(spec.native)
+        for _ in range(times // TIMES):
+            frames = node(InterpolatePair(params, models), frames)
+        return frames
 
     def _delivered(
         self,
@@ -101,9 +144,10 @@ class RecipeParts:
         request: Delivered,
         title: str,
         about: dict[str, str],
-        sound: tuple[Node, ...] = (),
+        beside: tuple[Node, ...] = (),
         **for_destination: Any,
     ) -> Recipe:
+        """beside: the sound made for the frames, their transparency"""
         check_encoder(request.encoding)
         params = EncodeParams(
             encoding=request.encoding,
@@ -113,7 +157,7 @@ class RecipeParts:
             passes=1 if request.bitrate_mbps is None else BITRATE_PASSES,
             **for_destination,
         )
-        return Recipe(node(Encode(params, ()), frames, *sound), title, request)
+        return Recipe(node(Encode(params, ()), frames, *beside), title, request)
 
 
 def consent_row(consents: list[str]) -> dict[str, str]:

@@ -47,7 +47,6 @@ from diffscaler.text2video.stages import (
 )
 from diffscaler.text2video.vocabulary import read_prompt
 from diffscaler.upscale.excerpt import Excerpt, excerpt_of
-from diffscaler.upscale.interpolate import Interpolate, InterpolateParams
 from diffscaler.upscale.resize import BOXES, Resize, ResizeParams, size_after
 from diffscaler.upscale.steady_stage import Steady, SteadyParams
 from diffscaler.video.destination import TRACKS, destination
@@ -95,7 +94,7 @@ class Recipes(SwapRecipes):
         raise TypeError(f"no recipe for {type(request).__name__}")
 
     def text2video(self, request: Text2VideoRequest) -> Recipe:
-        """prompt -> text -> latents -> frames [-> faces] [-> upscaled] -> file."""
+        """prompt -> text -> latents -> frames [-> faces] [-> upscaled] [-> more a second] -> file."""
         spec = self.catalogue.spec(request.model, "text2video")
         request = with_native(request, spec)
         model = self.catalogue.ref(spec)
@@ -162,7 +161,9 @@ class Recipes(SwapRecipes):
             look = {"cast": self._cast(usual.playing), "engine": self.engine("auto")}
             frames = self._swapped(frames, found, usual, look)
         if request.scale > 1:
-            frames = self._upscaled(frames, request.scale, request.upscaler)
+            frames = self._upscaled(frames, request.scale, request.upscaler, request.prompt)
+        if request.fps_times > 1 and params.num_frames > 1:
+            frames = self._more_frames(frames, request.fps_times, request.interpolator)
         about = {"prompt": request.prompt, "seed": str(request.seed), "model": request.model}
         return self._delivered(frames, request, request.prompt, about | consent_row(consents), sound)
 
@@ -174,42 +175,48 @@ class Recipes(SwapRecipes):
         """
         frames = self.frames_of(request.clip)
         whole = meta_of_plan(self.library, frames)
-        sound = self._sound_of(request.clip)
+        sound, alpha = self._sound_of(request.clip), self._alpha_of(request.clip)
         if whole.still and request.fps_times > 1:
             raise InvalidRequest("A picture has no frame rate to raise.", "Leave the frame rate as it is.")
         size = size_after(whole, request.scale)
         factor, tried = size[0] / whole.width, excerpt_of(whole, request)
         if tried:
             frames, sound = node(Excerpt(tried, ()), frames), ()
+            alpha = tuple(node(Excerpt(tried, ()), at) for at in alpha)
             size = (round(tried.width * factor), round(tried.height * size[1] / whole.height))
         if request.scale != 1:
             times = int(request.scale) if request.scale in (2, 4) else 2 if factor <= 2 else 4
-            frames = self._upscaled(frames, times, request.upscaler, request.tile, request.denoise_strength)
+            frames = self._upscaled(
+                frames, times, request.upscaler, self._prompt_of(request.clip), request.tile, request.denoise_strength
+            )
             if request.steady and not whole.still:
                 frames = node(Steady(SteadyParams(scale=request.steady), ()), frames)
             if request.scale in BOXES:
                 frames = node(Resize(ResizeParams(width=size[0], height=size[1]), ()), frames)
         if request.fps_times > 1:
-            frames = node(Interpolate(InterpolateParams(times=request.fps_times), ()), frames)
+            frames = self._more_frames(frames, request.fps_times, request.interpolator)
+        alpha = tuple(self._alpha_larger(at, size if request.scale != 1 else None, request.fps_times) for at in alpha)
         told = [self.library.clip(request.clip).title]
         told += [f"{request.scale}x" if request.scale in (2, 4) else str(request.scale)] if request.scale != 1 else []
         told += [f"{float(whole.fps * request.fps_times):.5g} fps"] if request.fps_times > 1 else []
         title = f"{'Trial: ' if tried else ''}{', '.join(told)}"
-        return self._delivered(frames, request, title, self._about(request.clip), sound)
+        return self._delivered(frames, request, title, self._about(request.clip), (*sound, *alpha))
 
     def deliver(self, request: DeliverRequest) -> Recipe:
         """A clip -> a file for a destination: from its frames where they are kept, else from the file it has."""
         clip = self.library.clip(request.clip)
         frames = self._frames_there(request.clip)
         meta = meta_of_plan(self.library, frames)
+        alpha = self._alpha_of(request.clip)
         info = self.library.file_info(frames.params["sha256"]) if frames.stage == plan.IMPORT else {}
         return self._delivered(
             frames,
             request,
             f"{clip.title}, delivered",
             self._about(request.clip),
-            self._sound_of(request.clip),
-            **destination(request, meta, info, frames.params.get("sha256", "")),
+            (*self._sound_of(request.clip), *alpha),
+            # A deep file is read again at its depth; with transparency, which goes along in 8 bits, it is not.
+            **destination(request, meta, info, "" if alpha else frames.params.get("sha256", "")),
         )
 
     def shot(self, request: ShotRequest) -> Recipe:

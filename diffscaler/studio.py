@@ -28,6 +28,7 @@ from diffscaler.recipe_parts import Recipe
 from diffscaler.recipes import Recipes, request_from
 from diffscaler.requests import Request
 from diffscaler.settings import Settings
+from diffscaler.text2video.sound_stage import DecodeSound
 from diffscaler.video.stage import Encode, EncodeParams
 
 
@@ -85,10 +86,13 @@ class Studio:
         root = plan.load(job.payload["plan"])
         frames = plan.node(Beginning(BeginningParams(num_frames=done.num_frames), ()), done.frames)
         given = dict(root.params)
-        encode = Encode(EncodeParams.model_validate({**given, "about": {**given["about"], "part": done.words}}), ())
+        # Of unfinished frames neither size nor number need be that of the transparency, so it is left out.
+        beside = [at for at in root.inputs[1:] if at.stage == DecodeSound.name]
+        words = f"{done.words}, see-through parts black" if len(beside) < len(root.inputs[1:]) else done.words
+        encode = Encode(EncodeParams.model_validate({**given, "about": {**given["about"], "part": words}}), ())
         request = request_from(job.request or {})
-        delivered = plan.node(encode, frames, *root.inputs[1:])
-        return self.submit_recipe(Recipe(delivered, f"{job.title} ({done.words})", request))
+        delivered = plan.node(encode, frames, *beside)
+        return self.submit_recipe(Recipe(delivered, f"{job.title} ({words})", request))
 
     def suffix_of(self, recipe: Recipe) -> str:
         """The ending of the file a recipe delivers, e.g. ".mp4"."""

@@ -89,6 +89,10 @@ def _carry_out(config: TrainingConfig, events: EventLog, stop: StopSignal) -> Pa
         from training.pair.recipe import train_pair
 
         return train_pair(config, _clips(config, events, stop), stop)
+    if config.recipe == "pair_tsr":
+        from training.pair.tsr_recipe import train_tsr
+
+        return train_tsr(config, _clips(config, events, stop), stop)
     from training.mini.recipe import train_mini
 
     return train_mini(config, _clips(config, events, stop), stop)
@@ -101,6 +105,7 @@ def _clips(config: TrainingConfig, events: EventLog, stop: StopSignal) -> ClipSe
 
         return one_way(read_folder(Path(config.data_dir), config.size, config.num_frames), sides_of(config))
     from training.scenes.cache import cached_scenes
+    from training.scenes.motion import FPS
 
     return cached_scenes(
         Path(config.output_dir) / "data",
@@ -109,6 +114,7 @@ def _clips(config: TrainingConfig, events: EventLog, stop: StopSignal) -> ClipSe
         config.num_frames,
         config.threads or os.cpu_count() or 1,
         Preparing(events, stop, "drawing", config.num_scenes, DRAWN_PER_EVENT),
+        fps=2 * FPS if config.recipe == "pair_tsr" else FPS,
     )
 
 

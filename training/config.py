@@ -24,11 +24,11 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: Annotated[
-        Literal["mini", "upscaler", "judge", "pair"],
+        Literal["mini", "upscaler", "judge", "pair", "pair_tsr"],
         Field(
             title="Recipe",
             description="mini: text to video. upscaler: the preview upscaler. judge: what the bench reads clips with. "
-            "pair: the diffusion upscaler.",
+            "pair: the diffusion upscaler. pair_tsr: its other half, for more frames a second.",
         ),
     ] = "mini"
     output_dir: Annotated[
@@ -151,6 +151,15 @@ class TrainingConfig(BaseModel):
     upscaler_residual: Annotated[
         bool, Field(title="Residual layers", description="In pairs, as more than some eight layers need them.")
     ] = False
+    upscaler_degraded: Annotated[
+        float,
+        Field(
+            title="Worn share",
+            description="Share of the patches that are blurred, noisy and compressed too, as much footage is.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
     seed: Annotated[int, Field(title="Seed", ge=0, lt=2**31)] = 0
     checkpoint_every: Annotated[int, Field(title="Checkpoint every", description="Steps.", ge=1)] = 100
     sample_every: Annotated[int, Field(title="Sample every", description="Steps; 0 draws none.", ge=0)] = 100
@@ -182,7 +191,7 @@ class TrainingConfig(BaseModel):
             raise ValueError("data_dir is needed to train on your own clips")
         if self.recipe == "judge" and self.judge_steps == 0:
             raise ValueError("a judge needs judge_steps")
-        if self.recipe == "pair" and self.image_steps + self.motion_steps == 0:
+        if self.recipe in ("pair", "pair_tsr") and self.image_steps + self.motion_steps == 0:
             raise ValueError("a pair needs image_steps or motion_steps")
         if self.recipe == "mini" and not self.init and self.vae_steps == 0 and not self.vae_from:
             raise ValueError("a run from scratch needs vae_steps, or vae_from")

@@ -23,6 +23,14 @@ def outlook(studio: Studio, verb: str, request: Request, count: int = 1) -> tupl
     return f"{verb}, about {seconds_in_words(estimate['seconds'] * count)}", f'<p class="words">{needs}</p>'
 
 
+def interpolators(studio: Studio) -> list[tuple[str, str]]:
+    """(title, name) of what can draw frames between."""
+    return [("along the motion, quick", "flow")] + [
+        (f"{spec.title} ({spec.licence})" if spec.licence != "unknown" else spec.title, spec.name)
+        for spec in studio.catalogue.specs("interpolator")
+    ]
+
+
 def upscalers(studio: Studio) -> list[tuple[str, str]]:
     """(title, name) of what can upscale; the built-in one chooses its network by the scale asked for."""
     found = [("built in, quick", "builtin")]

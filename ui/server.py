@@ -56,7 +56,7 @@ def launchable(studio: Studio) -> tuple[Any, dict[str, Any]]:
     folders = served(studio)
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    script = "\n".join((theme / name).read_text(encoding="utf-8") for name in ("studio.js", "wipe.js"))
+    script = "\n".join((theme / name).read_text(encoding="utf-8") for name in ("studio.js", "wipe.js", "region.js"))
     options: dict[str, Any] = {
         "theme": themes.Base(font=[themes.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"]),
         "css_paths": [theme / "studio.css"],

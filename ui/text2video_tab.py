@@ -16,7 +16,7 @@ from diffscaler.studio import Studio
 from ui import looks, pieces
 from ui.cast import Cast, check_consent
 from ui.controls import control, filled, more
-from ui.estimate import outlook, upscalers
+from ui.estimate import interpolators, outlook, upscalers
 from ui.leads import Leads
 from ui.models_shelf import ModelsShelf, choices
 from ui.pane import QUIET, pane
@@ -61,7 +61,11 @@ class Text2VideoTab:
                 with gr.Accordion("A performer's face in it", open=False, elem_id="t2v-face"):
                     self.cast.place()
                 beside = self.leads.place()
-                rest = more(Text2VideoRequest, upscaler={"choices": upscalers(studio)})
+                rest = more(
+                    Text2VideoRequest,
+                    upscaler={"choices": upscalers(studio)},
+                    interpolator={"choices": interpolators(studio)},
+                )
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
@@ -117,7 +121,10 @@ class Text2VideoTab:
 
     def keep_models(self, models: gr.State) -> None:
         """Look for models again when the tab is opened, and when `models` changes."""
-        outputs = [*(self.fields[name] for name in ("model", "upscaler", "ip_adapter")), self.shelf.pane]
+        outputs = [
+            *(self.fields[name] for name in ("model", "upscaler", "interpolator", "ip_adapter")),
+            self.shelf.pane,
+        ]
         gr.on([self.tab.select, models.change], self.refresh, self.fields["model"], outputs, **QUIET)
 
     def on_generate(self, faces: list[str], agreed: bool, consent: str | None, count: int, **values: Any) -> Updates:
@@ -190,6 +197,7 @@ class Text2VideoTab:
             self.fields["model"]: gr.Dropdown(choices=self.models()),
             self.shelf.pane: self.shelf.render(chosen or "mini"),
             self.fields["upscaler"]: gr.Dropdown(choices=upscalers(self.studio)),
+            self.fields["interpolator"]: gr.Dropdown(choices=interpolators(self.studio)),
             self.fields["ip_adapter"]: gr.Dropdown(choices=self.leads.adapters()),
         }
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.models.annotators import DOES, annotator_bytes, annotator_folder
+from diffscaler.models.diffusion_upscalers import is_upscaler_folder, upscaler_folder
 from diffscaler.models.digests import revision
+from diffscaler.models.interpolator_files import SUFFIXES, interpolator_file
 from diffscaler.models.links import read_links
 from diffscaler.models.pair_files import pair_file
 from diffscaler.models.place import Place
@@ -129,7 +131,9 @@ class Catalogue:
 
     def _dropped_in(self, described: list[ModelSpec]) -> list[ModelSpec]:
         root = self.settings.models_dir
-        specs = [text2video_folder(path.parent) for path in sorted(root.glob("*/model_index.json"))]
+        folders = [path.parent for path in sorted(root.glob("*/model_index.json"))]
+        specs = [upscaler_folder(path, plain(path.name)) for path in folders if is_upscaler_folder(path)]
+        specs += [text2video_folder(path) for path in folders if not is_upscaler_folder(path)]
         specs += [text2video_folder(path.parent) for path in sorted(root.glob("*/model/model_index.json"))]
         specs += [
             text2video_folder(path.parent)
@@ -139,7 +143,7 @@ class Catalogue:
         ]
         specs += [trained_upscaler(path) for path in sorted(root.glob("*/model/x[24].safetensors"))]
         pairs = [
-            pair_file(path, plain(path.parent.parent.name)) for path in sorted(root.glob("*/model/ssr.safetensors"))
+            pair_file(path, plain(path.parent.parent.name)) for path in sorted(root.glob("*/model/[st]sr.safetensors"))
         ]
         specs += [spec for spec in pairs if spec]
         specs += [controlnet_folder(path.parent) for path in sorted((root / "controlnets").glob("*/config.json"))]
@@ -152,6 +156,9 @@ class Catalogue:
         for path in sorted((root / "upscalers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(upscaler_file(path))
+        for path in sorted((root / "interpolators").glob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                specs.append(interpolator_file(path, plain(path.stem)))
         for path in sorted((root / "face_restorers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(restorer_file(path))
@@ -204,8 +211,12 @@ def working_bytes(path: Path) -> int:
 def linked(name: str, row: dict[str, Any]) -> ModelSpec:
     """A model used where it lies. row: as links.read_links gives it"""
     path = Path(row["path"])
+    if row.get("kind") == "interpolator" and path.is_file():
+        return interpolator_file(path, name)
     if row.get("kind") == "upscaler" and path.is_file():
         return upscaler_file(path).model_copy(update={"name": name})
+    if is_upscaler_folder(path):
+        return upscaler_folder(path, name)
     if path.is_dir():
         return (annotator_folder(path) or text2video_folder(path)).model_copy(update={"name": name})
     # A disk that is not connected: the model is known and not installed.

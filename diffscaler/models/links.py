@@ -30,7 +30,11 @@ def read_links(models_dir: Path) -> dict[str, dict[str, Any]]:
         except (OSError, ValueError):
             continue
         plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", file.stem)
-        if plain and isinstance(row.get("path"), str) and row.get("kind") in ("text2video", "upscaler", *DOES, None):
+        if (
+            plain
+            and isinstance(row.get("path"), str)
+            and row.get("kind") in ("text2video", "upscaler", "interpolator", *DOES, None)
+        ):
             found[file.stem] = row
     return found
 

@@ -1,4 +1,5 @@
-"""Networks of the diffusion pair that were trained here: <name>/model/ssr.safetensors in the models folder."""
+"""Networks of the diffusion pair that were trained here: <name>/model/ssr.safetensors or tsr.safetensors in the models
+folder."""
 
 from __future__ import annotations
 
@@ -21,6 +22,17 @@ def pair_file(path: Path, name: str) -> ModelSpec | None:
         window, scale = int(config["window"]), int(config["patch"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    if path.stem == "tsr":
+        return ModelSpec(
+            name=name,
+            title=name,
+            kind="interpolator",
+            path=path,
+            loader="diffscaler.upscale.pair.load:load_pair",
+            licence="yours",
+            working_bytes=600_000_000,
+            native={"pairs": max(1, (window - 1) // 2), "num_inference_steps": NUM_STEPS},
+        )
     return ModelSpec(
         name=name,
         title=name,

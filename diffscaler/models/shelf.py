@@ -14,6 +14,7 @@ from diffscaler.errors import InvalidRequest, ModelNotFound, NotEnoughRoom
 from diffscaler.library.files import remove_tree, room_for
 from diffscaler.models.annotators import DOES, annotator_of, check_annotator
 from diffscaler.models.catalogue import UPSCALER_SUFFIXES, Catalogue, names_family, plain, text2video_folder
+from diffscaler.models.diffusion_upscalers import is_upscaler_folder
 from diffscaler.models.links import link_path, write_link
 from diffscaler.models.place import INCOMING, Place, size_of
 from diffscaler.models.source import REPOSITORY, ModelSource, Record, read_record
@@ -25,7 +26,11 @@ from diffscaler.settings import GIB, Settings
 from diffscaler.wording import bytes_in_words
 
 # Folders of the models folder that are no models.
-TAKEN = ("upscalers", "loras", "controlnets")
+TAKEN = ("upscalers", "interpolators", "loras", "controlnets")
+
+
+# Kinds that are one file, and the folder their files lie in.
+FILES = {"upscaler": "upscalers", "interpolator": "interpolators"}
 
 
 @dataclass(frozen=True)
@@ -138,14 +143,14 @@ class Shelf:
         if described is not None:
             name = described.spec.name
         else:
-            name = self.new_name(name or (path.stem if kind == "upscaler" else path.name))
+            name = self.new_name(name or (path.stem if path.is_file() else path.name))
         if not copy:
             self.root.mkdir(parents=True, exist_ok=True)
             write_link(self.root, name, path, None if described else kind)
         elif described is not None and described.spec.path is not None:
             self._copy(path, described.spec.path)
         else:
-            inside = f"upscalers/{name}{path.suffix.lower()}" if kind == "upscaler" else name
+            inside = f"{FILES[kind]}/{name}{path.suffix.lower()}" if path.is_file() and kind else name
             self._copy(path, self.root / inside)
         return self.find(name)
 
@@ -244,15 +249,19 @@ def fits(path: Path, kind: str | None, described: Known | None) -> bool:
 
 
 def kind_of(path: Path) -> str | None:
-    """ "text2video", "upscaler", an annotator's kind, or None for what is none of them.
+    """ "text2video", "upscaler", "interpolator", an annotator's kind, or None for what is none of them.
 
     Raises InvalidRequest when there is nothing.
     """
     if not path.exists():
         raise InvalidRequest(f"There is no {path.name}.", "Check the path.")
+    if is_upscaler_folder(path):
+        return "upscaler"
     if path.is_dir():
         if (path / "model_index.json").is_file() or names_family(path):
             return "text2video"
         annotator = annotator_of(path)
         return annotator.kind if annotator else None
+    if path.suffix.lower() == ".pkl":  # as RIFE's flownet.pkl is called
+        return "interpolator"
     return "upscaler" if path.suffix.lower() in UPSCALER_SUFFIXES else None

@@ -22,6 +22,7 @@ ModelKind = Literal[
     "person_detector",
     "segmenter",
     "upscaler",
+    "interpolator",
     "face_detector",
     "face_swapper",
     "face_recognizer",

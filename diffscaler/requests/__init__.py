@@ -14,7 +14,7 @@ from diffscaler.requests.faceswap import (
 )
 from diffscaler.requests.film import AnimaticRequest, ShotRequest, SpokenLine
 from diffscaler.requests.text2video import MAX_FRAMES, AspectName, ControlKind, SamplerName, Text2VideoRequest
-from diffscaler.requests.upscale import Region, UpscaleRequest
+from diffscaler.requests.upscale import Region, UpscaleRequest, region_from
 
 __all__ = [
     "MAX_FRAMES",
@@ -44,4 +44,5 @@ __all__ = [
     "Text2VideoRequest",
     "UpscaleRequest",
     "more",
+    "region_from",
 ]

@@ -225,3 +225,16 @@ class Text2VideoRequest(Delivered):
     consent: str = Field("", title="Consent", max_length=500, description="Who agreed to lend the face, and when.")
     scale: Literal[1, 2, 4] = Field(1, title="Upscale", description="Times larger, in both directions.")
     upscaler: str = Field("builtin", title="Upscaler", max_length=100, json_schema_extra=more("Delivery"))
+    fps_times: Literal[1, 2, 4] = Field(
+        1,
+        title="Frame rate",
+        description="Frames between those that were drawn.",
+        json_schema_extra=more("Delivery"),
+    )
+    interpolator: str = Field(
+        "flow",
+        title="Frames between",
+        max_length=100,
+        description="flow: moved along the motion. tsr: the diffusion pair, slower.",
+        json_schema_extra=more("Delivery"),
+    )

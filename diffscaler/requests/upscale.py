@@ -18,6 +18,12 @@ class Region(Request):
     height: int = Field(title="Height", ge=16)
 
 
+def region_from(text: str) -> Region:
+    """ "10, 20, 320, 180": left, top, width, height. Raises ValueError, pydantic's own for numbers that cannot be."""
+    x, y, width, height = (int(part) for part in text.split(","))
+    return Region(x=x, y=y, width=width, height=height)
+
+
 class UpscaleRequest(Delivered):
     """A larger clip or picture, a clip of more frames a second, or both; with a region or a start, of a part only."""
 
@@ -32,6 +38,13 @@ class UpscaleRequest(Delivered):
         1,
         title="Frame rate",
         description="Frames between its own are drawn along the motion; a cut stays a cut. (frame interpolation)",
+    )
+    interpolator: str = Field(
+        "flow",
+        title="Frames between",
+        max_length=100,
+        description="flow: both neighbours, moved along the motion. tsr: the diffusion pair, which redraws what that "
+        "leaves open; slower.",
     )
     upscaler: str = Field(
         "builtin",

@@ -88,8 +88,30 @@ def between(a: Picture, b: Picture, moments: Sequence[float]) -> Iterator[Pictur
         yield picture_at(a, b, motion, moment)
 
 
+@dataclass(frozen=True)
+class Sides:
+    """What two frames say of a moment between them.
+
+    from_a, from_b: float32 (H, W, 3), levels of 255: each frame carried there along the motion
+    share: float32 (H, W) in 0..1, what `from_b` counts beside `from_a`
+    """
+
+    from_a: Field
+    from_b: Field
+    share: Field
+
+    def blended(self) -> Field:
+        """Both as one: float32 (H, W, 3), as far beyond 0..255 as the filter goes."""
+        return self.from_a + self.share[..., None] * (self.from_b - self.from_a)
+
+
 def picture_at(a: Picture, b: Picture, motion: Motion, moment: float) -> Picture:
     """One picture between `a` and `b`; see `between`."""
+    return np.rint(np.clip(sides_at(a, b, motion, moment).blended(), 0, 255)).astype(np.uint8)
+
+
+def sides_at(a: Picture, b: Picture, motion: Motion, moment: float) -> Sides:
+    """What `a` and `b` say of a moment between them."""
     height, width = a.shape[:2]
     flow = flow_at(motion, moment)
     weight_a = (1 - moment) * (fetched(motion.seen_b, flow * (1 - moment)) + LITTLE)
@@ -101,9 +123,8 @@ def picture_at(a: Picture, b: Picture, motion: Motion, moment: float) -> Picture
         share = cv2.resize(share, (width, height))
     # Cubic: linear would blur every second frame, and be seen as a flicker of sharpness.
     from_a = fetched(a, flow * -moment, cv2.INTER_CUBIC).astype(np.float32)
-    from_b = fetched(b, flow * (1 - moment), cv2.INTER_CUBIC)
-    made = from_a + share[..., None] * (from_b - from_a)
-    return np.rint(np.clip(made, 0, 255)).astype(np.uint8)
+    from_b = fetched(b, flow * (1 - moment), cv2.INTER_CUBIC).astype(np.float32)
+    return Sides(from_a, from_b, share)
 
 
 def flow_at(motion: Motion, moment: float) -> Field:

@@ -1,4 +1,4 @@
-"""The stage that raises the frame rate: between each two frames come those that optical flow draws.
+"""The stage that raises the frame rate: between each two frames come those that optical flow draws, or a RIFE network.
 
 n frames become n * times: every frame that was there stays as it is, bit by bit, and where it was. After the last one
 nothing comes that could be moved towards, so it is held for its own time. A constant rate therefore stays constant, and
@@ -7,11 +7,14 @@ the clip as long as its sound. A frame's time that varies is divided evenly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from diffscaler.media import Chunk, ClipMeta, Frames, Stream, gathered
 from diffscaler.stage import ModelRef, Params, StageContext
+
+#: Two frames and moments between them, 0 being the first and 1 the second -> a picture for each moment.
+Between = Callable[[Frames, Frames, Sequence[float]], Iterator[Frames]]
 
 
 class InterpolateParams(Params):
@@ -40,11 +43,17 @@ class Interpolate:
         return meta.change(kind="frames", num_frames=meta.num_frames * times, fps=meta.fps * times)
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
-        yield from gathered(self.frames(inputs[0], ctx), ctx.start, self.describe((inputs[0].meta,)).chunk_frames)
-
-    def frames(self, source: Stream, ctx: StageContext) -> Iterator[tuple[Frames, float]]:
-        """Each frame from `ctx.start` on, with its time in seconds."""
         from diffscaler.upscale.flow import between
+
+        chunk_frames = self.describe((inputs[0].meta,)).chunk_frames
+        if not self.models:
+            yield from gathered(self.frames(inputs[0], between, ctx), ctx.start, chunk_frames)
+            return
+        with ctx.acquire(self.models[0]) as network:
+            yield from gathered(self.frames(inputs[0], network.between, ctx), ctx.start, chunk_frames)
+
+    def frames(self, source: Stream, between: Between, ctx: StageContext) -> Iterator[tuple[Frames, float]]:
+        """Each frame from `ctx.start` on, with its time in seconds."""
         from diffscaler.video.cuts import is_cut, thumbnail
 
         parts, meta = self.params.times, source.meta

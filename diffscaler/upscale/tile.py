@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from diffscaler.errors import JobCancelled
-from diffscaler.upscale.windows import Box, Window, cover, least_work
+from diffscaler.upscale.windows import Box, Window, cover, least_work, ramp
 
 Picture = npt.NDArray[np.uint8]
 
@@ -144,8 +144,8 @@ class _Picture:
         """A window that shares what it sees with its neighbours: where it lies, its pixels and how much they count."""
         made = run_network(upscaler, _part(frame, at.seen)).permute(1, 2, 0).cpu().numpy()
         seen, own = (Box(*(px * self.own for px in box)) for box in (at.seen, at.own))
-        down = _ramp(seen.top, own.top, own.bottom, seen.bottom)
-        across = _ramp(seen.left, own.left, own.right, seen.right)
+        down = ramp(seen.top, own.top, own.bottom, seen.bottom)
+        across = ramp(seen.left, own.left, own.right, seen.right)
         return seen, made, (down[:, None] * across[None])[..., None]
 
     def _add(self, seen: Box, made: Any, weight: Any) -> None:
@@ -153,17 +153,6 @@ class _Picture:
         assert self.sums is not None and self.weights is not None
         self.sums[where] += made * weight
         self.weights[where] += weight
-
-
-def _ramp(seen_start: int, start: int, stop: int, seen_stop: int) -> npt.NDArray[np.float32]:
-    """How much each of the pixels [seen_start, seen_stop) counts: 1 inside, falling to almost 0 over both overlaps.
-
-    Neighbours overlap on both sides of where their own pixels meet, so the ramp is as wide inside as outside.
-    """
-    at = np.arange(seen_start, seen_stop) + 0.5
-    rise = np.ones(len(at)) if start == seen_start else (at - seen_start) / (2 * (start - seen_start))
-    fall = np.ones(len(at)) if stop == seen_stop else (seen_stop - at) / (2 * (seen_stop - stop))
-    return np.minimum(rise, fall).clip(0, 1).astype(np.float32)
 
 
 def _part(frame: Picture, box: Box) -> Picture:

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 # A grid of more windows than this on a side is never better than one of this many.
 MOST_A_SIDE = 64
 
@@ -79,3 +82,14 @@ def least_work(
         return best[1:]
     small = max(align, 4 * overlap_px // align * align)
     return min(small, -(-height // align) * align), min(small, -(-width // align) * align)
+
+
+def ramp(seen_start: int, start: int, stop: int, seen_stop: int) -> npt.NDArray[np.float32]:
+    """How much each of the pixels [seen_start, seen_stop) counts: 1 inside, falling to almost 0 over both overlaps.
+
+    Neighbours overlap on both sides of where their own pixels meet, so the ramp is as wide inside as outside.
+    """
+    at = np.arange(seen_start, seen_stop) + 0.5
+    rise = np.ones(len(at)) if start == seen_start else (at - seen_start) / (2 * (start - seen_start))
+    fall = np.ones(len(at)) if stop == seen_stop else (seen_stop - at) / (2 * (seen_stop - stop))
+    return np.minimum(rise, fall).clip(0, 1).astype(np.float32)

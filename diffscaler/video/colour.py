@@ -44,6 +44,13 @@ class RgbConverter:
     def __init__(self) -> None:
         self._scaler = VideoReformatter()
 
+    def alpha(self, frame: VideoFrame, width: int, height: int) -> Frames:
+        """uint8 (height, width): the alpha of a frame, white where it has none."""
+        if not has_alpha(frame):
+            return np.full((height, width), 255, np.uint8)
+        scaled = self._scaler.reformat(frame, width, height, "rgba", interpolation=EXACT, threads=1)
+        return np.ascontiguousarray(np.asarray(scaled.to_ndarray(), dtype=np.uint8)[..., 3])
+
     def convert(
         self, frame: VideoFrame, width: int, height: int, deep: bool = False, scaling: Interpolation = EXACT
     ) -> Frames:
@@ -90,10 +97,11 @@ def _full_by_nature(frame: VideoFrame) -> bool:
 def to_encoder(scaler: VideoReformatter, frame: Frames, pix_fmt: str, matrix: int) -> VideoFrame:
     """A frame for an encoder.
 
-    frame: uint8 or uint16 RGB (H, W, 3); matrix: swscale's number, ignored for RGB formats
+    frame: uint8 or uint16 RGB (H, W, 3), uint8 RGBA (H, W, 4) for formats with alpha
+    matrix: swscale's number, ignored for RGB formats
     YUV comes out in limited range.
     """
-    name = "rgb24" if frame.dtype == np.uint8 else "rgb48le"
+    name = "rgba" if frame.shape[2] == 4 else "rgb24" if frame.dtype == np.uint8 else "rgb48le"
     source = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=name)
     if pix_fmt == "rgb24":
         return source

@@ -52,7 +52,8 @@ X265_DELAY = 3
 class Format(BaseModel):
     """What a format name stands for: one table of encoders.toml.
 
-    muxer, encoder, pix_fmt: FFmpeg's names; quality: the default, lower is better; best, worst: its range, None where
+    muxer, encoder, pix_fmt: FFmpeg's names; alpha_pix_fmt: that of a picture with transparency, "": it holds none
+    quality: the default, lower is better; best, worst: its range, None where
     the format has no such choice; even: sides are stored rounded up to even; clock: ticks per second of the container
     where it is coarse, else 0; key_frames: how far apart they are is ours to say; smallest: (width, height) the encoder
     takes; codec_tag: the container's name for the codec where FFmpeg's own choice plays in fewer places
@@ -67,6 +68,7 @@ class Format(BaseModel):
     muxer: str
     encoder: str
     pix_fmt: str
+    alpha_pix_fmt: str = ""
     quality: int | None = None
     best: int = 0
     worst: int = 51

@@ -21,12 +21,14 @@ LOOP = b"\x21\xff\x0bNETSCAPE2.0"
 class Palettes:
     """Reduces frames to 256 colours each, chosen for that frame alone, so that memory stays flat."""
 
-    def __init__(self, width: int, height: int, clock: Fraction) -> None:
+    def __init__(self, width: int, height: int, clock: Fraction, alpha: bool = False) -> None:
+        """alpha: of pictures with transparency, of which GIF knows all or nothing: half and more hides"""
+        self._format = "rgba" if alpha else "rgb24"
         graph = Graph()
-        source = graph.add_buffer(width=width, height=height, format=VideoFormat("rgb24"), time_base=clock)
+        source = graph.add_buffer(width=width, height=height, format=VideoFormat(self._format), time_base=clock)
         split: Any = graph.add("split")
-        palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
-        use: Any = graph.add("paletteuse", "new=1:dither=sierra2_4a")
+        palette = graph.add("palettegen", f"stats_mode=single:reserve_transparent={int(alpha)}")
+        use: Any = graph.add("paletteuse", "new=1:dither=sierra2_4a:alpha_threshold=128")
         sink: Any = graph.add("buffersink")
         source.link_to(split)
         split.link_to(use, 0, 0)
@@ -39,8 +41,8 @@ class Palettes:
         self._count = 0
 
     def apply(self, frame: Frames) -> VideoFrame:
-        """uint8 RGB (H, W, 3) -> a "pal8" picture."""
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        """uint8 RGB (H, W, 3), or RGBA, -> a "pal8" picture."""
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=self._format)
         picture.pts, picture.time_base = self._count, self._clock
         self._count += 1
         self._graph.push(picture)

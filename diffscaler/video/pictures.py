@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from diffscaler.errors import MediaError
 from diffscaler.media import Frames
+from diffscaler.video.alpha import grey, sees_through
 from diffscaler.video.colour import over_black
 from diffscaler.video.container import check_size
 from diffscaler.video.sniff import TRY_AGAIN, head_of, is_heic, is_picture
@@ -35,7 +36,7 @@ def open_picture(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise MediaError(f"{path.name} is too large: it would fill memory.", "Make it smaller first.") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise _broken(path) from error
+        raise broken(path) from error
     check_size(path.name, *picture.size)
     return picture
 
@@ -69,22 +70,28 @@ def exif_value(picture: Image.Image, tag: int) -> object:
         return None
 
 
-def picture_pixels(picture: Image.Image, path: Path) -> Frames:
+def picture_pixels(picture: Image.Image, path: Path, alpha: bool = False) -> Frames:
     """uint8 RGB (H, W, 3) of an open picture: upright, alpha over black, 16-bit grey reduced to 8.
+
+    alpha: its alpha as grey instead, white where it has none
 
     Raises MediaError when the pixel data is damaged.
     """
     try:
         if picture.mode.startswith("I"):  # Pillow clips instead of scaling these
-            grey = np.asarray(picture, dtype=np.int64)
-            scaled = np.clip(grey >> 8 if grey.max(initial=0) > 255 else grey, 0, 255).astype(np.uint8)
+            levels = np.asarray(picture, dtype=np.int64)
+            scaled = np.clip(levels >> 8 if levels.max(initial=0) > 255 else levels, 0, 255).astype(np.uint8)
             upright = ImageOps.exif_transpose(_with_exif(Image.fromarray(scaled), picture))
+            if alpha:
+                return np.full((upright.height, upright.width, 3), 255, np.uint8)
             return np.ascontiguousarray(np.asarray(upright.convert("RGB")))
         upright = ImageOps.exif_transpose(picture)
-        see_through = "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La")
+        see_through = sees_through(picture)
+        if alpha:
+            return grey(np.array(upright.convert("RGBA"), dtype=np.uint8)[..., 3])
         return over_black(np.array(upright.convert("RGBA" if see_through else "RGBX"), dtype=np.uint8))
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, TypeError) as error:
-        raise _broken(path) from error
+        raise broken(path) from error
 
 
 def _with_exif(target: Image.Image, source: Image.Image) -> Image.Image:
@@ -92,7 +99,7 @@ def _with_exif(target: Image.Image, source: Image.Image) -> Image.Image:
     return target
 
 
-def _broken(path: Path) -> MediaError:
+def broken(path: Path) -> MediaError:
     return MediaError(f"{path.name} is a damaged or cut off picture.", TRY_AGAIN)
 
 
@@ -110,7 +117,7 @@ def animation_ms(picture: Image.Image, path: Path) -> list[int]:
             durations.append(int(picture.info.get("duration", 0)) or 100)
         picture.seek(0)
     except (OSError, EOFError, ValueError) as error:
-        raise _broken(path) from error
+        raise broken(path) from error
     return durations
 
 
@@ -119,14 +126,14 @@ def animation_times(durations_ms: list[int]) -> npt.NDArray[np.float64]:
     return np.concatenate([[0], np.cumsum(durations_ms[:-1])]).astype(np.float64) / 1000
 
 
-def animation_frames(picture: Image.Image, path: Path, start: int, count: int) -> Iterator[Frames]:
-    """Frames [start, count) of an animated WebP."""
+def animation_frames(picture: Image.Image, path: Path, start: int, count: int, alpha: bool = False) -> Iterator[Frames]:
+    """Frames [start, count) of an animated WebP; alpha: see `picture_pixels`."""
     for index in range(start, count):
         try:
             picture.seek(index)
         except (OSError, EOFError, ValueError) as error:
-            raise _broken(path) from error
-        yield picture_pixels(picture, path)
+            raise broken(path) from error
+        yield picture_pixels(picture, path, alpha)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -146,8 +153,11 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int | str]], str]:
     return [(0, int(part)) if part[0] in "0123456789" else (1, part) for part in parts], path.name
 
 
-def folder_frames(paths: list[Path], start: int) -> Iterator[Frames]:
-    """Frames from picture `start` on. Raises MediaError when a picture differs in size from the first."""
+def folder_frames(paths: list[Path], start: int, alpha: bool = False) -> Iterator[Frames]:
+    """Frames from picture `start` on; alpha: see `picture_pixels`.
+
+    Raises MediaError when a picture differs in size from the first.
+    """
     size = upright_size(open_picture(paths[0]))
     for path in paths[start:]:
         if not is_picture(head_of(path)):
@@ -160,4 +170,4 @@ def folder_frames(paths: list[Path], start: int) -> Iterator[Frames]:
                     f"{size[0]} x {size[1]}.",
                     "Give all pictures one size.",
                 )
-            yield picture_pixels(picture, path)
+            yield picture_pixels(picture, path, alpha)

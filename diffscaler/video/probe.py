@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from diffscaler.media import ClipMeta, Rate
 from diffscaler.video import pictures
+from diffscaler.video.alpha import picture_alpha, video_alpha
 from diffscaler.video.colour import MATRIX_NAMES, PRIMARIES_NAMES, RANGE_NAMES, TRANSFER_NAMES
 from diffscaler.video.container import check_size, open_media, video_stream
 from diffscaler.video.manifest import IMAGE_DESCRIPTION, manifest_from_text, split_metadata
@@ -47,6 +48,7 @@ class MediaInfo(BaseModel):
     duration_s: from the first frame's start to the last one's end; start_s: the first frame on the container's clock
     primaries, transfer, matrix, color_range: FFmpeg's names, "" where the file states none
     timecode, reel: of the timecode track, "" without one
+    alpha: it has transparency
     metadata: tags, names in lower case, without our manifest; manifest: how the studio made this file, or None
     """
 
@@ -78,6 +80,7 @@ class MediaInfo(BaseModel):
     metadata: dict[str, str] = {}
     manifest: dict[str, Any] | None = None
     is_image: bool = False
+    alpha: bool = False
     size_bytes: int = 0
 
 
@@ -106,6 +109,7 @@ def meta_of(info: MediaInfo, sound: str | None) -> ClipMeta:
         duration_s=info.duration_s,
         sound=sound,
         still=info.is_image,
+        alpha=info.alpha,
     )
 
 
@@ -146,6 +150,7 @@ def _probe_video(path: Path) -> MediaInfo:
             metadata=metadata,
             manifest=manifest,
             is_image=container.format.name == "gif" and len(timeline) == 1,
+            alpha=video_alpha(stream, first),
             size_bytes=path.stat().st_size,
         )
 
@@ -200,6 +205,7 @@ def _probe_picture(path: Path) -> MediaInfo:
         width, height = pictures.upright_size(picture)
         durations = pictures.animation_ms(picture, path)
         total = sum(durations) / 1000
+        alpha = _picture_alpha(picture, path)
         even = len(set(durations)) == 1
         return MediaInfo(
             width=width,
@@ -214,8 +220,16 @@ def _probe_picture(path: Path) -> MediaInfo:
             bit_depth=16 if picture.mode.startswith("I") else 8,
             manifest=_picture_manifest(picture),
             is_image=not durations,
+            alpha=alpha,
             size_bytes=path.stat().st_size,
         )
+
+
+def _picture_alpha(picture: Image.Image, path: Path) -> bool:
+    try:
+        return picture_alpha(picture)
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, TypeError) as error:
+        raise pictures.broken(path) from error
 
 
 def _picture_manifest(picture: Image.Image) -> dict[str, Any] | None:
@@ -240,5 +254,6 @@ def _probe_folder(path: Path) -> MediaInfo:
             container="folder",
             codec=(picture.format or "").lower(),
             pix_fmt=picture.mode,
+            alpha=_picture_alpha(picture, paths[0]),
             size_bytes=sum(item.stat().st_size for item in paths),
         )

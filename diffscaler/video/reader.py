@@ -8,7 +8,7 @@ from pathlib import Path
 import av.error
 import numpy as np
 import numpy.typing as npt
-from av.codec.context import ThreadType
+from av.codec.context import CodecContext, ThreadType
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from diffscaler.errors import MediaError
 from diffscaler.media import ClipMeta, FrameChunk, Frames
 from diffscaler.video import pictures
+from diffscaler.video.alpha import VP9_DECODER, grey, vp9_alpha
 from diffscaler.video.colour import RgbConverter
 from diffscaler.video.container import check_size, open_media, video_stream
 from diffscaler.video.orient import aspect_of, orientation_of, square_size
@@ -28,12 +29,13 @@ DECODE_THREADS = 4
 
 
 def read_frames(
-    path: Path, start: int = 0, chunk_frames: int | None = None, *, deep: bool = False
+    path: Path, start: int = 0, chunk_frames: int | None = None, *, deep: bool = False, alpha: bool = False
 ) -> Iterator[FrameChunk]:
     """Frames from index `start` on, as `probe` counts them; nothing when `start` is past the end.
 
     Every chunk but the last holds `chunk_frames` frames (as many as ClipMeta says when None).
     deep: videos come as uint16, colour.DEEP_WHITE white, so that nothing of 10 or 12 bits is lost; pictures stay uint8
+    alpha: the transparency as grey instead of the colours, white where there is none
     Raises MediaError as `probe` does, and for a frame that cannot be decoded, naming it: none is made up or skipped.
     """
     if start < 0 or (chunk_frames is not None and chunk_frames < 1):
@@ -42,16 +44,16 @@ def read_frames(
     if path.is_dir():
         paths = pictures.pictures_in(path)
         times = np.arange(len(paths), dtype=np.float64) / float(pictures.FOLDER_RATE)
-        yield from in_chunks(pictures.folder_frames(paths, start), times, start, chunk_frames)
+        yield from in_chunks(pictures.folder_frames(paths, start, alpha), times, start, chunk_frames)
     elif is_picture(head_of(path)):
         with pictures.open_picture(path) as picture:
             durations = pictures.animation_ms(picture, path) or [1000]
-            frames = pictures.animation_frames(picture, path, start, len(durations))
+            frames = pictures.animation_frames(picture, path, start, len(durations), alpha)
             yield from in_chunks(frames, pictures.animation_times(durations), start, chunk_frames)
     else:
         timeline = read_timeline(path)
         if start < len(timeline):
-            yield from in_chunks(_video_frames(path, timeline, start, deep), timeline.times, start, chunk_frames)
+            yield from in_chunks(_video_frames(path, timeline, start, deep, alpha), timeline.times, start, chunk_frames)
 
 
 def in_chunks(
@@ -75,7 +77,7 @@ def in_chunks(
         yield FrameChunk(chunk[:filled], start, times[start : start + filled])
 
 
-def _video_frames(path: Path, timeline: Timeline, start: int, deep: bool) -> Iterator[Frames]:
+def _video_frames(path: Path, timeline: Timeline, start: int, deep: bool, alpha: bool) -> Iterator[Frames]:
     """Upright frames from `start` to the end."""
     with open_media(path) as container:
         stream = video_stream(container, path.name)
@@ -86,7 +88,8 @@ def _video_frames(path: Path, timeline: Timeline, start: int, deep: bool) -> Ite
         check_size(path.name, width, height)
     converter = RgbConverter()
     for frame in decoded_frames(path, timeline, start):
-        yield orientation.apply(converter.convert(frame, width, height, deep))
+        part = grey(converter.alpha(frame, width, height)) if alpha else converter.convert(frame, width, height, deep)
+        yield orientation.apply(part)
 
 
 def decoded_frames(path: Path, timeline: Timeline, start: int) -> Iterator[VideoFrame]:
@@ -159,6 +162,7 @@ def _matching(
 def _decode_all(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Every frame the decoder gives, in order. Errors are passed over: which frame is lost shows by its absence."""
     packets = container.demux(stream)
+    decoder = CodecContext.create(VP9_DECODER, "r") if vp9_alpha(stream) else None
     while True:
         try:
             packet = next(packets, None)
@@ -167,7 +171,7 @@ def _decode_all(container: InputContainer, stream: VideoStream) -> Iterator[Vide
         if packet is None:
             return
         try:
-            frames = packet.decode()
+            frames = packet.decode() if decoder is None else decoder.decode(packet)
         except (av.error.FFmpegError, OSError):
             continue
         yield from frames

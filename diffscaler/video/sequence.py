@@ -34,7 +34,8 @@ def write_sequence(
 ) -> int:
     """Write frame_000000.png and so on, manifest.json and frames.json (rate, and times where they are uneven).
 
-    Frames of uint8 become 8-bit pictures, frames of uint16 16-bit ones. Returns how many there are.
+    Frames of uint8 become 8-bit pictures, with transparency where they are RGBA, frames of uint16
+    16-bit ones. Returns how many there are.
     Raises MediaError when there are none.
     """
     count, times = 0, list[float]()
@@ -92,16 +93,21 @@ def _encoder(frame: Frames) -> VideoCodecContext:
     encoder = VideoCodecContext.create("png", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.height, encoder.width = frame.shape[:2]
-    encoder.pix_fmt = "rgb24" if frame.dtype == np.uint8 else "rgb48be"
+    encoder.pix_fmt = eight_bits(frame) if frame.dtype == np.uint8 else "rgb48be"
     encoder.framerate = 25  # asked for by FFmpeg, written nowhere
     encoder.thread_count = 1  # with more, pictures come out later than they went in
     encoder.options = {"flags": "+bitexact"}
     return encoder
 
 
+def eight_bits(frame: Frames) -> str:
+    """FFmpeg's name for uint8 RGB or RGBA."""
+    return "rgba" if frame.shape[2] == 4 else "rgb24"
+
+
 def _png(encoder: VideoCodecContext, frame: Frames, index: int) -> bytes:
     if frame.dtype == np.uint8:
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=eight_bits(frame))
     else:
         # White of a PNG is 65535, white here DEEP_WHITE.
         full = np.minimum(frame.astype(np.uint32) * 257 // 256, 65535).astype(np.uint16)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from diffscaler.media import Again, Chunk, ClipMeta, FileChunk, Stream
+from diffscaler.media import Again, Chunk, ClipMeta, FileChunk, FrameChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 from diffscaler.video.conform import Conform
 from diffscaler.video.soundtrack import Soundtrack
@@ -46,8 +46,8 @@ class EncodeParams(Params):
 class Encode:
     """Writes a clip as one file. It joins: all notes of earlier stages are known when the manifest is written.
 
-    Inputs: frames, and the sound made for them (kind "tensors", as DecodeSound gives it) where there is some; with a
-    soundtrack, the sounds it lays out.
+    Inputs: frames; the sound made for them (kind "tensors", as DecodeSound gives it) or, with a soundtrack, the sounds
+    it lays out; and their transparency (frames, as Alpha gives it) where there is some.
     """
 
     name, version, lookback, joins = "encode", 1, None, True
@@ -85,6 +85,17 @@ class Encode:
             {"name": name, "quality": self.params.quality, "bitrate_mbps": self.params.bitrate_mbps}
         )
 
+    def _pictures(
+        self, inputs: tuple[Stream, ...], source: Stream, meta: ClipMeta, note: Callable[[str], Any]
+    ) -> Iterator[FrameChunk]:
+        """Frames as the destination wants them, with their transparency where the format has some."""
+        from diffscaler.video.alpha import with_alpha
+
+        conform, alpha = self.params.conform, alpha_of(inputs)
+        chunks = conform.apply(source, meta, note)
+        holds = self._is_picture(meta) or self._encoding().format.alpha_pix_fmt
+        return with_alpha(chunks, conform.apply(alpha, alpha.meta)) if alpha and holds else chunks
+
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[Chunk]:
         from diffscaler.video.reader import read_frames
         from diffscaler.video.stills import write_still
@@ -96,7 +107,7 @@ class Encode:
         conform = self.params.conform
         if self._is_picture(meta):
             path = ctx.scratch / "picture.png"
-            chunks = conform.apply(inputs[0], meta)
+            chunks = self._pictures(inputs, inputs[0], meta, lambda text: None)
             frame = next(chunks).frames[0]
             for _ in chunks:
                 pass
@@ -106,17 +117,21 @@ class Encode:
         encoding = self._encoding()
         path = ctx.scratch / f"clip{encoding.suffix}"
         sound = ctx.media_path(meta.sound) if meta.sound else None
+        made_sounds = tuple(stream for stream in inputs[1:] if stream.meta.kind == "tensors")
         if not self.params.soundtrack.empty:
-            sound = self._soundtrack(inputs, ctx)
-        elif len(inputs) > 1:
-            made = next(iter(inputs[1])).tensors
+            sound = self._soundtrack(inputs[0], made_sounds, ctx)
+        elif made_sounds:
+            made = next(iter(made_sounds[0])).tensors
             sound = write_wav(ctx.scratch / "sound.wav", made["samples"], int(made["rate"][0]))
         told: dict[str, None] = {}
         source = inputs[0]
         if self.params.deep:
             deep = ctx.media_path(self.params.deep)
             source = Stream(meta, Again(lambda: read_frames(deep, chunk_frames=meta.chunk_frames, deep=True)))
-        chunks = Again(lambda: conform.apply(source, meta, lambda text: told.setdefault(text)))
+        form = encoding.format
+        if alpha_of(inputs) and not form.alpha_pix_fmt:
+            told.setdefault(f"{form.title} holds no transparency: what was see-through is black.")
+        chunks = Again(lambda: self._pictures(inputs, source, meta, lambda text: told.setdefault(text)))
         made = conform.meta(meta)
         tags = {"timecode": self.params.timecode, "reel_name": self.params.reel}
         written = write_clip(
@@ -135,15 +150,20 @@ class Encode:
             ctx.note(text)
         yield FileChunk(path, written)
 
-    def _soundtrack(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Path:
+    def _soundtrack(self, frames: Stream, made: tuple[Stream, ...], ctx: StageContext) -> Path:
         from diffscaler.video.soundtrack_file import write_soundtrack
 
         track = self.params.soundtrack
-        sounds = [partial(_samples, source) for source in inputs[1:]]
+        sounds = [partial(_samples, source) for source in made]
         own = ctx.media_path(track.own) if track.own else None
-        return write_soundtrack(ctx.scratch / "soundtrack.mov", track, sounds, inputs[0].meta, own)
+        return write_soundtrack(ctx.scratch / "soundtrack.mov", track, sounds, frames.meta, own)
 
 
 def _samples(source: Stream) -> Any:
     """The samples of a sound, float32 (channels, N)."""
     return next(iter(source)).tensors["samples"]
+
+
+def alpha_of(inputs: tuple[Stream, ...]) -> Stream | None:
+    """The transparency among an encoder's inputs."""
+    return next((stream for stream in inputs[1:] if stream.meta.kind != "tensors"), None)

@@ -21,7 +21,7 @@ EXIF_LIMIT = 60_000
 def write_still(path: Path, frame: Frames, manifest: dict[str, Any]) -> None:
     """Write .png (lossless), .webp (lossless) or .jpg (quality 95, full colour resolution).
 
-    frame: uint8 RGB (H, W, 3). Same frame, same bytes.
+    frame: uint8 RGB (H, W, 3), or RGBA (H, W, 4) for .png and .webp. Same frame, same bytes.
     Raises NotEnoughRoom when the disk is full, MediaError when it cannot be written, InvalidRequest for other names.
     """
     picture = Image.fromarray(np.ascontiguousarray(frame))

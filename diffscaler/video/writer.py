@@ -33,7 +33,9 @@ DROPPED_TAGS = ("major_brand", "minor_version", "compatible_brands", "encoder", 
 # A rate this near its target is not tried again.
 CLOSE_ENOUGH = 0.03
 
-Timed = tuple[Frames, int, int]  # uint8 or uint16 RGB (H, W, 3), its pts and how long it stays, in ticks
+Timed = tuple[
+    Frames, int, int
+]  # uint8 or uint16 RGB (H, W, 3) or uint8 RGBA (H, W, 4), its pts and how long it stays, in ticks
 
 
 def write_clip(
@@ -149,7 +151,7 @@ def _encode(
             av.open(str(path), "w", format=encoding.format.muxer, container_options=encodings.muxer_options(encoding))
         )
         height, width = first[0].shape[:2]
-        picture = _Picture(output, encoding, meta, clock, width, height)
+        picture = _Picture(output, encoding, meta, clock, width, height, first[0].shape[2] == 4)
         picture.tag(track or {})
         tags: dict[str, str] = {}
         copy: SoundCopy | None = None
@@ -179,7 +181,14 @@ class _Picture:
     """The video stream of an output and its encoder."""
 
     def __init__(
-        self, output: OutputContainer, encoding: Encoding, meta: ClipMeta, clock: Fraction, width: int, height: int
+        self,
+        output: OutputContainer,
+        encoding: Encoding,
+        meta: ClipMeta,
+        clock: Fraction,
+        width: int,
+        height: int,
+        alpha: bool,
     ) -> None:
         self._output, self._clock = output, clock
         self._shape = (height, width)
@@ -193,11 +202,16 @@ class _Picture:
                 "Choose H.264, or ProRes for an edit suite.",
             )
         options = {**encodings.encoder_options(encoding, meta.fps, has_avx512(), meta.num_frames), "flags": "+bitexact"}
+        if alpha and form.encoder == "libvpx-vp9":
+            options["auto-alt-ref"] = "0"  # it encodes no alpha with those
         stream: Any = output.add_stream(
             form.encoder, rate=meta.fps, options=options, width=self._width, height=self._height, time_base=clock,
             bit_rate=encodings.bit_rate(encoding),
         )  # fmt: skip
-        stream.pix_fmt = form.pix_fmt
+        pix_fmt = form.alpha_pix_fmt if alpha else form.pix_fmt
+        stream.pix_fmt = pix_fmt
+        if alpha and form.muxer == "webm":
+            stream.metadata["alpha_mode"] = "1"
         if form.codec_tag:
             stream.codec_context.codec_tag = form.codec_tag
         if form.encoder != "gif":
@@ -205,9 +219,9 @@ class _Picture:
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = 1
         self._stream = stream
-        self._pix_fmt = form.pix_fmt
+        self._pix_fmt = pix_fmt
         self._scaler = VideoReformatter()
-        self._palettes = gif.Palettes(width, height, clock) if form.encoder == "gif" else None
+        self._palettes = gif.Palettes(width, height, clock, alpha) if form.encoder == "gif" else None
         self._stays: dict[int, int] = {}
         self.size_bytes = 0
 
@@ -216,7 +230,7 @@ class _Picture:
         self._stream.metadata.update(tags)
 
     def write(self, frame: Frames, pts: int, stays: int) -> None:
-        """frame: uint8 or uint16 RGB (H, W, 3)"""
+        """frame: uint8 or uint16 RGB (H, W, 3), or uint8 RGBA (H, W, 4)"""
         if frame.shape[:2] != self._shape:
             raise ValueError(f"A clip's frames have one size: {frame.shape[:2]} after {self._shape}.")
         height, width = self._shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from training.events import Preparing, RunError, StopSignal
 from training.loop import Loop, Schedule
 from training.mini.average import averaged
 from training.pair.data import PairData, drawn_by
-from training.pair.stage import PairStage, residual_scale
+from training.pair.ssr_stage import SsrStage, residual_scale
+from training.pair.stage import PairStage, StageSettings
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -39,31 +40,36 @@ def train_pair(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
         preparing = Preparing(loop.events, stop, "encoding", len(clips), 16)
         drawn = drawn_by(vae_of(Path(config.vae_from)), clips, SCALE, output_dir / "drawn.npy", preparing)
     data = PairData(clips.frames, drawn, SCALE)
-    network = fresh(config, data)
+    network = fresh(config, lambda: described(config, data))
+    return carried_out(
+        config,
+        loop,
+        network,
+        lambda moving: SsrStage(network, data, StageSettings.of(config, moving)),
+        "ssr",
+        len(clips),
+    )
 
-    def stage(moving: bool) -> PairStage:
-        return PairStage(
-            network,
-            data,
-            moving,
-            config.motion_steps if moving else config.image_steps,
-            config.motion_batch,
-            config.image_batch,
-            config.image_share,
-            config.learning_rate,
-            config.seed,
-        )
 
+def carried_out(
+    config: TrainingConfig,
+    loop: Loop,
+    network: PairUNet,
+    stage: Callable[[bool], PairStage],
+    name: str,
+    clips: int,
+) -> Path | None:
+    """Run the stages for single frames and for clips, and write output_dir/model/`name`.safetensors.
+
+    Returns its path, None when stopped (written then too).
+    """
     finished = loop.run(
-        [
-            ("image", config.image_steps, lambda: stage(False)),
-            ("motion", config.motion_steps, lambda: stage(True)),
-        ],
-        recipe="pair",
-        clips=len(clips),
+        [("image", config.image_steps, lambda: stage(False)), ("motion", config.motion_steps, lambda: stage(True))],
+        recipe=config.recipe,
+        clips=clips,
         seed=config.seed,
     )
-    path = output_dir / "model" / "ssr.safetensors"
+    path = Path(config.output_dir) / "model" / f"{name}.safetensors"
     if not finished:
         folder = newest(loop.checkpoint)
         assert folder is not None
@@ -74,18 +80,23 @@ def train_pair(config: TrainingConfig, clips: ClipSet, stop: StopSignal) -> Path
     return path if finished else None
 
 
-def fresh(config: TrainingConfig, data: PairData) -> PairUNet:
-    """The network a run begins with: that of `init`, or a new one of the seed. Raises RunError."""
+def fresh(config: TrainingConfig, described: Callable[[], PairConfig]) -> PairUNet:
+    """The network a run begins with: that of `init`, or a new one of the seed, as described. Raises RunError."""
     if config.init:
         try:
             return read_pair(Path(config.init))
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise RunError(f"{config.init} is not a network of the pair.", "Leave init empty.") from error
-    rng = np.random.default_rng([config.seed, 41])
-    settings = PairConfig(patch=SCALE, condition_channels=3, widths=config.pair_widths, window=config.frames_per_step)
-    unit = residual_scale((data.batch(1, 1, rng) for _ in range(MEASURED)), SCALE)
+    settings = described()
     torch.manual_seed(config.seed)
-    return PairUNet(replace(settings, residual_scale=round(unit, 4)))
+    return PairUNet(settings)
+
+
+def described(config: TrainingConfig, data: PairData) -> PairConfig:
+    """A new network for larger frames."""
+    rng = np.random.default_rng([config.seed, 41])
+    unit = residual_scale((data.batch(1, 1, rng) for _ in range(MEASURED)), SCALE)
+    return PairConfig(SCALE, 3, config.pair_widths, window=config.frames_per_step, residual_scale=round(unit, 4))
 
 
 def vae_of(folder: Path) -> AutoencoderKL:

@@ -14,6 +14,7 @@ import numpy as np
 
 from training.clips import ClipSet
 from training.scenes.captions import caption_of
+from training.scenes.motion import FPS
 from training.scenes.render import render_clip
 from training.scenes.spec import SceneSpec, draw_spec, facing_right
 from training.scenes.world import WORLD_VERSION
@@ -36,11 +37,12 @@ def render_scenes(
     held_out: bool = False,
     on_clip: OnClip = lambda done: None,
     one_way: bool = False,
+    fps: int = FPS,
 ) -> ClipSet:
     """Render `num_clips` scenes of consecutive seeds; the result does not depend on `processes`.
 
     on_clip: told after each how many are done; it may raise.
-    one_way: those in which somebody faces left turned
+    one_way: those in which somebody faces left turned; fps: frames of a second of the scene
     """
     specs = [draw_spec(seed, held_out) for seed in range(first_seed, first_seed + num_clips)]
     if one_way:
@@ -50,7 +52,7 @@ def render_scenes(
     masks = np.empty((num_clips, num_frames, size // LATENT_CELL, size // LATENT_CELL), np.uint8)
     captions: list[list[str]] = []
     records: list[dict[str, Any]] = []
-    render = partial(_render, size=size, num_frames=num_frames)
+    render = partial(_render, size=size, num_frames=num_frames, fps=fps)
     if processes > 1:
         with multiprocessing.get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
             results = pool.imap(render, specs, chunksize=8)
@@ -75,16 +77,20 @@ def cached_scenes(
     num_frames: int,
     processes: int,
     on_clip: OnClip = lambda done: None,
+    fps: int = FPS,
 ) -> ClipSet:
     """The scenes of seeds 0..num_clips-1, nobody facing left, from `folder`; rendered when they are not there."""
-    home = folder / f"scenes{WORLD_VERSION}-{num_clips}x{num_frames}x{size}"
+    rate = "" if fps == FPS else f"-{fps}fps"
+    home = folder / f"scenes{WORLD_VERSION}-{num_clips}x{num_frames}x{size}{rate}"
     if not (home / "captions.json").exists():
-        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip, one_way=True).save(home)
+        render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip, one_way=True, fps=fps).save(home)
     return ClipSet.load(home)
 
 
-def _render(spec: SceneSpec, size: int, num_frames: int) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, Any]]:
-    frames, masks = render_clip(spec, size, num_frames)
+def _render(
+    spec: SceneSpec, size: int, num_frames: int, fps: int
+) -> tuple[np.ndarray, np.ndarray, list[str], dict[str, Any]]:
+    frames, masks = render_clip(spec, size, num_frames, fps)
     cells = np.stack(
         [cv2.resize(m, None, fx=1 / LATENT_CELL, fy=1 / LATENT_CELL, interpolation=cv2.INTER_AREA) for m in masks]
     )

@@ -42,8 +42,10 @@ class Actor:
     phase: float
 
 
-def render_clip(spec: SceneSpec, size: int = 128, num_frames: int = NUM_FRAMES) -> tuple[np.ndarray, np.ndarray]:
-    """A scene as a clip.
+def render_clip(
+    spec: SceneSpec, size: int = 128, num_frames: int = NUM_FRAMES, fps: int = FPS
+) -> tuple[np.ndarray, np.ndarray]:
+    """A scene as a clip of `fps` frames a second.
 
     Returns frames, uint8 RGB (F, size, size, 3), and where the subject and its prop are, uint8 (F, size, size), 0..255.
     """
@@ -59,7 +61,7 @@ def render_clip(spec: SceneSpec, size: int = 128, num_frames: int = NUM_FRAMES) 
     frames = np.empty((num_frames, size, size, 3), np.uint8)
     masks = np.empty((num_frames, size, size), np.uint8)
     for i in range(num_frames):
-        t = i / FPS
+        t = i / fps
         pan, zoom = view_at(spec, t)
         canvas = backdrop.at(round(pan * view)) if pan else still.copy()
         mask = np.zeros(canvas.shape[:2], np.uint8)

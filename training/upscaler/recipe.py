@@ -17,6 +17,7 @@ from training.events import RunError, StopSignal
 from training.loop import Loop, Schedule
 from training.mini.average import Average, averaged
 from training.mini.muon import Muon, descend, muon_groups, scheduled_lr
+from training.upscaler.degrade import degraded
 from training.upscaler.evaluate import resize
 from training.upscaler.photos import training_pictures
 
@@ -35,8 +36,17 @@ class UpscalerStage:
     name = "upscaler"
 
     def __init__(
-        self, network: PreviewUpscaler, pictures: list[np.ndarray], total: int, batch: int, lr: float, seed: int
+        self,
+        network: PreviewUpscaler,
+        pictures: list[np.ndarray],
+        total: int,
+        batch: int,
+        lr: float,
+        seed: int,
+        degraded_share: float = 0.0,
     ) -> None:
+        """degraded_share: of the patches that are made worse as well as smaller, see degrade.py"""
+        self.degraded_share = degraded_share
         self.network, self.total, self.batch, self.lr, self.seed = network, total, batch, lr, seed
         scale = network.scale
         self.patch = DEEP_PATCH if network.depth > DEEP else PATCH
@@ -66,11 +76,15 @@ class UpscalerStage:
             places = [[int(rng.integers(n - side + 1)) for n in low.shape[:2]] for _ in range(2)]
             y, x = max(places, key=lambda at: low[at[0] : at[0] + side, at[1] : at[1] + side].std())
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
-            for part, target, s in ((low, lows, 1), (high, highs, scale)):
-                patch = np.rot90(part[y * s : (y + side) * s, x * s : (x + side) * s], turns)
+            large = high[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
+            small = low[y : y + side, x : x + side]
+            if self.degraded_share and rng.random() < self.degraded_share:
+                small = degraded(large, scale, rng)
+            for part, target in ((small, lows), (large, highs)):
+                patch = np.rot90(part, turns)
                 target.append(patch[:, ::-1] if mirror else patch)
-        small, large = (torch.from_numpy(np.stack(p)).permute(0, 3, 1, 2).float().div_(255) for p in (lows, highs))
-        return small, large
+        given, wanted = (torch.from_numpy(np.stack(p)).permute(0, 3, 1, 2).float().div_(255) for p in (lows, highs))
+        return given, wanted
 
     def save(self, folder: Path) -> None:
         save_upscaler(self.network, folder / "network.safetensors")
@@ -125,7 +139,13 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
 
     def stage() -> UpscalerStage:
         return UpscalerStage(
-            network, pictures, config.upscaler_steps, config.upscaler_batch, config.learning_rate, config.seed
+            network,
+            pictures,
+            config.upscaler_steps,
+            config.upscaler_batch,
+            config.learning_rate,
+            config.seed,
+            config.upscaler_degraded,
         )
 
     finished = loop.run([("upscaler", config.upscaler_steps, stage)], recipe="upscaler", pictures=len(pictures))

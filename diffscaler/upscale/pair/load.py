@@ -10,7 +10,7 @@ import torch
 from diffscaler.errors import ModelNotFound
 from diffscaler.models.spec import ModelSpec
 from diffscaler.upscale.pair.network import PairConfig, PairUNet
-from diffscaler.upscale.pair.ssr import LoadedPair
+from diffscaler.upscale.pair.tiles import LoadedPair
 
 
 def read_pair(path: Path) -> PairUNet:

@@ -25,7 +25,7 @@ PARTS = 100
 
 class PairParams(Params):
     """scale: times larger in both directions; tile: pixels of input worked on at once, even
-    window, overlap: frames, see windows.py; num_inference_steps, noise_level, seed: see ssr.Sampler
+    window, overlap: frames, see windows.py; num_inference_steps, noise_level, seed: see tiles.Sampler
     """
 
     scale: int
@@ -91,7 +91,8 @@ class UpscalePair:
 
     def drawer(self, pair: Any, source: Stream, ctx: StageContext) -> Any:
         """What draws the parts of windows, and says how far it is."""
-        from diffscaler.upscale.pair.ssr import Sampler, enlarged
+        from diffscaler.upscale.pair.ssr import enlarged
+        from diffscaler.upscale.pair.tiles import Sampler
 
         params, total = self.params, source.meta.num_frames
         sampler = Sampler(params.num_inference_steps, params.noise_level, params.seed, params.tile)

@@ -23,8 +23,8 @@ from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from diffscaler.upscale.pair.load import load_pair
-from diffscaler.upscale.pair.ssr import LoadedPair
 from diffscaler.upscale.pair.stage import DRAWN_LEVEL, PairParams, UpscalePair
+from diffscaler.upscale.pair.tiles import LoadedPair
 from tests.fakes import FakeClip, FakeClipParams, FakeLender, FakeWatcher, frames_of
 from tests.upscale.pair.tiny import tiny
 from tests.video.make import numbered, video

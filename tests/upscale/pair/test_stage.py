@@ -13,8 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from diffscaler.media import Stream
-from diffscaler.upscale.pair.ssr import LoadedPair, Sampler, bicubic, enlarged, to_unit
+from diffscaler.upscale.pair.ssr import bicubic, enlarged, to_unit
 from diffscaler.upscale.pair.stage import PairParams, UpscalePair
+from diffscaler.upscale.pair.tiles import LoadedPair, Sampler
 from diffscaler.upscale.pair.windows import Windows, faded
 from tests.upscale.pair.tiny import tiny
 from tests.upscale.run import context

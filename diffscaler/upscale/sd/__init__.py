@@ -1,0 +1,1 @@
+"""The library's diffusion upscaler (Stable Diffusion x4) on clips."""
