@@ -238,7 +238,7 @@ class PreparePane:
 
     def _folder(self, state: dict[str, Any]) -> Path:
         name = str(state["set"])
-        if not name or name != Path(name).name:
+        if name in ("", ".", "..") or name != Path(name).name:
             raise InvalidRequest("There is no data set yet.", "Name a folder and press Prepare.")
         return self.studio.settings.datasets_dir / name
 
