@@ -87,7 +87,11 @@ def test_captions_are_written_and_shots_taken_out_in_the_grid(pane: PreparePane)
     assert "not in this data set" in gone[pane.said]
 
 
-@pytest.mark.parametrize("name", ["", "..", "../library", "nothing"])
+def test_a_new_browser_is_shown_the_data_set_prepared_last(pane: PreparePane) -> None:
+    assert pane.show(None)[pane.state]["set"] == "films"
+
+
+@pytest.mark.parametrize("name", ["..", "../library", "nothing"])
 def test_a_state_that_names_no_data_set_shows_none(pane: PreparePane, name: str) -> None:
     assert pane.grid not in pane.show({**STATE, "set": name})
 
