@@ -143,8 +143,12 @@ class PreparePane:
         return {part: update for part, update in updates.items() if part not in self.limits}
 
     def show(self, state: dict[str, Any] | None) -> Updates:
-        """Everything for a state: the job's progress, and the grid as far as it goes."""
+        """Everything for a state: the job's progress, and the grid as far as it goes.
+
+        A browser that has seen none yet is shown the data set prepared last.
+        """
         state = NOTHING | (state or {})
+        state["set"] = state["set"] or self._latest()
         job = self._job(state["job"])
         running = job is not None and not job.ended
         updates: Updates = {
@@ -238,9 +242,14 @@ class PreparePane:
 
     def _folder(self, state: dict[str, Any]) -> Path:
         name = str(state["set"])
-        if not name or name != Path(name).name:
+        if name in ("", ".", "..") or name != Path(name).name:
             raise InvalidRequest("There is no data set yet.", "Name a folder and press Prepare.")
         return self.studio.settings.datasets_dir / name
+
+    def _latest(self) -> str:
+        """The name of the data set written last, "" for none."""
+        found = self.studio.settings.datasets_dir.glob(f"*/{manifest.NAME}")
+        return max(((path.stat().st_mtime, path.parent.name) for path in found), default=(0.0, ""))[1]
 
     def _made(self, state: dict[str, Any]) -> Manifest:
         """The data set of a state, read again only when it has changed. Raises DatasetError."""
