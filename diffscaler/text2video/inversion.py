@@ -43,12 +43,28 @@ class Walk:
         return len(self.timesteps)
 
 
+#: How often a step on the way to noise is corrected.
+CORRECTIONS = 2
+
+
 @torch.no_grad()
-def inverted(latents: torch.Tensor, walk: Walk, predict: Predict) -> torch.Tensor:
-    """The noise of clean latents, of the same shape and dtype. Each step asks the network at the level it goes to."""
+def inverted(latents: torch.Tensor, walk: Walk, predict: Predict, corrections: int = CORRECTIONS) -> torch.Tensor:
+    """The noise of clean latents, of the same shape and dtype.
+
+    A step asks the network what it would say at the level it goes to, of latents that are not there yet. The original
+    asks it of those it has; each correction asks again, of where that led to (Pan et al. 2023, "AIDI", section 3.2), so
+    that `redrawn` comes back the way it went. corrections: 0 is the original
+    """
     x = latents.float()
     for i in reversed(range(len(walk))):
-        x = _moved(x, walk, i, predict(x, walk.timesteps[i]).float(), i + 1, i)[0]
+        given = x
+        predicted = predict(given, walk.timesteps[i]).float()
+        noise = clean_and_noise(predicted, given, *_level(walk, _noisy_enough(walk, i + 1, i)), walk.kind)[1]
+        x = _noisier(given, noise, walk, i)
+        for _ in range(corrections):
+            predicted = predict(x, walk.timesteps[i]).float()
+            noise = clean_and_noise(predicted, x, *_level(walk, i), walk.kind)[1]
+            x = _noisier(given, noise, walk, i)
     return x.to(latents.dtype)
 
 
@@ -57,22 +73,26 @@ def redrawn(noise: torch.Tensor, walk: Walk, predict: Predict, on_step: OnStep =
     """Clean latents from noise, by DDIM without fresh noise."""
     x = noise.float()
     for i in range(len(walk)):
-        x, clean = _moved(x, walk, i, predict(x, walk.timesteps[i]).float(), i, i + 1)
+        predicted = predict(x, walk.timesteps[i]).float()
+        clean, own = clean_and_noise(predicted, x, *_level(walk, i), walk.kind)
+        x = add_noise(clean, own, *_level(walk, i + 1))
         on_step(i, clean)
     return x.to(noise.dtype)
 
 
-def _moved(
-    x: torch.Tensor, walk: Walk, asked: int, predicted: torch.Tensor, here: int, there: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`x` at the level `here` moved to `there`, and its clean latents. asked: the level the network was told."""
-    alpha, sigma = _level(walk, here)
-    if walk.kind == "sample":  # which says nothing about the noise where there is next to none
-        alpha, sigma = (alpha, sigma) if sigma > 0 else _level(walk, asked)
-    clean, noise = clean_and_noise(predicted, x, alpha, sigma, walk.kind)
-    return add_noise(clean, noise, *_level(walk, there)), clean
+def _noisier(x: torch.Tensor, noise: torch.Tensor, walk: Walk, i: int) -> torch.Tensor:
+    """`x`, which is at the level after step `i`, at the level before it, if `noise` is the noise in it."""
+    alpha, sigma = _level(walk, i + 1)
+    return add_noise((x - sigma * noise) / alpha, noise, *_level(walk, i))
+
+
+def _noisy_enough(walk: Walk, index: int, other: int) -> int:
+    """Of two levels the one at which a prediction says what the noise is: a predicted picture says nothing about it
+    where there is none."""
+    return other if walk.kind == "sample" and float(walk.kept[index]) >= 1 else index
 
 
 def _level(walk: Walk, index: int) -> tuple[float, float]:
+    """alpha and sigma."""
     kept = float(walk.kept[index])
     return kept**0.5, (1 - kept) ** 0.5

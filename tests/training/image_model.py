@@ -24,7 +24,7 @@ def picture(colour: str, x: int, y: int) -> np.ndarray:
     return frame
 
 
-def save_image_model(folder: Path, steps: int = 500, batch: int = 24) -> list[float]:
+def save_image_model(folder: Path, steps: int = 800, batch: int = 16) -> list[float]:
     """Train and write a StableDiffusionPipeline folder; returns the losses."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
@@ -41,15 +41,16 @@ def save_image_model(folder: Path, steps: int = 500, batch: int = 24) -> list[fl
         pictures.append(picture(colour, *rng.integers(0, SIZE - SIDE + 1, 2)))
         words.append(f"a {colour} square")
     with torch.no_grad():
-        latents = torch.from_numpy(np.asarray(encode_frames(bundle.vae, np.stack(pictures)))).float()
+        latents = torch.from_numpy(encode_frames(bundle.vae, np.stack(pictures))).float()
+        latents *= bundle.vae.config.scaling_factor
         texts = [*sorted(set(words)), ""]
         tokens = bundle.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         known = dict(zip(texts, bundle.text_encoder(tokens).last_hidden_state, strict=True))
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=8, block_out_channels=(32, 64), layers_per_block=1, norm_num_groups=8, attention_head_dim=4,
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), transformer_layers_per_block=1,
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"), use_linear_projection=True,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), transformer_layers_per_block=1,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), use_linear_projection=True,
         cross_attention_dim=bundle.text_encoder.config.hidden_size,
     )  # fmt: skip
     scheduler = DDIMScheduler(

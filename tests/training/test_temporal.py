@@ -113,6 +113,23 @@ def test_caption_dropout_takes_the_words_that_guidance_takes_for_none(overfit):
     assert np.abs(task.batch(0)["text"].numpy() - nothing).max() < 1e-6
 
 
+def test_single_frames_train_as_clips_of_one_and_varied_crops_are_never_kept(overfit, tmp_path):
+    root, base, _ = overfit
+    single = TemporalTask(config(root, base, image_share=1.0), Place(torch.device("cpu"), root))
+    batch = single.batch(0)
+    assert batch["mean"].shape[2] == 1
+    single.loss(batch, torch.Generator().manual_seed(0)).backward()
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for _, p in single.trainable())
+
+    cache = tmp_path / "cache"
+    varied = TemporalTask(
+        config(root, base, augment=True, aspect_ratio=0.42, cache_dir=str(cache)), Place(torch.device("cpu"), root)
+    )
+    kept = len(list(cache.rglob("*.safetensors")))
+    corners = {tuple(varied.batch(i)["facts"][0, 2:4].tolist()) for i in range(4)}
+    assert len(corners) > 1 and len(list(cache.rglob("*.safetensors"))) == kept == 2  # the caption, and no words
+
+
 @pytest.mark.parametrize("kind", ["animatediff-sdxl", "hotshot"])
 def test_both_kinds_of_sdxl_train_are_told_sizes_and_keep_their_format(tmp_path, kind):
     base = save_hotshot(tmp_path / "base") if kind == "hotshot" else save_tiny(kind, tmp_path / "base")

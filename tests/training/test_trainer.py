@@ -207,12 +207,12 @@ from training.events import StopSignal
 folder, rng = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
 torch.set_num_threads(1)
 checkpoints, reached = Checkpoints(folder / "checkpoints", 3), 0
-for _ in range(4):
+for _ in range(3):
     child = os.fork()
     if child == 0:
         carry_out(ToyConfig(recipe="toy", output_dir=str(folder), train_batch_size=4, max_train_steps=10**6,
                             save_n_steps=3, validate_every_steps=0), StopSignal())
-    goal = reached + rng.randrange(3, 12)
+    goal = reached + rng.randrange(2, 8)
     while not (saved := checkpoints.all()) or saved[-1].step < goal:
         assert os.waitpid(child, os.WNOHANG) == (0, 0), "the run ended by itself"
         time.sleep(0.005)
