@@ -138,10 +138,17 @@ def begin(config: Unet3DRun, place: Place, clips: ClipData) -> tuple[Unet3DFamil
     device = SimpleNamespace(torch_name=str(place.device))
     try:
         if config.init:
-            family = Unet3DFamily.load(Path(config.init), device)
-            if family.network.config.cond_dim and family.encoder is None:
+            family = Unet3DFamily.load(Path(config.init).expanduser(), device)
+            network = family.network.config
+            if network.cond_dim and family.encoder is None:
                 raise RunError(
                     f"{family.name} was taught words, and their encoder is missing.", "Add it, or take another."
+                )
+            if network.channels != 3:
+                raise RunError(f"{family.name} draws {network.channels} channels, not colour.", "Take another.")
+            if config.image_size % network.size_multiple:
+                raise RunError(
+                    f"{family.name} draws sizes that are multiples of {network.size_multiple}.", "Choose another size."
                 )
             return family, False
         encoder, trains = None, False
