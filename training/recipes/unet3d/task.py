@@ -182,7 +182,9 @@ def begin(config: Unet3DRun, place: Place, clips: ClipData) -> tuple[Unet3DFamil
 def encoder_of(config: Unet3DRun, clips: ClipData, device: Any) -> tuple[TextEncoder, bool]:
     """The encoder of a new network's words, and whether it trains along. Raises ModelNotFound."""
     if not config.text_encoder:
-        encoder = caption_encoder((text for group in clips.captions for text in group), config.seed)
+        # Those held out too: which words there are must not hang on which clips are.
+        said = (text for group in (*clips.captions, *clips.apart_captions) for text in group)
+        encoder = caption_encoder(said, config.seed)
         encoder.model.to(device.torch_name)
         encoder.pooling = config.text_pooling
         return encoder, True
