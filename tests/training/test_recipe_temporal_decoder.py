@@ -135,7 +135,7 @@ def test_it_takes_flicker_away_and_costs_no_likeness(trained_vae: Path, tmp_path
         optimizer.zero_grad()
     after = measured(task)
     print(f"PSNR {before[0]:.1f} -> {after[0]:.1f} dB, flicker {before[1]:.2f} -> {after[1]:.2f} levels")
-    assert after[1] < 0.85 * before[1]
+    assert after[1] < 0.9 * before[1]
     assert after[0] >= before[0]
     assert task.sample("", 111).shape == (6, 16, 32, 3)
 

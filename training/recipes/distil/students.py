@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from diffscaler.errors import DiffScalerError
-from diffscaler.models.catalogue import text2video_folder
 from diffscaler.text2video.family import Sampling
 from training.events import RunError
+from training.finetune.source import find_model
 from training.recipes.clip_data import ClipData, read_clips
 from training.recipes.denoising import Denoising
 from training.recipes.distil.options import DistilRun
-from training.recipes.dit.model import SIZE_STEP
+from training.recipes.dit.model import SIZE_STEP, shift_of
 from training.recipes.dit.options import DitRun
 from training.recipes.dit.task import DitTask, export_dit, legal_length
 from training.recipes.unet3d.export import export_unet3d
@@ -42,31 +43,34 @@ class Student:
 
 def open_student(config: DistilRun, place: Place, clips: ClipData | None = None) -> Student:
     """clips: read from the run's data where none are given. Raises RunError for a model of another family."""
-    folder = Path(config.init).expanduser()
-    if not folder.is_dir():
-        raise RunError(f"There is no model in {folder}.", "Choose a folder this studio trained.")
-    family = text2video_folder(folder).family
+    spec = find_model(config.init)
+    family = spec.family
     if family is not None and family.name == "unet3d":
         return pixel_student(config, place, clips)
     if family is not None and family.name == "wan":
         return flow_student(config, place, clips)
     raise RunError(
-        f"{folder.name} is not of a family that this recipe distils.",
+        f"{spec.title} is not of a family that this recipe distils.",
         "It takes models from scratch and Wan; the built-in model has its own (presets/training/distil.toml).",
     )
 
 
 def pixel_student(config: DistilRun, place: Place, clips: ClipData | None) -> Student:
     shared = {name: getattr(config, name) for name in SHARED}
-    options = Unet3DRun(recipe="unet3d", image_size=config.resolution, sampler="ddim", cond_scale=1.0, **shared)
+    try:
+        # Its shape is that of the folder; of the options that say one, none may stand in the way.
+        options = Unet3DRun(
+            recipe="unet3d", image_size=config.resolution, sampler="ddim", cond_scale=1.0, dim_mults=(1,), **shared
+        )
+    except ValidationError as error:
+        raise RunError(
+            f"This model cannot be drawn that way: {error.errors()[0]['msg']}.", "Change the size."
+        ) from None
     clips = clips or read_clips(
         config.data, place, config.held_out, config.num_frames, config.fps, config.resolution, 1, aspect_ratio=1.0,
         captions_needed=False,
     )  # fmt: skip
-    try:
-        task = Unet3DTask(options, place, clips)
-    except ValueError as error:
-        raise RunError(f"This model and these clips do not fit: {error}.", "Choose another resolution.") from error
+    task = Unet3DTask(options, place, clips)
     # Its student walks without fresh noise, whatever it was drawn with.
     task.family.diffusion = replace(task.family.diffusion, sampler="ddim")
     return Student(
@@ -85,8 +89,6 @@ def flow_student(config: DistilRun, place: Place, clips: ClipData | None) -> Stu
         legal=legal_length,
     )  # fmt: skip
     task = DitTask(options, place, clips)
-    from training.recipes.dit.model import shift_of
-
     task.family.pipeline.scheduler = even_walk(shift_of(task.family.pipeline.scheduler))
     return Student(
         task,

@@ -138,10 +138,17 @@ def begin(config: Unet3DRun, place: Place, clips: ClipData) -> tuple[Unet3DFamil
     device = SimpleNamespace(torch_name=str(place.device))
     try:
         if config.init:
-            family = Unet3DFamily.load(Path(config.init), device)
-            if family.network.config.cond_dim and family.encoder is None:
+            family = Unet3DFamily.load(Path(config.init).expanduser(), device)
+            network = family.network.config
+            if network.cond_dim and family.encoder is None:
                 raise RunError(
                     f"{family.name} was taught words, and their encoder is missing.", "Add it, or take another."
+                )
+            if network.channels != 3:
+                raise RunError(f"{family.name} draws {network.channels} channels, not colour.", "Take another.")
+            if config.image_size % network.size_multiple:
+                raise RunError(
+                    f"{family.name} draws sizes that are multiples of {network.size_multiple}.", "Choose another size."
                 )
             return family, False
         encoder, trains = None, False
@@ -175,7 +182,9 @@ def begin(config: Unet3DRun, place: Place, clips: ClipData) -> tuple[Unet3DFamil
 def encoder_of(config: Unet3DRun, clips: ClipData, device: Any) -> tuple[TextEncoder, bool]:
     """The encoder of a new network's words, and whether it trains along. Raises ModelNotFound."""
     if not config.text_encoder:
-        encoder = caption_encoder((text for group in clips.captions for text in group), config.seed)
+        # Those held out too: which words there are must not hang on which clips are.
+        said = (text for group in (*clips.captions, *clips.apart_captions) for text in group)
+        encoder = caption_encoder(said, config.seed)
         encoder.model.to(device.torch_name)
         encoder.pooling = config.text_pooling
         return encoder, True
