@@ -1,5 +1,5 @@
-"""How good the diffusion pair is, on drawn clips it has not seen: PSNR beside bicubic and the built-in upscaler, and
-flicker beside its own image network, which draws each frame by itself.
+"""How good the diffusion pair is, on drawn clips it has not seen. Larger frames: PSNR beside bicubic and the built-in
+upscaler, and flicker beside its own image network, which draws each frame by itself. More frames: see pair_rate.py.
 
 Clips of 512 pixels are made four times smaller by area. Flicker is that of the case quality. The pair is run as jobs
 run it, without the smoothing along the motion that a request asks for afterwards.
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import pair_rate
 from benchmarks.quality import by_bicubic, flicker
 from benchmarks.result import Result
 from diffscaler.errors import MediaError
@@ -60,6 +61,9 @@ def run(
         flickers = np.mean(rows, axis=0)
         for name, value in zip(("its image network", *others, "the original"), flickers[1:], strict=True):
             yield Result(f"pair {count} st.", float(flickers[0]), "flicker", name, float(value), "lower")
+
+    if model is None:
+        yield from pair_rate.run(clips)
 
 
 def held_out(clips: int) -> list[Frames]:

@@ -187,7 +187,7 @@ class Text2VideoTab:
         updates |= self.leads.render(list(leads))
         known = {choice[1] for choice in self.models()}
         for name, value in (draft or {}).items():
-            if name in self.fields and not (name in ("model", "upscaler") and value not in known):
+            if name in self.fields and not (name in ("model", "upscaler", "interpolator") and value not in known):
                 updates[self.fields[name]] = value
         return updates
 

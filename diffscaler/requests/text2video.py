@@ -235,6 +235,6 @@ class Text2VideoRequest(Delivered):
         "flow",
         title="Frames between",
         max_length=100,
-        description="flow: moved along the motion. tsr: the diffusion pair, slower.",
+        description="flow: moved along the motion. tsr: the diffusion pair on top, slower, measured no nearer.",
         json_schema_extra=more("Delivery"),
     )
