@@ -115,9 +115,9 @@ def test_the_clip_comes_back_from_its_noise_and_another_word_changes_its_colour_
         Image.fromarray(frame).save(tmp_path / "clip" / f"{i}.png")
     (tmp_path / "clip" / "prompt.txt").write_text("a red square")
     made = one_shot(
-        tmp_path, tmp_path / "base", resolution=SIZE, num_frames=len(places), max_train_steps=60, learning_rate=1e-3,
-        validation_steps=25, validation_guidance=4.0, validate_every_steps=60, test_prompts="a green square",
-        train_batch_size=1,
+        tmp_path, tmp_path / "base", resolution=SIZE, num_frames=len(places), max_train_steps=250, learning_rate=2e-3,
+        validation_steps=25, validation_guidance=4.0, validate_every_steps=250, test_prompts="a green square",
+        train_batch_size=2,
     )  # fmt: skip
     assert carry_out(made, StopSignal()) is not None
     spec = Catalogue(Settings(data_dir=tmp_path)).spec("clip", "text2video")

@@ -116,10 +116,10 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tm
 
 def test_going_on_from_the_best_or_from_nothing_keeps_the_newer_ones_aside(tmp_path):
     options = {"save_n_steps": 5, "validate_every_steps": 5, "keep_checkpoints": 2}
-    run(tmp_path, max_train_steps=30, explode_at=15, learning_rate=1e-3, **options)
+    run(tmp_path, max_train_steps=30, explode_at=15, **options)
     folder = tmp_path / "checkpoints"
     best = Checkpoints(folder, 2).best().step
-    run(tmp_path, max_train_steps=best + 5, resume="best", learning_rate=1e-3, **options)
+    run(tmp_path, max_train_steps=best + 5, resume="best", **options)
     assert events(tmp_path, "resumed")[-1]["step"] == best
     assert max(s.step for s in Checkpoints(folder, 2).all()) == best + 5
     assert (folder / "step-00000030.aside").is_dir()
