@@ -158,7 +158,9 @@ def swapper_file(path: Path, channels: int, blocks: int) -> Path:
     at = graph.node("Relu", [graph.conv(at, "down2", half, channels, 2)], "down2_r")
     for block in range(blocks):
         inner = graph.node("Relu", [styled(reflected(at, f"a{block}", channels, channels), f"as{block}")], f"r{block}")
-        at = graph.node("Add", [at, styled(reflected(inner, f"b{block}", channels, channels), f"bs{block}")], f"o{block}")
+        at = graph.node(
+            "Add", [at, styled(reflected(inner, f"b{block}", channels, channels), f"bs{block}")], f"o{block}"
+        )
     at = up(up(at, "up1", channels, half), "up2", half, quarter)
     at = graph.node("Sigmoid", [reflected(at, "rgb", quarter, 3, 7)], "drawn")
     both = graph.node("Add", ["target", at], "both")
@@ -228,7 +230,9 @@ def detector_file(path: Path) -> Path:
         both = graph.node("Concat", [values, values], f"{name}_both", axis=1)
         graph.node("Reshape", [both, number(f"{name}_s", [-1, length])], f"{name}_8")
     for stride in STRIDES[1:]:
-        cells = graph.node("MaxPool", ["537"], f"cells{stride}", kernel_shape=[stride // 4] * 2, strides=[stride // 4] * 2)
+        cells = graph.node(
+            "MaxPool", ["537"], f"cells{stride}", kernel_shape=[stride // 4] * 2, strides=[stride // 4] * 2
+        )
         none = graph.node("Mul", [graph.node("Reshape", [cells, column_of], f"none{stride}"), "0"], f"zero{stride}")
         graph.node("Tile", [none, number(f"two{stride}", [2, 1])], f"score_{stride}")
         for name, (_, length) in outputs_of.items():

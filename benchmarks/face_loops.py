@@ -139,9 +139,13 @@ class Theirs:
             self.app = FaceAnalysis(name=str(folder / "buffalo_l"), providers=providers)
             self.app.prepare(ctx_id=-1, det_size=DETECTOR_PX)
             self.swapper: Any = get_model(str(folder / "inswapper_128.onnx"), providers=providers)
-        names = {"detection": "detector", "recognition": "recogniser", "genderage": "gender and age"}
+        names = {"recognition": "recogniser", "genderage": "gender and age"}
         for task, model in self.app.models.items():
-            model.session = Timed(model.session, names.get(task, "landmarks"), self.spent)
+            if task != "detection":
+                model.session = Timed(model.session, names.get(task, "landmarks"), self.spent)
+        detector: Any = self.app.det_model
+        session_for = detector._session_for_input_size  # it opens one of its own for every size it looks at
+        detector._session_for_input_size = lambda size: Timed(session_for(size), "detector", self.spent)
         self.swapper.session = Timed(self.swapper.session, "swapper", self.spent)
         with _quiet():
             (self.source,) = self.app.get(cv2.imread(str(save_photo(folder))))

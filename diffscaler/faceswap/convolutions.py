@@ -126,4 +126,3 @@ def _transposed(graph: Any, layer: Convolution) -> Any:
     pads = [most - pad for most, pad in zip((high - 1, wide - 1) * 2, layer.pads, strict=True)]
     given = [node.input[0], weight.name, *node.input[2:]]
     return helper.make_node("ConvTranspose", given, node.output, node.name, kernel_shape=[high, wide], pads=pads)
-

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.convolutions import quicken
 from diffscaler.faceswap.crops import Template
-from diffscaler.faceswap.sessions import open_session
+from diffscaler.faceswap.sessions import ALONE, open_session
 from diffscaler.models.device import onnx_providers
 from diffscaler.models.fit import PLAIN
 
@@ -116,9 +116,9 @@ def open_swapper(path: Path, graph: Any, device: Any, batch: int | None) -> tupl
         return None
     if onnx_providers(device)[0] == "CPUExecutionProvider" and batch in (None, 1):
         if PLAIN in getattr(device, "rungs", ()):
-            return open_session(path, device), size, 1, ""
+            return open_session(path, device, ALONE), size, 1, ""
         weights = quicken(graph)
-        return open_session(graph.SerializeToString(), device, weights=weights), size, 1, ""
+        return open_session(graph.SerializeToString(), device, ALONE, weights), size, 1, ""
     session = open_session(path, device)
     on_card = session.get_providers()[0] != "CPUExecutionProvider"
     wanted = (CARD_BATCH if on_card else 1) if batch is None else batch

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from diffscaler.models.sizes import weight_counts
 from diffscaler.models.spec import ModelSpec
 
-Rung = Literal["encoders aside", "tiled decoding", "group offload", "fp8 weights", "short windows", "plain convolutions"]
+Rung = Literal[
+    "encoders aside", "tiled decoding", "group offload", "fp8 weights", "short windows", "plain convolutions"
+]
 #: The rung of face swappers on a CPU.
 PLAIN: Rung = "plain convolutions"
 
