@@ -37,6 +37,7 @@ class Size:
 
 #: About a sixty-fourth of the published costs, so that a laptop core can run it.
 SMALL = Size(128, 6, {"w600k_r50": (64, 13), "1k3d68": (64, 2), "2d106det": (24, 1), "genderage": (16, 1)})
+TINY = Size(8, 1, {"w600k_r50": (8, 1)})
 PUBLISHED = Size(1024, 6, {"w600k_r50": (256, 54), "1k3d68": (256, 9), "2d106det": (64, 5), "genderage": (32, 7)})
 
 #: Input's name and side, output's name and length.

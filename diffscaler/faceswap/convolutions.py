@@ -1,7 +1,7 @@
 """An ONNX graph whose convolutions are done in quicker ways than onnxruntime's own on a CPU.
 
-Two kinds are: wide ones of 3x3 (`winograd.py`), and those to a picture's three channels, which onnxruntime does as if to
-eight: as a transposed convolution they are one matrix product and a sum of shifted rows, 3 to 4 times as fast.
+Two kinds are: wide ones of 3x3 (`winograd.py`), and those to a picture's three channels, which onnxruntime does as if
+to eight: as a transposed convolution they are one matrix product and a sum of shifted rows, 3 to 4 times as fast.
 Results differ in rounding only.
 """
 

@@ -37,7 +37,8 @@ def find_faces(
     """The faces of a clip, as `detections.ClipFaces` describes them, in chunks of `every` frames.
 
     The whole frame is searched at frames divisible by `every`, at cuts, and where a face is lost; in between faces are
-    followed. Groups are worked on at once, as many as the processor has threads for. Frames before the first such frame of `chunks` only show where shots begin.
+    followed. Groups are worked on at once, as many as the processor has threads for. Frames before the first such frame
+    of `chunks` only show where shots begin.
     weak, sure: scores from which a face is followed and counts; tick: told each frame's index before it is worked on
     """
     follower, last, stopped = Follower(detector, weak, sure), [0], Event()

@@ -4,8 +4,8 @@ onnxruntime has no Winograd for floats on a CPU. F(4x4, 3x3) of Lavin and Gray 2
 neural networks", section 4.3: a convolution of 6x6 makes B^T d B of every tile, 36 matrix products are the work that is
 left, one more product and DepthToSpace are A^T m A. Results differ from the direct way by some 1e-5 of the largest.
 
-One layer at 32x32, one thread of a Zen 3, CPU time, medians: 1.5 times as fast with 128 channels, 2.0 with 256, 2.6 with
-512, 2.7 with 1024; no faster with 64.
+One layer at 32x32, one thread of a Zen 3, CPU time, medians: 1.5 times as fast with 128 channels, 2.0 with 256, 2.6
+with 512, 2.7 with 1024; no faster with 64.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def cpu_cores() -> int:
 
 
 def network_threads() -> int:
-    """Threads that networks may take on a CPU: what the worker was told (`Settings.threads`), else one for each core."""
+    """Threads that networks may take on a CPU: as many as the worker was told (`Settings.threads`), else one a core."""
     import torch
 
     return max(1, torch.get_num_threads())
