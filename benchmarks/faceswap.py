@@ -35,7 +35,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 
 
 def run(folder: Path, published: bool = False, longest: int = LONG) -> Iterator[Result]:
-    """published: files as costly as the published ones; longest: frames of the longer clip that memory is measured of"""
+    """published: files as costly as the published ones; longest: frames of the clip that memory is measured of"""
     size, frames, rounds = (PUBLISHED, FULL_FRAMES, FULL_ROUNDS) if published else (SMALL, FRAMES, ROUNDS)
     yield from _swap(folder, size, frames, rounds)
     yield from memory(folder, longest)
