@@ -43,8 +43,8 @@ BASE_BYTES = 300 * MIB
 DENOISER_WIDTH, DENOISER_TENSORS = 320, 12
 #: The same for a decoder at full picture size.
 DECODER_WIDTH, DECODER_TENSORS = 256, 3
-#: What Winograd's weights take, in sizes of the file (faceswap/convolutions.py): four of them in the end; while it loads
-#: onnxruntime copies them. A file as large as the published inswapper: 2.2 GB of a process, 4.5 GB at the peak.
+#: What Winograd's weights take, in sizes of the file (faceswap/convolutions.py): four of them in the end; onnxruntime
+#: copies them while it loads. A file as large as the published inswapper: 2.2 GB of a process, 4.5 GB at the peak.
 QUICK_WEIGHTS = 7
 TILE = 256
 LATENT_CELL = 8
