@@ -56,6 +56,11 @@ def main() -> int:
     at = parser.add_argument_group("of the case quality")
     at.add_argument("--pairs", metavar="FOLDER", type=Path, action="append", default=[], help="Set5 and its like")
     at.add_argument("--footage", metavar="FILE", type=Path, action="append", default=[], help="a clip; several will do")
+    at = parser.add_argument_group("of the case faceswap")
+    at.add_argument("--published", action="store_true", help="networks as costly as the published ones; minutes")
+    at.add_argument(
+        "--longest", type=int, default=faceswap.LONG, help="frames of the longer clip, for memory (%(default)s)"
+    )
     at = parser.add_argument_group("of the case sdxl, which needs a graphics card")
     at.add_argument("--frames", type=int, help=f"{sdxl.FULL[0]} when not given")
     at.add_argument("--size", type=int, help=f"pixels of a side, {sdxl.FULL[1]} when not given")
@@ -71,6 +76,7 @@ def main() -> int:
         "quality": {"pairs": tuple(args.pairs), "footage": tuple(args.footage)},
         "mini": {"clips": args.clips or mini.DEFAULT_CLIPS, "model_folder": args.model, "steps": args.steps},
         "pair": {"clips": args.clips or pair.DEFAULT_CLIPS, "steps": args.steps, "model": args.model},
+        "faceswap": {"published": args.published, "longest": args.longest},
         "sdxl": {"frames": args.frames, "size": args.size, "steps": args.steps, "tiny": args.tiny},
     }
     rows, failed = [], False

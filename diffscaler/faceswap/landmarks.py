@@ -17,7 +17,7 @@ from diffscaler.faceswap.align import Matrix, apply, inverse
 from diffscaler.faceswap.detect import roll_degrees
 from diffscaler.faceswap.inswapper import model_file, read_graph
 from diffscaler.faceswap.libs import cv2
-from diffscaler.faceswap.sessions import is_shaped, open_session
+from diffscaler.faceswap.sessions import ALONE, is_shaped, open_session
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -74,7 +74,7 @@ def outline_mask(points: npt.NDArray[np.floating], size: int) -> Floats:
 def load_landmarker(spec: Any, device: Any = "cpu") -> Landmarker:
     """Open `spec.path`. Raises ModelNotFound when it is missing, damaged, or another network."""
     path = model_file(spec.path, "2d106det.onnx", "the face landmarks", "do without it")
-    session = open_session(path, device)
+    session = open_session(path, device, ALONE)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or not is_shaped(inputs[0], 3, SIZE, SIZE) or not is_shaped(outputs[0], 2 * COUNT):
         raise ModelNotFound(f"{path.name} gives no 106 landmarks.", "Use 2d106det.onnx from insightface's buffalo_l.")

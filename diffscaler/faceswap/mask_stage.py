@@ -56,6 +56,7 @@ class MaskFaces:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         """Raises ModelNotFound when the network's file is missing or another one."""
+        from diffscaler.faceswap.at_once import at_once, runs_at_once
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
         from diffscaler.faceswap.masks import mask_rows
@@ -75,13 +76,21 @@ class MaskFaces:
                     continue
                 part = chunk.since(ctx.start)
                 rows: list[tuple[int, int, Any, bool]] = []
-                for place in places_in(tracks, part.start, part.stop):
-                    frame = part.start + place.offset
-                    ctx.step(frame, total, "frame")
-                    if place.track.weights[place.index] > 0 and self.params.about(frame):
-                        mask = draw(part.frames[place.offset], place.track, place.index)
-                        found = mask is not None
-                        rows.append((place.track.id, frame, mask if found else unseen(place), found))
+                ctx.step(part.start, total, "frame")
+                places = [
+                    place
+                    for place in places_in(tracks, part.start, part.stop)
+                    if place.track.weights[place.index] > 0 and self.params.about(part.start + place.offset)
+                ]
+                drawn = at_once(
+                    lambda place, frames=part.frames: draw(frames[place.offset], place.track, place.index),
+                    places,
+                    runs_at_once(network.session),
+                    lambda place, start=part.start: ctx.step(start + place.offset, total, "frame"),
+                )
+                for place, mask in zip(places, drawn, strict=True):
+                    found = mask is not None
+                    rows.append((place.track.id, part.start + place.offset, mask if found else unseen(place), found))
                 ctx.step(part.stop, total, "frame")
                 yield TensorChunk(mask_rows(rows), part.start, len(part.frames))
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.inswapper import model_file
-from diffscaler.faceswap.sessions import is_shaped, open_session
+from diffscaler.faceswap.sessions import ALONE, is_shaped, open_session
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -40,7 +40,7 @@ class Occluder:
 def load_occluder(spec: Any, device: Any = "cpu") -> Occluder:
     """Open `spec.path`. Raises ModelNotFound when it is missing, damaged, or another network."""
     path = model_file(spec.path, "xseg_1.onnx", "the face occluder", "let the looks say what is in front")
-    session = open_session(path, device)
+    session = open_session(path, device, ALONE)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or not is_shaped(inputs[0], SIZE, SIZE, 3) or not is_shaped(outputs[0], SIZE, SIZE, 1):
         raise ModelNotFound(f"{path.name} is not an XSeg occluder.", "Use xseg_1.onnx, xseg_2.onnx or xseg_3.onnx.")

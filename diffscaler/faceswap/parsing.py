@@ -17,7 +17,7 @@ import numpy.typing as npt
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.inswapper import model_file
 from diffscaler.faceswap.mask_params import Region
-from diffscaler.faceswap.sessions import is_shaped, open_session
+from diffscaler.faceswap.sessions import ALONE, is_shaped, open_session
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -86,7 +86,7 @@ def _highest(scores: Floats, labels: list[int]) -> Floats:
 def load_parser(spec: Any, device: Any = "cpu") -> FaceParser:
     """Open `spec.path`. Raises ModelNotFound when it is missing, damaged, or parses no faces."""
     path = model_file(spec.path, "bisenet_resnet_34.onnx", "the face parser", "let the looks say what is in front")
-    session = open_session(path, device)
+    session = open_session(path, device, ALONE)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     fits = len(inputs) == 1 and is_shaped(inputs[0], 3, SIZE, SIZE)
     if not fits or not is_shaped(outputs[0], CLASSES, SIZE, SIZE):

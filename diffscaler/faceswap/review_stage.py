@@ -46,6 +46,7 @@ class ReviewSwap:
         return inputs[0].data()
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
+        from diffscaler.faceswap.at_once import at_once, runs_at_once
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.engines import places_in
         from diffscaler.faceswap.masks import StoredMasks
@@ -65,14 +66,19 @@ class ReviewSwap:
             unseen = {each for stream in inputs[3:] for each in StoredMasks(stream).unseen}
             reviewer = Reviewer(casting, detector, recognizer, unseen)
             for part, swapped in together(clip, inputs[2], first):
-                rows = []
-                for at, frame in enumerate(part.frames):
-                    index = part.start + at
-                    ctx.step(index, total, "frame")
-                    places = places_in(casting.tracks, index, index + 1)
-                    seen = [reviewer.look(frame, swapped[at], place, self._kept(index, place)) for place in places]
+                places, rows = places_in(casting.tracks, part.start, part.stop), []
+                ctx.step(part.start, total, "frame")
+                asked = at_once(
+                    lambda place, frames=swapped: reviewer.ask(frames[place.offset], place),
+                    places,
+                    runs_at_once(detector.session),
+                    lambda place, start=part.start: ctx.step(start + place.offset, total, "frame"),
+                )
+                for place, answer in zip(places, asked, strict=True):
+                    at, index = place.offset, part.start + place.offset
+                    row = reviewer.look(part.frames[at], swapped[at], place, self._kept(index, place), answer)
                     if index >= ctx.start:
-                        rows += seen
+                        rows.append(row)
                 begun = max(part.start, ctx.start)
                 if part.stop > begun:
                     yield TensorChunk(rows_of(rows), begun, part.stop - begun)

@@ -45,15 +45,26 @@ class Reviewer:
         self.before: dict[int, tuple[int, Matrix, Frame, Frame]] = {}
         self.wanted = self._identities()
 
-    def look(self, frame: Frame, swapped: Frame, place: Place, kept: bool = False) -> list[float]:
+    def ask(self, swapped: Frame, place: Place) -> tuple[Floats | None, float]:
+        """What networks see in a swapped frame: a face's landmarks (5, 2), and how like the performer it is.
+
+        Depends on the frame alone: several may be asked about at once.
+        """
+        landmarks = place.track.landmarks[place.index]
+        now = self._found(swapped, place.track.boxes[place.index], landmarks)
+        return now, self._likeness(swapped, landmarks, place.track.id)
+
+    def look(
+        self, frame: Frame, swapped: Frame, place: Place, kept: bool, asked: tuple[Floats | None, float]
+    ) -> list[float]:
         """One row of review.COLUMNS. frame, swapped: uint8 RGB (H, W, 3), the face as it was and as it is now
 
-        kept: whether the original face was to stay, so that there is nothing to doubt
+        kept: whether the original face was to stay, so that there is nothing to doubt; asked: what `ask` gave
         """
         track, index = place.track, place.index
         pose, landmarks = self.poses[track.id][index], track.landmarks[index]
         eyes = max(1.0, float(np.linalg.norm(landmarks[1] - landmarks[0])) / max(0.3, float(np.cos(pose.yaw))))
-        now = self._found(swapped, track.boxes[index], landmarks)
+        now, likeness = asked
         (old, matrix), (new, _) = (align_face(picture, landmarks, 112) for picture in (frame, swapped))
         error = float(np.linalg.norm(now - landmarks, axis=1).mean()) / eyes if now is not None else np.nan
         cover = self.hidden[track.id][index] * (seen(pose) > 0.5)
@@ -69,7 +80,7 @@ class Reviewer:
             "seam": _seam(frame, swapped, pose),
             "weight": 0.0 if kept else float(track.weights[index]),
             "unparsed": float((track.id, track.start + index) in self.unseen),
-            "likeness": self._likeness(swapped, landmarks, track.id),
+            "likeness": likeness,
         }
         row |= self._since_before(track.id, index, matrix, old, new)
         return [row[name] for name in COLUMNS]

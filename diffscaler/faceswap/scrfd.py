@@ -17,7 +17,7 @@ import numpy.typing as npt
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.detect import NO_FACES, FaceDetections, detect_turned, overlaps
 from diffscaler.faceswap.libs import cv2
-from diffscaler.faceswap.sessions import CPU_THREADS, open_session
+from diffscaler.faceswap.sessions import ALONE, open_session
 
 Floats = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -65,7 +65,7 @@ class Detector:
         return detect_turned(self, picture, threshold)
 
 
-def load_detector(spec: Any, device: Any = "cpu", threads: int = CPU_THREADS) -> Detector:
+def load_detector(spec: Any, device: Any = "cpu", threads: int = ALONE) -> Detector:
     """Open an SCRFD file with landmarks (det_10g.onnx, det_2.5g.onnx, det_500m.onnx).
 
     Raises ModelNotFound when it is missing or is another kind of model.

@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diffscaler.errors import ModelNotFound
+from diffscaler.faceswap.convolutions import quicken
 from diffscaler.faceswap.crops import Template
-from diffscaler.faceswap.sessions import open_session
+from diffscaler.faceswap.sessions import ALONE, open_session
+from diffscaler.models.device import onnx_providers
+from diffscaler.models.fit import PLAIN
 
 Floats = npt.NDArray[np.float32]
 Frames = npt.NDArray[np.uint8]
@@ -94,17 +97,29 @@ def put_together(pictures: Frames, side: int) -> Frames:
 def open_swapper(path: Path, graph: Any, device: Any, batch: int | None) -> tuple[Any, int, int, str] | None:
     """A session for a swapper's file, and its size, batch and single (see `SwapNetwork`).
 
-    graph: the loaded onnx model; batch: pictures at once, None: what suits the device
+    graph: the loaded onnx model, which is changed; batch: pictures at once, None: what suits the device
+    On a CPU the network runs by quicker convolutions (`convolutions.quicken`), which take more memory, unless the
+    device says that there is none.
     None when the inputs are not one square picture and one vector of 512. Raises ModelNotFound.
     """
+    own = {value.name for value in graph.graph.initializer}  # old exporters list weights among the inputs
+    sides = [
+        [side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in graph.graph.input
+        if value.name not in own
+    ]
+    images, vectors = ([each for each in sides if len(each) == count] for count in (4, 2))
+    if len(images) != 1 or len(vectors) != 1 or len(sides) != 2 or vectors[0][1] != 512:
+        return None
+    size = images[0][2]
+    if not size or images[0][3] != size:
+        return None
+    if onnx_providers(device)[0] == "CPUExecutionProvider" and batch in (None, 1):
+        if PLAIN in getattr(device, "rungs", ()):
+            return open_session(path, device, ALONE), size, 1, ""
+        weights = quicken(graph)
+        return open_session(graph.SerializeToString(), device, ALONE, weights), size, 1, ""
     session = open_session(path, device)
-    images = [value for value in session.get_inputs() if len(value.shape) == 4]
-    vectors = [value for value in session.get_inputs() if len(value.shape) == 2]
-    if len(images) != 1 or len(vectors) != 1 or len(session.get_inputs()) != 2 or vectors[0].shape[1] != 512:
-        return None
-    size = images[0].shape[2]
-    if not isinstance(size, int) or images[0].shape[3] != size:
-        return None
     on_card = session.get_providers()[0] != "CPUExecutionProvider"
     wanted = (CARD_BATCH if on_card else 1) if batch is None else batch
     if wanted == 1:

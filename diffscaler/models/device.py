@@ -146,6 +146,13 @@ def cpu_cores() -> int:
     return max(1, cores)
 
 
+def network_threads() -> int:
+    """Threads that networks may take on a CPU: as many as the worker was told (`Settings.threads`), else one a core."""
+    import torch
+
+    return max(1, torch.get_num_threads())
+
+
 @functools.cache
 def describe_without_torch() -> str:
     """The device in a few words for the page, found in well under a second: "NVIDIA H200" or "CPU, 2 cores".

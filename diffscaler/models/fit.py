@@ -13,7 +13,11 @@ from typing import Any, Literal
 from diffscaler.models.sizes import weight_counts
 from diffscaler.models.spec import ModelSpec
 
-Rung = Literal["encoders aside", "tiled decoding", "group offload", "fp8 weights", "short windows"]
+Rung = Literal[
+    "encoders aside", "tiled decoding", "group offload", "fp8 weights", "short windows", "plain convolutions"
+]
+#: The rung of face swappers on a CPU.
+PLAIN: Rung = "plain convolutions"
 
 #: What each rung is called to a person.
 RUNG_WORDS: dict[Rung, str] = {
@@ -22,6 +26,7 @@ RUNG_WORDS: dict[Rung, str] = {
     "group offload": "layers come to the card one by one",
     "fp8 weights": "weights are kept in 8 bits",
     "short windows": "the clip is drawn in shorter windows",
+    "plain convolutions": "faces are drawn in the slower way that takes less memory",
 }
 
 #: The rungs that help, by where models run: beside a card there is main memory, beside main memory there is nothing.
@@ -38,6 +43,9 @@ BASE_BYTES = 300 * MIB
 DENOISER_WIDTH, DENOISER_TENSORS = 320, 12
 #: The same for a decoder at full picture size.
 DECODER_WIDTH, DECODER_TENSORS = 256, 3
+#: What Winograd's weights take, in sizes of the file (faceswap/convolutions.py): four of them in the end; onnxruntime
+#: copies them while it loads. A file as large as the published inswapper: 2.2 GB of a process, 4.5 GB at the peak.
+QUICK_WEIGHTS = 7
 TILE = 256
 LATENT_CELL = 8
 
@@ -98,6 +106,9 @@ def fit_model(spec: ModelSpec, device: Any, budget_bytes: int, size: tuple[int, 
     device: models.device.Device, or Room
     size: width, height in pixels and frames seen at once of the clip it shall draw; None: of its own
     """
+    if spec.kind == "face_swapper" and device.kind == "cpu" and spec.path is not None and spec.path.is_file():
+        quick = spec.working_bytes + QUICK_WEIGHTS * spec.path.stat().st_size
+        return Fit((), quick) if quick <= budget_bytes else Fit((PLAIN,), spec.working_bytes)
     if spec.kind != "text2video" or spec.path is None or not spec.path.is_dir():
         return Fit((), spec.working_bytes)
     if size is None and spec.working_bytes <= budget_bytes:

@@ -13,6 +13,7 @@ from diffscaler.errors import JobCancelled
 from diffscaler.faceswap import at_once as module
 from diffscaler.faceswap.at_once import at_once, runs_at_once
 from diffscaler.faceswap.inswapper import load_recognizer, load_swapper
+from diffscaler.models import device
 from diffscaler.stage import ModelRef
 from tests.faceswap import tiny_onnx
 from tests.faceswap.moving import Surroundings, frames_of, still
@@ -49,12 +50,13 @@ def test_stop_is_noticed_while_a_face_is_drawn_and_the_rest_is_left(monkeypatch:
     assert len(begun) <= 4 and set(asked) == {0}
 
 
-def test_a_card_gets_one_run_at_a_time() -> None:
+def test_a_card_gets_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "network_threads", lambda: 3)
     card, cpu = (
         SimpleNamespace(get_providers=lambda first=first: [first, "CPUExecutionProvider"])
         for first in ("CUDAExecutionProvider", "CPUExecutionProvider")
     )
-    assert runs_at_once(card) == 1 and runs_at_once(cpu) == 2
+    assert runs_at_once(card) == 1 and runs_at_once(cpu) == 3
 
 
 def test_two_faces_at_once_are_the_two_faces_one_by_one(
@@ -65,13 +67,13 @@ def test_two_faces_at_once_are_the_two_faces_one_by_one(
     around = Surroundings({"centerface": detector, "inswapper": swapper, "arcface": arcface}, photo)
     frames = still(two_people, 4)
 
-    def made() -> tuple[Any, Any]:
+    def made(threads: int) -> tuple[Any, Any]:
+        monkeypatch.setattr(device, "network_threads", lambda: threads)
         found = around.detect(frames)
         return found, frames_of(around.swap(frames, found, models=MODELS, engine="inswapper"))
 
-    found, swapped = made()
-    monkeypatch.setattr(module, "ON_CPU", 1)
-    alone, one_by_one = made()
+    found, swapped = made(3)
+    alone, one_by_one = made(1)
     assert np.array_equal(swapped, one_by_one) and not np.array_equal(swapped, frames)
     for name, values in found[0].tensors.items():
         assert np.array_equal(values, alone[0].tensors[name]), name

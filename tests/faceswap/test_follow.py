@@ -149,7 +149,7 @@ def test_stop_is_asked_about_at_every_frame(detector, eventful):
 
     source = Stream(meta_of(eventful[:9]), chunked(eventful[:9], 4))
     list(DetectFaces(DetectFacesParams(), (DETECTOR,)).run((source,), context))
-    assert seen == [(index, 9) for index in range(9)]
+    assert list(dict.fromkeys(seen)) == [(index, 9) for index in range(9)]
 
 
 def test_overlap_is_a_share():
