@@ -25,7 +25,7 @@ def outlook(studio: Studio, verb: str, request: Request, count: int = 1) -> tupl
 
 def interpolators(studio: Studio) -> list[tuple[str, str]]:
     """(title, name) of what can draw frames between."""
-    return [("along the motion, quick", "flow")] + [
+    return [("along the motion", "flow")] + [
         (f"{spec.title} ({spec.licence})" if spec.licence != "unknown" else spec.title, spec.name)
         for spec in studio.catalogue.specs("interpolator")
     ]

@@ -43,8 +43,8 @@ class UpscaleRequest(Delivered):
         "flow",
         title="Frames between",
         max_length=100,
-        description="flow: both neighbours, moved along the motion. tsr: the diffusion pair on top of that; slower, "
-        "and measured no nearer to the truth.",
+        description="flow: both neighbours, moved along the motion. tsr: the diffusion pair on top; slower, and "
+        "measured no nearer to the truth.",
     )
     upscaler: str = Field(
         "builtin",
