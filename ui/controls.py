@@ -54,6 +54,20 @@ WORDS: dict[str, dict[Any, str]] = {
         "motion-lora": "a model's motion, as a LoRA",
         "one-shot": "one clip, other words",
     },
+    "cards": {"none": "none", "scenes": "before scenes", "shots": "and shots"},
+    "speech": {"auto": "spoken", "off": "silent"},
+    "sound_track": {"mixed": "with the dialogue", "own": "its own"},
+    "media": {"clips": "as drawn", "prores": "ProRes", "dnxhr": "DNxHR", "mp4": "MP4"},
+    "items": {
+        "animatic": "Animatic, MP4",
+        "cut": "Cut and clips: OTIO, EDL, FCP7 XML, FCPXML, SRT",
+        "pdf": "Board, PDF",
+        "html": "Board, web page",
+        "sheet": "Contact sheets",
+        "list": "Shot list, CSV",
+        "film": "The film, to open again",
+        "everything": "The film, all takes",
+    },
     "people": {"all": "everyone", "largest": "the one seen longest"},
 }
 

@@ -21,6 +21,7 @@ from ui.controls import control, more
 from ui.estimate import upscalers
 from ui.film_cost import FilmCosts
 from ui.film_files import FilmFiles
+from ui.film_shown import FilmShown
 from ui.models_shelf import choices
 from ui.pane import pane
 from ui.script_panel import cast_html, outline_html
@@ -43,7 +44,7 @@ class StoryboardPage:
         self.studio = studio
         self.at = remembered(f"{KIND}.at", NOWHERE)
         self.watch = Watch(studio, "film", "Watch the animatic", "")
-        self.editor, self.files = ShotEditor(studio), FilmFiles(studio)
+        self.editor, self.files, self.shown_as = ShotEditor(studio), FilmFiles(studio), FilmShown(studio)
         self.costs = FilmCosts(studio)
         self.pictures: dict[str, str] = {}
         #: Changes whenever what the film will cost may have.
@@ -75,7 +76,11 @@ class StoryboardPage:
                 with gr.Row(elem_classes=["film-foot"]):
                     self.watch.button()
                     self.hide = pane(pieces.do("hide", "Hide it", cls="link"), elem_id="film-hide")
+                    self.files.place_links()
+                with gr.Row(elem_classes=["film-out"]):
+                    self.shown_as.place()
                     self.files.place()
+        self.settings |= self.shown_as.settings
 
     def _place_script(self) -> None:
         self.films = gr.Dropdown([NEW], value="", label="Film", elem_id="films")
@@ -113,7 +118,8 @@ class StoryboardPage:
     @property
     def everything(self) -> list[Any]:
         """With what a person types into, which is filled in only when another film or script is opened."""
-        return [*self.tiles, self.films, self.drop, self.script, self.read, self.files.links, *self.settings.values()]
+        written = [self.files.links, self.files.timer, self.shown_as.own]
+        return [*self.tiles, self.films, self.drop, self.script, self.read, *written, *self.settings.values()]
 
     def models(self) -> list[tuple[str, str]]:
         """(title, name) of what can draw a film."""
@@ -169,13 +175,15 @@ class StoryboardPage:
         updates = self.shown(at, posters=POSTERS_AT_ONCE)
         at = updates[self.at]
         films = [NEW, *((listed.title, listed.id) for listed in self.studio.projects.list())]
-        updates |= {self.films: gr.Dropdown(choices=films, value=at["film"]), self.files.links: ""}
+        updates |= {self.films: gr.Dropdown(choices=films, value=at["film"]), **self.files.look(at["film"])}
         if not at["film"]:
+            updates[self.shown_as.own] = self.shown_as.sound(None)
             return updates | {self.script: "", self.read: gr.Button("Read it")}
         film = self.studio.projects.get(at["film"])
         updates |= {setting: getattr(film.film, name) for name, setting in self.settings.items()}
         return updates | {
-            self.script: film.script, self.read: gr.Button("Read it again"), self.outline: outline_html(film)
+            self.script: film.script, self.read: gr.Button("Read it again"), self.outline: outline_html(film),
+            self.shown_as.own: self.shown_as.sound(film),
         }  # fmt: skip
 
     def restore(self, at: At | None, watched: dict[str, Any] | None) -> Updates:

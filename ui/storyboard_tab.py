@@ -10,6 +10,7 @@ import gradio as gr
 
 from diffscaler.errors import InvalidRequest
 from diffscaler.projects import edits, making
+from diffscaler.projects.deliver import Wanted
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.orders import needed
 from diffscaler.projects.project import Project
@@ -17,6 +18,7 @@ from diffscaler.screenplay.source import decoded, read_bytes
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.board_acts import NOWHERE, At, BoardActs, known
+from ui.controls import filled
 from ui.estimate import upscalers
 from ui.pane import QUIET
 from ui.script_intake import Intake, Taken
@@ -57,9 +59,15 @@ class StoryboardTab(StoryboardPage):
         self.cast.click(self.on_cast, at, self.tiles, **QUIET)
         self.go.click(self.on_preview, at, self.tiles, **QUIET)
         self.stop.click(self.on_stop, at, self.tiles, queue=False, **QUIET)
-        self.watch.go.click(self.on_watch, at, self.watch.outputs, **QUIET)
+        self.watch.go.click(self.on_watch, at, [self.files.links, self.files.timer, *self.watch.outputs], **QUIET)
         self.hide.click(lambda: self.watch.restore(None), None, self.watch.outputs, **QUIET)
-        self.files.buttons.click(self.on_file, at, self.files.links, **QUIET)
+        written = [self.files.links, self.files.timer, *self.watch.outputs]
+        self.files.go.click(self.on_deliver, inputs_kwargs={"at": at, **self.files.wanted}, outputs=written, **QUIET)
+        self.files.links.click(self.on_stop_writing, at, written, queue=False, **QUIET)
+        self.files.timer.tick(self.on_writing, at, written, trigger_mode="once", concurrency_limit=None, **QUIET)
+        own = [self.shown_as.own, self.said]
+        self.shown_as.file.upload(self.on_sound, [at, self.shown_as.file], own, **QUIET)
+        self.shown_as.own.click(self.on_sound_away, at, own, **QUIET)
         self.files.table.upload(self.on_table, [at, self.files.table], self.tiles, **QUIET)
         self.timer.tick(self.look, [at, self.seen], self.tiles, trigger_mode="once", concurrency_limit=None, **QUIET)
         self.mark.change(self.on_mark, at, [self.go, self.needs, self.outline], trigger_mode="always_last", **QUIET)
@@ -196,18 +204,40 @@ class StoryboardTab(StoryboardPage):
         return self.shown(at) | updates
 
     def on_watch(self, at: At) -> Updates:
-        updates: Updates = {self.watch.said: ""}
-        with self.watch.said_in(updates):
-            at = known(at)
-            if not at["film"]:
-                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
-            film = self.studio.projects.get(at["film"])
-            standing = making.standing_of(self.studio, film)
-            updates |= self.watch.submit(making.animatic(film, standing))
-            if left := len(film.board.shots) - len(making.film_clips(film, standing)):
-                text = f"{left} of {len(film.board.shots)} shots are not made yet and are left out."
-                updates[self.watch.said] = pieces.message(text, "", "info")
+        return self.written(known(at), lambda film: self.files.begin(film, Wanted()))
+
+    def on_deliver(self, at: At, **values: Any) -> Updates:
+        def begin(film: str) -> Updates:
+            updates: Updates = {}
+            with said(updates, self.files.links):
+                updates |= self.files.begin(film, Wanted.model_validate(filled(values)))
+            return updates
+
+        return self.written(known(at), begin)
+
+    def on_writing(self, at: At) -> Updates:
+        """One look while a film is written."""
+        return self.written(known(at), self.files.look)
+
+    def on_stop_writing(self, at: At, event: gr.EventData) -> Updates:
+        return self.written(known(at), self.files.stop if str(event.do) == "stop" else self.files.look)
+
+    def written(self, at: At, act: Callable[[str], Updates]) -> Updates:
+        """What is written of the film after an act, with its animatic in the monitor once it is there."""
+        updates = act(at["film"])
+        if clip := self.files.made(at["film"]):
+            updates |= self.watch.showing(clip)
         return updates
 
-    def on_file(self, at: At, event: gr.EventData) -> Iterator[Updates]:
-        yield from self.files.on_click(known(at)["film"], event)
+    def on_sound(self, at: At, file: str) -> Updates:
+        return self.laid(lambda: self.shown_as.laid(known(at)["film"], Path(file)))
+
+    def on_sound_away(self, at: At, event: gr.EventData) -> Updates:
+        return self.laid(lambda: self.shown_as.taken_away(known(at)["film"]))
+
+    def laid(self, act: Callable[[], Project]) -> Updates:
+        """What is heard under the film after an act."""
+        updates: Updates = {self.said: ""}
+        with said(updates, self.said):
+            updates[self.shown_as.own] = self.shown_as.sound(act())
+        return updates

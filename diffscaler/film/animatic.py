@@ -57,10 +57,12 @@ class Placed:
 
 def placed(shots: Sequence[CompiledShot], film: Sequence[Shot]) -> tuple[Placed, ...]:
     """Shots in the order they are shown. film: all shots of the film; where one of these is left out, or a card stands
-    between two, there is no dissolve."""
+    between two, or one was made without frames to dissolve with, there is no dissolve."""
     behind = {one.id: other.id for one, other in pairwise(film)}
-    ids = [shot.shot.id for shot in shots]
-    follows = [False, *(behind.get(one) == other for one, other in pairwise(ids)), False]
+    follows = [False, *(
+        behind.get(one.shot.id) == other.shot.id and one.edges.dissolve_out == other.edges.dissolve_in
+        for one, other in pairwise(shots)
+    ), False]  # fmt: skip
     return tuple(
         Placed(shot, without_neighbours(shot.edges, follows[at], follows[at + 1])) for at, shot in enumerate(shots)
     )

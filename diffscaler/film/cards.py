@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from diffscaler.requests import ShotRequest
-from diffscaler.screenplay.compile import CompiledShot, Film
+from diffscaler.requests import EncodingName, ShotRequest
+from diffscaler.screenplay.compile import CompiledShot
 from diffscaler.screenplay.export.timecode import timecode_of
-from diffscaler.screenplay.rates import frames_of, rate_of
+from diffscaler.screenplay.rates import RateName, frames_of, rate_of
 from diffscaler.screenplay.script import Scene
 from diffscaler.screenplay.shot import Shot
 
 #: none; before every scene; before every shot as well.
 Cards = Literal["none", "scenes", "shots"]
 SCENE_S, SLATE_S = 2.0, 1.0
+
+
+class FilmForm(Protocol):
+    """What a card has in common with the film: its rate, its size in pixels, what its clips are written as."""
+
+    @property
+    def rate(self) -> RateName: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def encoding(self) -> EncodingName: ...
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class Card(Shot):
 
 
 def with_cards(
-    shots: Sequence[CompiledShot], cards: Cards, film: Film, title: str, scenes: Mapping[str, Scene]
+    shots: Sequence[CompiledShot], cards: Cards, film: FilmForm, title: str, scenes: Mapping[str, Scene]
 ) -> tuple[CompiledShot, ...]:
     """The shots with their cards before them. title: of the film; scenes: by number"""
     if cards == "none":
@@ -47,7 +60,7 @@ def with_cards(
     return tuple(found)
 
 
-def scene_card(shots: Sequence[CompiledShot], film: Film, scene: Scene | None) -> CompiledShot:
+def scene_card(shots: Sequence[CompiledShot], film: FilmForm, scene: Scene | None) -> CompiledShot:
     """The card of a scene: its number and heading, what its synopsis tells, who speaks, how long it is.
 
     shots: of this scene, one at least; scene: None for one that is no longer in the script
@@ -66,7 +79,7 @@ def scene_card(shots: Sequence[CompiledShot], film: Film, scene: Scene | None) -
     return _card(f"card-{first.scene}", f"SC{first.scene}_CARD", first, heading, rows, SCENE_S, film)
 
 
-def slate(shot: CompiledShot, film: Film, title: str) -> CompiledShot:
+def slate(shot: CompiledShot, film: FilmForm, title: str) -> CompiledShot:
     """The slate of a shot: which it is, which take, how it is seen, what was asked for."""
     at, drawn = shot.shot, shot.request.drawn
     rows = (
@@ -76,13 +89,13 @@ def slate(shot: CompiledShot, film: Film, title: str) -> CompiledShot:
         ("Seen", f"{at.size}, {at.angle}, {at.move}"),
         ("Length", f"{at.frames} frames at {film.rate}"),
         ("Asked for", drawn.prompt if drawn else at.text),
-        ("Drawn by", f"{film.model.name}{', draft' if film.draft else ''}" if drawn else ""),
+        ("Drawn by", f"{drawn.model}{', draft' if shot.draft else ''}" if drawn else ""),
     )
     return _card(f"slate-{at.id}", f"{at.name}_SLATE", at, at.name, rows, SLATE_S, film)
 
 
 def _card(
-    name: str, called: str, like: Shot, title: str, rows: Sequence[tuple[str, str]], seconds: float, film: Film
+    name: str, called: str, like: Shot, title: str, rows: Sequence[tuple[str, str]], seconds: float, film: FilmForm
 ) -> CompiledShot:
     frames = frames_of(seconds, rate_of(film.rate))
     card = Card(name, like.scene, 0, "title", like.heading, title, like.lines, frames, called=called)

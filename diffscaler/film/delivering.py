@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from diffscaler.film.animatic import Placed, captions_of, lines_of
 from diffscaler.film.folder import FilmFolder
 from diffscaler.film.making import TimeLeft, made_before, make
 from diffscaler.film.media_folder import MediaName, media_clip, suffix_of
-from diffscaler.film.report import FilmReport, shot_notes
+from diffscaler.film.report import shot_notes
 from diffscaler.film.sound_choice import Heard
 from diffscaler.film.voices import voices_for
+from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.recipe_parts import Recipe
 from diffscaler.requests import AnimaticRequest, Request
 from diffscaler.screenplay.export.cut import Cut, Event
+from diffscaler.screenplay.shot import Shot
 from diffscaler.studio import Studio
 
 
@@ -50,10 +52,18 @@ class OwnSound:
     track: Literal["mixed", "own"]
 
 
+class Report(Protocol):
+    """Who is told how far it is; stops it by raising FilmStopped."""
+
+    def job(self, number: int, job: Job, behind: float) -> None: ...
+    def shot(self, number: int, shot: Shot, before: bool | None, notes: Sequence[str], left: float) -> None: ...
+    def step(self, what: str, job: Job) -> None: ...
+
+
 class FilmDelivery:
     """Makes a film and writes it. Every step asks the library first, so a film that was stopped goes on."""
 
-    def __init__(self, studio: Studio, folder: FilmFolder, report: FilmReport, facts: FilmFacts) -> None:
+    def __init__(self, studio: Studio, folder: FilmFolder, report: Report, facts: FilmFacts) -> None:
         self.studio, self.folder, self.report, self.facts = studio, folder, report, facts
 
     def draw(self, shots: Sequence[Placed], recipes: Sequence[Recipe], left: TimeLeft) -> tuple[list[str], list[Path]]:
@@ -72,6 +82,26 @@ class FilmDelivery:
             notes = shot_notes(shot.compiled, recipe, self.facts.model)
             self.report.shot(index + 1, shot.shot, before, notes, left.behind(index))
         return keys, [names[shot.shot.id] for shot in shots]
+
+    def complete(self, shots: Sequence[Placed], made: Mapping[str, str]) -> list[str]:
+        """The clips' keys of shots that are made, with the cards between them, which are made now.
+
+        made: by shot id, its clip. Raises FilmStopped, DiffScalerError.
+        """
+        cards = [shot for shot in shots if shot.shot.id not in made]
+        keys = dict(made)
+        for number, card in enumerate(cards, 1):
+            keys[card.shot.id] = self._made(card.compiled.request, f"Card {number} of {len(cards)}").key
+        return [keys[shot.shot.id] for shot in shots]
+
+    def copies(self, shots: Sequence[Placed], keys: Sequence[str]) -> Iterator[Path]:
+        """The files of shots that are made, each as it is copied. Clips of several forms keep their endings."""
+        names = self.folder.names((shot.shot for shot in shots), "")
+        for shot, key in zip(shots, keys, strict=True):
+            made, name = self.studio.library.path(key), names[shot.shot.id]
+            target = name.with_name(f"{name.name}{made.suffix}")
+            self.folder.put(made, target)
+            yield target
 
     def cut(self, shots: Sequence[Placed], files: Sequence[Path]) -> Cut:
         """The cut of clips that begin at 00:00:00:00."""

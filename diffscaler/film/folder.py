@@ -11,7 +11,7 @@ from pathlib import Path
 from diffscaler.delivery import place_for, put
 from diffscaler.errors import InvalidRequest
 from diffscaler.screenplay.board import Board, reimport
-from diffscaler.screenplay.export.cut import Cut
+from diffscaler.screenplay.export.cut import Cut, beside
 from diffscaler.screenplay.export.files import write_cut
 from diffscaler.screenplay.shot import Shot
 from diffscaler.screenplay.shot_table import ShotList, csv_of, read_csv
@@ -90,9 +90,9 @@ class FilmFolder:
             return
         put(made, target, place_for(target))
 
-    def write_cut(self, cut: Cut) -> tuple[Path, ...]:
-        """The cut in every form; returns the files."""
-        return write_cut(cut, self.root)
+    def write_cut(self, cut: Cut, *, moves: bool = False) -> tuple[Path, ...]:
+        """The cut in every form; returns the files. moves: the folder will, so files are named from where it lies"""
+        return write_cut(beside(cut, self.root) if moves else cut, self.root)
 
     def put_bytes(self, data: bytes, target: Path) -> Path:
         """A file of the boards, replaced whole; returns it."""

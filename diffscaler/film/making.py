@@ -34,7 +34,7 @@ def seconds_to_make(studio: Studio, recipe: Recipe) -> float:
 
 
 def make(studio: Studio, recipe: Recipe, show: Callable[[Job], None]) -> Clip:
-    """Run a recipe to its end in the worker. show: told of every change
+    """Run a recipe to its end in the worker. show: told of every change; stops it by raising FilmStopped
 
     Raises FilmStopped, NotEnoughRoom before it begins, and DiffScalerError with what ended a job that failed.
     """
@@ -44,7 +44,7 @@ def make(studio: Studio, recipe: Recipe, show: Callable[[Job], None]) -> Clip:
     try:
         for job in studio.follow(submitted.id):
             show(job)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, FilmStopped):
         # Also when the shot was whole before the job heard of it: whoever pressed Ctrl-C meant the film.
         studio.queue.stop(submitted.id)
         stopping(studio, submitted)

@@ -31,10 +31,13 @@ class Heard:
         return f"Heard: {own}; no scratch dialogue: {silent}." if own else f"The film is silent: {silent}."
 
 
-def heard(speech: SpeechChoice) -> Heard:
-    """Who speaks on this machine. Raises SpeechFailed for a program that is there and does not start."""
+def heard(speech: SpeechChoice, off: str = "--speech is off") -> Heard:
+    """Who speaks on this machine. off: how to say that nobody was asked to
+
+    Raises SpeechFailed for a program that is there and does not start.
+    """
     if speech == "off":
-        return Heard(why_silent="--speech is off")
+        return Heard(why_silent=off)
     program = speech_program()
     if program is None:
         return Heard(why_silent=f"{PROGRAM} is not installed, so nobody speaks the dialogue")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from diffscaler.cast import CastLibrary, Member
 from diffscaler.framing import FALLBACK
 from diffscaler.models.spec import ModelSpec
-from diffscaler.projects.project import Project, Take
+from diffscaler.projects.project import Project, Take, edges_by_shot
 from diffscaler.requests import ShotRequest
 from diffscaler.screenplay.compile import compiled
 from diffscaler.screenplay.prompts import Reduced
 from diffscaler.screenplay.shot import Shot
+from diffscaler.screenplay.transitions import PLAIN
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Asking:
 
     def __init__(self, project: Project, model: ModelSpec, cast: CastLibrary) -> None:
         self.project, self.model = project, model
+        self.edges = edges_by_shot(project)
         self.cast = {member.name.casefold(): member for member in cast.list()}
 
     def of(self, shot: Shot, *, draft: bool, roll: int = 1) -> Asked:
@@ -39,7 +41,7 @@ class Asking:
         Raises ScriptError for a shot without a prompt, pydantic.ValidationError for one that is too long.
         """
         film = self.project.film
-        made = compiled(shot, film.film(self.model, draft=draft, takes={shot.id: roll}))
+        made = compiled(shot, film.film(self.model, draft=draft, takes={shot.id: roll}), self.edges.get(shot.id, PLAIN))
         drawn = made.request.drawn
         if drawn is None:
             return Asked(made.request, None)

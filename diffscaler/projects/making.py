@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from diffscaler import predict
 from diffscaler.engine import missing
-from diffscaler.errors import InvalidRequest, NotEnoughRoom
+from diffscaler.errors import NotEnoughRoom
 from diffscaler.jobs.job import Job
 from diffscaler.models.catalogue import CatalogueOnce
 from diffscaler.projects.asking import Asking
@@ -20,7 +20,6 @@ from diffscaler.projects.orders import Order, Standing, ordered, same_take
 from diffscaler.projects.project import Project, Take, shown_take, takes_by_shot
 from diffscaler.recipe_parts import Recipe
 from diffscaler.recipes import Recipes
-from diffscaler.requests import AnimaticRequest
 from diffscaler.settings import GIB
 from diffscaler.studio import Studio
 
@@ -99,25 +98,6 @@ def film_clips(project: Project, standing: Standing) -> dict[str, Take]:
         if chosen is not None:
             found[shot.id] = chosen
     return found
-
-
-def animatic(project: Project, standing: Standing, burn_in: bool = True) -> AnimaticRequest:
-    """The shots that are made, in order, as one file. Raises InvalidRequest when there is none, or they do not fit
-    together."""
-    chosen = film_clips(project, standing)
-    if not chosen:
-        raise InvalidRequest("No shot of this film is made yet.", "Press Preview first.")
-    shots = [shot for shot in project.board.shots if shot.id in chosen]
-    first = chosen[shots[0].id].request
-    for shot in shots:
-        now = chosen[shot.id].request
-        if (now.width, now.height, now.rate) != (first.width, first.height, first.rate):
-            raise InvalidRequest(
-                f"{shot.name} has another size or frame rate than {shots[0].name}.", "Press Preview: it is made anew."
-            )
-    labels = tuple(f"{shot.name}  {chosen[shot.id].label}" for shot in shots) if burn_in else ()
-    clips = tuple(chosen[shot.id].clip for shot in shots)
-    return AnimaticRequest(title=project.title[:200], clips=clips, labels=labels, rate=first.rate)
 
 
 def _unlike(project: Project, orders: Sequence[Order]) -> list[Order]:

@@ -17,6 +17,7 @@ from diffscaler.screenplay.people import introductions, known_names
 from diffscaler.screenplay.read import script_of
 from diffscaler.screenplay.script import Script
 from diffscaler.screenplay.shot import Shot
+from diffscaler.screenplay.transitions import Edges, edges_of
 
 Format = Literal["fountain", "fdx"]
 
@@ -104,6 +105,13 @@ def takes_by_shot(project: Project) -> dict[str, list[Take]]:
     for take in project.takes:
         found.setdefault(take.shot, []).append(take)
     return found
+
+
+def edges_by_shot(project: Project) -> dict[str, Edges]:
+    """How each shot on the board begins and ends, by which its clip has frames to dissolve with."""
+    shots = project.board.shots
+    edges = edges_of(shots, project.film.rate, project.film.dissolve_s)
+    return {shot.id: at for shot, at in zip(shots, edges, strict=True)}
 
 
 def shown_take(takes: Iterable[Take]) -> Take | None:

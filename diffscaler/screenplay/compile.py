@@ -50,18 +50,21 @@ class Film:
 @dataclass(frozen=True)
 class CompiledShot:
     """words: the prompt as it is drawn, with what was dropped; None for a card. edges: of it in the whole film; its
-    clip begins with the handle `edges.head`."""
+    clip begins with the handle `edges.head`. draft: drawn quicker and coarser"""
 
     shot: Shot
     request: ShotRequest
     take: int = 1
     words: Reduced | None = None
     edges: Edges = PLAIN
+    draft: bool = False
 
     @property
     def label(self) -> str:
-        """As burnt in: "SC1_SH010  take 1"; of a slate, its name alone."""
-        return self.shot.name if self.request.rows else f"{self.shot.name}  take {self.take}"
+        """As burnt in: "SC1_SH010  take 1 (draft)"; of a slate, its name alone."""
+        if self.request.rows:
+            return self.shot.name
+        return f"{self.shot.name}  take {self.take}{' (draft)' if self.draft else ''}"
 
 
 def compiled_film(shots: Sequence[Shot], film: Film, scenes: Container[str] | None = None) -> tuple[CompiledShot, ...]:
@@ -101,7 +104,7 @@ def compiled(shot: Shot, film: Film, edges: Edges = PLAIN) -> CompiledShot:
         num_inference_steps=max(spec.traits.min_steps, math.ceil(steps * DRAFT_STEPS)) if film.draft else None,
         seed=seed_of(shot.id, take),
     )
-    return CompiledShot(shot, ShotRequest(**values, drawn=drawn, smooth=film.smooth), take, words, edges)
+    return CompiledShot(shot, ShotRequest(**values, drawn=drawn, smooth=film.smooth), take, words, edges, film.draft)
 
 
 def seed_of(shot_id: str, take: int) -> int:

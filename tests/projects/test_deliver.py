@@ -1,74 +1,246 @@
-"""A film's cut is written from its takes, as the board has it."""
+"""What the Storyboard tab delivers of a film: the files of the film command, from the takes on its board."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import opentimelineio as otio
 import pytest
 
+from diffscaler import plan
 from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest
-from diffscaler.models.catalogue import Catalogue
+from diffscaler.film import cards
+from diffscaler.film.making import FilmStopped
 from diffscaler.projects import edits
-from diffscaler.projects.deliver import write_cut_folder
-from diffscaler.projects.orders import Standing
-from diffscaler.projects.project import Project, Take
+from diffscaler.projects.deliver import Delivered, FilmFiles, Item, Wanted
+from diffscaler.projects.handover import Handover, Handovers
+from diffscaler.projects.project import Project, Take, edges_by_shot
 from diffscaler.projects.reading import new_project
-from diffscaler.recipes import Recipes
 from diffscaler.requests import ShotRequest
+from diffscaler.screenplay.shot_table import read_csv
 from diffscaler.settings import Settings
-from tests.fakes import FakeWatcher
+from diffscaler.studio import Studio
+from diffscaler.video.probe import probe
+from diffscaler.video.wav import write_wav
+from tests.fakes import FakeLender, FakeWatcher
+from tests.film.speaking import FakeSpeech
+from tests.film.test_soundtrack import heard, shown
+from ui.film_files import of_handover
 
-SCRIPT = "INT. A - DAY\n\n> ONE <\n\n> TWO <\n"
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in for espeak-ng is a script with a #! line")
+
+SCRIPT = "INT. A - DAY\n\n> ONE <\n\nDISSOLVE TO:\n\nEXT. B - DAY\n\n> TWO <\n\nMIRA\nHello, dog.\n\n> THREE <\n"
+FRAMES = 12
+MADE = ["SC1_SH020", "SC2_SH010", "SC2_SH030"]
 
 
-@pytest.fixture
-def film(engine: Engine, settings: Settings) -> Project:
-    """Cards only: their clips are made in a moment. The first shot has no take."""
-    film = new_project(SCRIPT, "Cards")
+@dataclass
+class Told:
+    """A teller that writes down what it is told, and stops it at a word."""
+
+    stop_at: str = "never"
+    steps: list[str] = field(default_factory=list[str])
+
+    def job(self, *_: Any, **__: Any) -> None: ...
+    def shot(self, *_: Any, **__: Any) -> None: ...
+
+    def step(self, what: str, job: Any) -> None:
+        self.part(what, 0.0)
+
+    def part(self, what: str, fraction: float) -> None:
+        self.steps.append(what)
+        if what.startswith(self.stop_at):
+            raise FilmStopped
+
+
+def works_here(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are done at once, in this process."""
+
+    def ensure() -> None:
+        while job := studio.queue.lease("test"):
+            Engine(studio.library, FakeLender()).run(plan.load(job.payload["plan"]), FakeWatcher())
+            studio.library.keep(job.payload["key"], job.title, job.request)
+            studio.queue.end(job.id, "done", result=job.payload["key"])
+
+    monkeypatch.setattr(studio.keeper, "ensure", ensure)
+
+
+def take_of(studio: Studio, film: Project, shot: Any, handles: int) -> Take:
+    """A card in place of what would be drawn: made in a moment."""
+    at = film.film
+    request = ShotRequest(
+        name=shot.name, card=shot.text, frames=shot.frames + handles, width=at.width, height=at.height
+    )  # fmt: skip
+    clip = studio.follow(studio.submit(request).id)
+    *_, job = clip
+    return Take(shot.id, 1, 1, shot.role != "title", job.result or "", request)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("deliver")
+    at = np.arange(rate := 22050) / rate
+    write_wav(root / "sea.wav", 0.5 * np.sin(2 * np.pi * 200 * at)[None], rate)
+    return root
+
+
+@pytest.fixture(scope="module")
+def studio(home: Path) -> Iterator[Studio]:
+    speech = FakeSpeech(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", speech.path)
+        patch.setattr(cards, "SCENE_S", 0.5)
+        studio = Studio(Settings(data_dir=home / "data"))
+        works_here(studio, patch)
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def film(studio: Studio) -> Project:
+    """Three of its six shots are made; those that dissolve have frames for it."""
+    film = new_project(SCRIPT, "Two: scenes")
+    film = edits.set_film(film, film.film.model_copy(update={"aspect": "9:16"}))
     for shot in film.board.shots:
-        film = edits.edit_shot(film, shot.id, frames=12)
-    takes = []
-    for shot in film.board.shots[1:]:
-        recipe = Recipes(engine.library, Catalogue(settings)).of(
-            ShotRequest(name=shot.name, card=shot.text, frames=12, width=64, height=64)
-        )
-        engine.run(recipe.root, FakeWatcher())
-        takes.append(Take(shot.id, 1, 1, False, recipe.root.key, recipe.request))  # type: ignore[arg-type]
-    return replace(film, takes=tuple(takes))
+        film = edits.edit_shot(film, shot.id, frames=FRAMES)
+    edges = edges_by_shot(film)
+    takes = tuple(
+        take_of(studio, film, shot, edges[shot.id].head + edges[shot.id].tail)
+        for shot in film.board.shots
+        if shot.name in MADE
+    )
+    return studio.projects.add(replace(film, takes=takes))
 
 
-def standing(film: Project) -> Standing:
-    return Standing(frozenset(take.clip for take in film.takes), {})
+def write(studio: Studio, film: Project, *items: Item, told: Told | None = None, **more: Any) -> Delivered:
+    return FilmFiles(studio, film, Wanted(items=items, **more), told or Told()).write()
 
 
-def test_the_cut_has_the_shots_that_are_made_in_the_board_s_order(
-    film: Project, engine: Engine, tmp_path: Path
+def test_the_animatic_dissolves_has_cards_and_speaks(studio: Studio, film: Project) -> None:
+    made = write(studio, film, "animatic")
+    info = probe(made.files[0])
+    drawn = len(film.takes) * FRAMES
+    assert info.num_frames == drawn + 2 * 12, "and a card before both scenes"
+    assert studio.library.clip(made.animatic).meta.num_frames == info.num_frames
+    assert [text for *_, text in shown(made.files[0])] == ["Hello, dog."]
+    assert np.abs(heard(made.files[0])[0]).max() > 0.1
+    request: Any = studio.library.clip(made.animatic).request
+    assert "SC2_SH030  take 1 (draft)" in request["labels"] and "SC1_CARD" in request["labels"][0]
+    assert made.said == (
+        "3 of 6 shots are not made yet and are left out.",
+        "Heard: 1 line of scratch dialogue spoken by espeak-ng 9.87.",
+    )
+    bare = edits.set_film(film, film.film.model_copy(update={"cards": "none"}))
+    request = studio.library.clip(write(studio, bare, "animatic").animatic).request
+    assert [shot["dissolve"] for shot in request["cut"]] == [0, FRAMES, 0], "without a card between the two scenes"
+
+
+def test_where_nobody_speaks_it_says_why_and_one_s_own_sound_is_heard(
+    studio: Studio, film: Project, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    film = edits.move_shot(film, film.board.shots[2].id, -1)
-    root = tmp_path / "cut"
-    assert list(write_cut_folder(film, standing(film), engine.library, root)) == [1, 2]
-    assert {path.name for path in root.iterdir()} == {
-        "clips", "shots.csv", "Cards.otio", "Cards.edl", "Cards.xml", "Cards.fcpxml",
-    }  # fmt: skip
-    timeline = otio.adapters.read_from_file(str(root / "Cards.otio"))
-    clips = list(timeline.find_clips())  # type: ignore[union-attr]
-    assert [clip.name for clip in clips] == ["SC1_SH020", "SC1_SH030"]
+    monkeypatch.setenv("PATH", "")
+    silent = edits.set_film(film, film.film.model_copy(update={"cards": "none"}))
+    assert "The film is silent: espeak-ng is not installed" in write(studio, silent, "animatic").said[-1]
+    told = {"sound": studio.library.add_sound(home / "sea.wav"), "sound_name": "sea.wav", "sound_at": "0.5"}
+    loud = edits.set_film(silent, silent.film.model_copy(update=told))
+    made = write(studio, loud, "animatic")
+    samples, rate = heard(made.files[0])
+    assert np.abs(samples[:, : rate // 3]).max() < 0.01 < np.abs(samples[:, rate // 2 + 2000 :]).max()
+    assert made.said[-1].startswith("Heard: sea.wav; no scratch dialogue: espeak-ng is not installed")
+    gone = edits.set_film(loud, loud.film.model_copy(update={"sound": "0" * 64}))
+    with pytest.raises(InvalidRequest, match=r"sea\.wav is not in this studio"):
+        write(studio, gone, "animatic")
+
+
+@pytest.mark.parametrize("media", ["clips", "dnxhr"])
+def test_a_cut_that_is_unpacked_elsewhere_finds_its_media(
+    studio: Studio, film: Project, tmp_path: Path, media: str
+) -> None:
+    film = edits.set_film(film, film.film.model_copy(update={"cards": "none"}))
+    (path,) = write(studio, film, "cut", media=media).files
+    with zipfile.ZipFile(path) as packed:
+        packed.extractall(tmp_path)
+    (lies,) = tmp_path.glob("*.otio")
+    timeline: Any = otio.adapters.read_from_file(str(lies))
+    clips = list(timeline.find_clips())
+    assert [clip.name for clip in clips] == MADE
+    assert len(list(timeline.video_tracks()[0])) == len(clips) + 1, "the dissolve"
+    urls = [clip.media_reference.target_url for clip in clips]
+    trees = {suffix: ElementTree.parse(lies.with_suffix(suffix)) for suffix in (".xml", ".fcpxml")}
+    urls += [node.text or "" for node in trees[".xml"].iter("pathurl")]
+    urls += [node.attrib["src"] for node in trees[".fcpxml"].iter("asset")]
+    assert len(urls) == 9 and all((tmp_path / url).is_file() for url in urls), urls
     for clip in clips:
-        assert Path(otio.url_utils.filepath_from_url(clip.media_reference.target_url)).is_file()
-        assert clip.source_range.duration.value == 12
+        info = probe(tmp_path / clip.media_reference.target_url)
+        assert info.num_frames == clip.media_reference.available_range.duration.value
+    assert lies.with_suffix(".edl").exists() and lies.with_suffix(".srt").exists() and (tmp_path / "shots.csv").exists()
+    assert not [at for at in path.parent.iterdir() if at.name.startswith(".")], "nothing is left of the writing"
 
 
-def test_a_take_that_is_shorter_than_its_shot_is_not_cut(film: Project, engine: Engine, tmp_path: Path) -> None:
-    longer = edits.edit_shot(film, film.board.shots[1].id, frames=13)
-    with pytest.raises(InvalidRequest, match="lasts 13 frames"):
-        list(write_cut_folder(longer, standing(longer), engine.library, tmp_path / "cut"))
-    slower = edits.set_film(film, film.film.model_copy(update={"rate": "25"}))
-    with pytest.raises(InvalidRequest, match="another frame rate"):
-        list(write_cut_folder(slower, standing(slower), engine.library, tmp_path / "cut"))
-    nothing = replace(film, takes=())
+def test_boards_lists_and_the_film_come_as_files_or_as_one_zip(studio: Studio, film: Project) -> None:
+    items: tuple[Item, ...] = ("pdf", "html", "sheet", "list", "film")
+    files = {path.name: path for path in write(studio, film, *items).files}
+    assert list(files) == [
+        "Two_ scenes shots.csv", "Two_ scenes board.pdf", "Two_ scenes board.html", "Two_ scenes contact sheets.zip",
+        "Two_ scenes.zip",
+    ]  # fmt: skip
+    assert len(read_csv(files["Two_ scenes shots.csv"].read_text("utf-8-sig")).shots) == 6
+    page = files["Two_ scenes board.html"].read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") == 3 and "SC2_SH040" in page, "the shot nobody drew is on it as well"
+    (one,) = write(studio, film, *items, one_zip=True).files
+    with zipfile.ZipFile(one) as packed:
+        names = packed.namelist()
+    assert {"shots.csv", "board/board.pdf", "board/board.html", "board/sheet-SC1.jpg", "film/film.json"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def test_takes_from_before_a_dissolve_are_cut_and_takes_that_fit_no_more_are_refused(
+    studio: Studio, film: Project
+) -> None:
+    first = film.board.shots[1]
+    plain = replace(film, takes=(take_of(studio, film, first, 0), *film.takes[1:]))
+    plain = edits.set_film(plain, plain.film.model_copy(update={"cards": "none"}))
+    made = write(studio, plain, "animatic")
+    request: Any = studio.library.clip(made.animatic).request
+    assert [shot["dissolve"] for shot in request["cut"]] == [0, 0, 0]
+    assert "Without frames to dissolve with, so they are cut: SC1_SH020." in made.said[1]
+    for change, sentence in (({"rate": "25"}, "another size or at another frame"), ({"height": 540}, "another size")):
+        other = edits.set_film(film, film.film.model_copy(update=change))
+        with pytest.raises(InvalidRequest, match=sentence):
+            write(studio, other, "cut")
+    with pytest.raises(InvalidRequest, match="lasts 90 frames"):
+        write(studio, edits.edit_shot(film, first.id, frames=90), "animatic")
     with pytest.raises(InvalidRequest, match="No shot"):
-        list(write_cut_folder(nothing, standing(nothing), engine.library, tmp_path / "cut"))
-    assert not (tmp_path / "cut").exists()
+        write(studio, replace(film, takes=()), "animatic")
+    with pytest.raises(InvalidRequest, match="Nothing was chosen"):
+        write(studio, film)
+
+
+def test_a_film_that_is_stopped_leaves_nothing_half_written(studio: Studio, film: Project) -> None:
+    folder = studio.projects.folder(film.id)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} if folder.exists() else {}
+    for word in ("Copying", "Packing"):
+        with pytest.raises(FilmStopped):
+            write(studio, film, "cut", told=Told(word))
+        assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    handover = Handover(studio, film, Wanted(items=("cut",)))
+    handover.stop()
+    handover.start()
+    assert handover.wait(60) and handover.state == "stopped" and "goes on from there" in of_handover(handover)
+
+
+def test_a_film_is_written_beside_the_page_and_says_what_ended_it(studio: Studio, film: Project) -> None:
+    handovers = Handovers(studio)
+    made = handovers.begin(film.id, Wanted(items=("list",)))
+    assert made.wait(60) and made.state == "done" and "Two_ scenes shots.csv" in of_handover(made)
+    failed = handovers.begin(film.id, Wanted(items=()))
+    assert failed.wait(60) and "Nothing was chosen." in of_handover(failed) and handovers.of(film.id) is failed
+    with pytest.raises(InvalidRequest, match="no longer in the studio"):
+        handovers.begin("0123456789ab", Wanted())

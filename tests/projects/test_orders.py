@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from diffscaler import plan
-from diffscaler.engine import Engine, missing
+from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest, NotEnoughRoom
 from diffscaler.jobs.lanes import holder_of
 from diffscaler.jobs.lender import CatalogueLender
@@ -234,16 +234,21 @@ def holder(studio: Studio) -> str:
     return holder_of(studio.settings, "device")
 
 
-def test_the_animatic_is_what_is_made_and_says_so(studio: Studio, film: Project) -> None:
-    with pytest.raises(InvalidRequest, match="No shot of this film is made"):
-        making.animatic(film, making.standing_of(studio, film))
-    some = [film.board.shots[0].id, film.board.shots[-1].id]
-    film = submitted(studio, film, orders(studio, film, some))
+def test_a_circled_take_of_a_film_is_not_deleted(studio: Studio, film: Project) -> None:
+    shot = film.board.shots[0].id
+    film = submitted(studio, film, orders(studio, film, [shot]))
     carried_out(studio)
-    request = making.animatic(film, making.standing_of(studio, film))
-    assert request.labels == ("SC1_SH010  take 1 (draft)", "SC2_SH030  take 1") and len(request.clips) == 2
-    assert missing(studio.library, studio.recipe(request).root)
-    kept = request.clips[0]
-    film = studio.projects.change(film.id, lambda p: edits.circle(p, some[0], 1, True))
+    kept = making.film_clips(film, making.standing_of(studio, film))[shot].clip
+    film = studio.projects.change(film.id, lambda p: edits.circle(p, shot, 1, True))
     with pytest.raises(InvalidRequest, match="circled take of Dog"):
         studio.remove(kept)
+
+
+def test_shots_that_dissolve_are_drawn_with_frames_for_it(studio: Studio) -> None:
+    script = SCRIPT.replace("EXT. BEACH", "DISSOLVE TO:\n\nEXT. BEACH")
+    film = new_project(script, "Dog", film=FilmSettings(model="tiny"))
+    found = {order.shot.name: order for order in orders(studio, film)}
+    handles = {name: order.take.request.frames - order.shot.frames for name, order in found.items()}
+    assert handles == {"SC1_SH010": 0, "SC1_SH020": 6, "SC2_SH010": 6, "SC2_SH020": 0, "SC2_SH030": 0}
+    cuts = edits.set_film(film, film.film.model_copy(update={"dissolve_s": 0}))
+    assert all(order.take.request.frames == order.shot.frames for order in orders(studio, cuts))

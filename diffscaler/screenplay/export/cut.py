@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from diffscaler.errors import ScriptError
 from diffscaler.screenplay.export.timecode import check_drop_frame, frame_of
@@ -20,6 +21,7 @@ class Event:
     start, stop: frames of the file, the first is 0, stop excluded
     clip_frames: how many the file has, 0 when that is not known; clip_start: the count of its timecode track's first
     reel: of that track, "" for the file's name; sound: the file has it, and it goes along
+    address: where programs look for the file, as a URL; "" for where it lies now
     dialogue: what is heard, one line a speaker; comment: for whoever opens the cut
     dissolve: frames of the cross-dissolve from the event before, even, half of it on either side of the cut; both files
       have frames for their half. fade_in, fade_out: frames from and to black, within the event
@@ -38,6 +40,7 @@ class Event:
     dissolve: int = 0
     fade_in: int = 0
     fade_out: int = 0
+    address: str = ""
 
     @property
     def frames(self) -> int:
@@ -54,7 +57,7 @@ class Event:
 
     @property
     def url(self) -> str:
-        return self.clip.absolute().as_uri()
+        return self.address or self.clip.absolute().as_uri()
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,18 @@ class Cut:
             found.append(at)
             at += event.frames
         return tuple(found)
+
+
+def beside(cut: Cut, folder: Path) -> Cut:
+    """The cut with its files named from the folder it is written to, so that both can be moved together.
+
+    Raises ValueError for a file that does not lie below it.
+    """
+    named = (
+        replace(event, address=quote(event.clip.absolute().relative_to(folder.absolute()).as_posix()))
+        for event in cut.events
+    )
+    return replace(cut, events=tuple(named))
 
 
 def cut_of(

@@ -1,0 +1,101 @@
+"""A film as it stands: of each shot the take that is in it, as the cut has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.film.animatic import Placed, placed
+from diffscaler.film.cards import Cards, with_cards
+from diffscaler.projects.making import film_clips
+from diffscaler.projects.orders import Standing
+from diffscaler.projects.project import Project, Take, edges_by_shot
+from diffscaler.requests import ShotRequest, Text2VideoRequest
+from diffscaler.screenplay.compile import CompiledShot
+from diffscaler.screenplay.script import Scene
+from diffscaler.screenplay.shot import Shot
+from diffscaler.screenplay.transitions import PLAIN, Edges
+
+
+@dataclass(frozen=True)
+class AsMade:
+    """takes: by shot id, those that are in the film; shots: of these, in the board's order"""
+
+    project: Project
+    takes: dict[str, Take]
+    shots: tuple[CompiledShot, ...]
+
+    @property
+    def clips(self) -> dict[str, str]:
+        """By shot id, the key of its clip."""
+        return {shot: take.clip for shot, take in self.takes.items()}
+
+    def cut(self, cards: Cards) -> tuple[Placed, ...]:
+        """The shots that are made, with their cards."""
+        film = self.project
+        return placed(with_cards(self.shots, cards, film.film, film.title, scenes_of(film)), film.board.shots)
+
+    def board(self) -> tuple[Placed, ...]:
+        """All shots, those that nobody has drawn as well."""
+        made = {shot.shot.id: shot for shot in self.shots}
+        shots = self.project.board.shots
+        return placed([made.get(shot.id) or _undrawn(shot, self.project) for shot in shots], shots)
+
+    def notes(self) -> Iterator[str]:
+        """What a person should know of the film: what is left out, what is cut that should dissolve."""
+        every = len(self.project.board.shots)
+        if left := every - len(self.shots):
+            yield f"{left} of {every} shots are not made yet and are left out."
+        edges = edges_by_shot(self.project)
+        short = [shot.shot.name for shot in self.shots if _handles(edges[shot.shot.id]) > _handles(shot.edges)]
+        if short:
+            yield f"Without frames to dissolve with, so they are cut: {_few(short)}. Preview makes them anew."
+
+
+def as_made(project: Project, standing: Standing) -> AsMade:
+    """Raises InvalidRequest when clips of an earlier length, size or rate stand for shots."""
+    takes, edges = film_clips(project, standing), edges_by_shot(project)
+    shots = [shot for shot in project.board.shots if shot.id in takes]
+    return AsMade(project, takes, tuple(_made(shot, takes[shot.id], edges[shot.id], project) for shot in shots))
+
+
+def scenes_of(project: Project) -> dict[str, Scene]:
+    """By number."""
+    return {scene.number: scene for scene in project.read.scenes}
+
+
+def _made(shot: Shot, take: Take, edges: Edges, project: Project) -> CompiledShot:
+    """A shot with its take. One that was drawn before it dissolved has no frames for that, and is cut."""
+    request, film = take.request, project.film
+    if (request.rate, request.width, request.height) != (film.rate, film.width, film.height):
+        raise InvalidRequest(
+            f"{shot.name} was made in another size or at another frame rate.", "Press Preview: it is made anew."
+        )
+    if request.frames < shot.frames:
+        raise InvalidRequest(
+            f"{shot.name} lasts {shot.frames} frames on the board, and its take has {request.frames}.",
+            "Press Preview: it is made anew.",
+        )
+    if request.frames != shot.frames + _handles(edges):
+        edges = replace(edges, dissolve_in=0, dissolve_out=0)
+    return CompiledShot(shot, request, take.number, edges=edges, draft=take.draft)
+
+
+def _undrawn(shot: Shot, project: Project) -> CompiledShot:
+    """What a board says of a shot before it is drawn."""
+    film = project.film
+    form = {"name": shot.name, "frames": shot.frames, "rate": film.rate, "width": film.width, "height": film.height}
+    if shot.role == "title" or not shot.prompt.strip():
+        return CompiledShot(shot, ShotRequest.model_validate(form | {"card": shot.text[:2000]}), edges=PLAIN)
+    drawn = Text2VideoRequest(prompt=shot.prompt, model=film.model)
+    return CompiledShot(shot, ShotRequest.model_validate(form | {"drawn": drawn}), edges=PLAIN)
+
+
+def _handles(edges: Edges) -> int:
+    return edges.head + edges.tail
+
+
+def _few(names: Iterable[str]) -> str:
+    every = list(names)
+    return ", ".join(every[:4]) + (f" and {len(every) - 4} more" if len(every) > 4 else "")
