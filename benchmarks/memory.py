@@ -8,9 +8,10 @@ from benchmarks.result import Result, make_clip, run_child
 
 # Runs in a process of its own: peak memory never goes down again.
 CHILD = """
-import resource, sys
+import sys
 from pathlib import Path
 from benchmarks.local import Quiet, local_studio
+from benchmarks.result import peak_mib
 from diffscaler.requests import FaceSwapRequest, UpscaleRequest
 
 folder, clip, photo = map(Path, sys.argv[1:4])
@@ -18,8 +19,7 @@ studio, engine = local_studio(folder)
 key, face = studio.add_file(clip).key, studio.add_file(photo).key
 engine.run(studio.recipe(FaceSwapRequest(clip=key, faces=(face,))).root, Quiet())
 engine.run(studio.recipe(UpscaleRequest(clip=key, scale=2)).root, Quiet())
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak * (1 if sys.platform == "darwin" else 1024) / 2**20)
+print(peak_mib())
 """
 
 WIDTH, HEIGHT = 192, 108

@@ -97,6 +97,21 @@ def run_child(code: str, *args: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
+def peak_mib() -> float:
+    """The most memory this process has taken, MiB.
+
+    On Linux `getrusage` counts what its parent took when it was started too, which may be more than the child takes.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 2**20
+
+
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """uint8 RGB noise over a gradient."""
     noise = np.random.RandomState(seed).randint(0, 64, (height, width, 3))
