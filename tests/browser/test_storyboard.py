@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from diffscaler.film.cards import SCENE_S
 from tests.browser.test_studio import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -85,10 +86,14 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     page.locator("#film-go").click()
     page.wait_for_selector("#film-monitor video", timeout=LONG_MS)
     page.wait_for_function("document.querySelector('#film-monitor video').readyState >= 2")
-    assert page.evaluate("document.querySelector('#film-monitor video').duration") == pytest.approx(1.5, abs=0.05)
+    seconds = page.evaluate("document.querySelector('#film-monitor video').duration")
+    assert seconds == pytest.approx(1.5 + SCENE_S, abs=0.05), "and the card of its scene"
 
-    page.locator("#film-files button", has_text="Film").first.click()
-    page.wait_for_selector("#film-links a")
+    page.locator("#film-deliver .label-wrap").click()
+    for name in ("Animatic", "Cut and clips", "The film, to open again"):
+        page.locator("#film-deliver label", has_text=name).click()
+    page.locator("#film-deliver-go").click()
+    page.wait_for_selector("#film-links a[download='Dog at Night.zip']")
     with page.expect_download() as download:
         page.locator("#film-links a").click()
     download.value.save_as(tmp_path / "film.zip")

@@ -107,7 +107,7 @@ def studio(home: Path) -> Iterator[Studio]:
 def film(studio: Studio) -> Project:
     """Three of its six shots are made; those that dissolve have frames for it."""
     film = new_project(SCRIPT, "Two: scenes")
-    film = edits.set_film(film, film.film.model_copy(update={"aspect": "9:16"}))
+    film = edits.set_film(film, film.film.model_copy(update={"aspect": "1:1"}))
     for shot in film.board.shots:
         film = edits.edit_shot(film, shot.id, frames=FRAMES)
     edges = edges_by_shot(film)
@@ -159,7 +159,7 @@ def test_where_nobody_speaks_it_says_why_and_one_s_own_sound_is_heard(
         write(studio, gone, "animatic")
 
 
-@pytest.mark.parametrize("media", ["clips", "dnxhr"])
+@pytest.mark.parametrize("media", ["clips", "prores"])
 def test_a_cut_that_is_unpacked_elsewhere_finds_its_media(
     studio: Studio, film: Project, tmp_path: Path, media: str
 ) -> None:
