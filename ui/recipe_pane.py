@@ -79,7 +79,7 @@ class RecipePane:
         self.text.blur(self.on_text, self.text, self.wrong, **QUIET)
         page.load(self.on_form, inputs_kwargs=given, outputs=self.outputs, **QUIET)
 
-    def on_recipe(self, text: str = "", before: Table | None = None, **values: Any) -> Updates:
+    def on_recipe(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
         """Show what the chosen recipe asks. What was edited in the text belonged to the recipe before."""
         form = self.forms[str(values["recipe"])]
         model = form.option("model")
@@ -96,21 +96,21 @@ class RecipePane:
             updates[self.fields[role]] = gr.Textbox(**asked(form, role))
         return updates | self.on_form("", {}, **values)
 
-    def on_form(self, text: str = "", before: Table | None = None, **values: Any) -> Updates:
+    def on_form(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
         """Write the text anew from the form; what was edited in it stays, unless the form has changed that since."""
         form = self.forms[str(values["recipe"])]
         table = draft_of(values, self.studio.settings)
         try:
-            edited = run_file.read(text) if text.strip() and before else {}
+            edited = run_file.read(text) if text and text.strip() and before else {}
         except InvalidRequest as error:  # it stays as it is until it can be read
             return {self.wrong: pieces.message(error.message, error.hint)}
         shown = run_file.merged(table, before or {}, edited) if edited else table
         return {self.text: run_file.written(form, shown), self.before: table, self.wrong: ""}
 
-    def on_text(self, text: str) -> str:
+    def on_text(self, text: str | None) -> str:
         """What is wrong with the edited text, as far as reading it tells; the rest is told when the run is started."""
         try:
-            table = run_file.read(text)
+            table = run_file.read(text or "")
         except InvalidRequest as error:
             return pieces.message(error.message, error.hint)
         form = self.forms.get(str(table.get("recipe")))

@@ -17,10 +17,11 @@ from ui.curve import loss_curve
 from ui.pane import QUIET
 from ui.prepare_pane import PreparePane
 from ui.recipe_pane import RecipePane
-from ui.run_file import Table
+from ui.run_file import Table, merged, read
+from ui.run_outlook import outlook
 from ui.training_events import RunSoFar, read_run
 from ui.training_form import TrainRequest, folders, keep_dropped
-from ui.training_table import write_config
+from ui.training_table import draft_of, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
@@ -102,11 +103,16 @@ class TrainingTab:
         self.prepare.wire(page, self.fields["name"], self.fields["folder"])
         self.form.wire(page)
         asked = {**self.fields, "text": self.form.text, "before": self.form.before}
+        gr.on(
+            [self.fields["recipe"].change, self.fields["base"].change, self.form.text.blur, page.load]
+            + [self.fields[role].blur for role in ("steps", "size", "num_frames")],
+            self.on_outlook, inputs_kwargs=asked, outputs=self.watch.needs, trigger_mode="always_last", **QUIET,
+        )  # fmt: skip
         self.watch.go.click(self.on_train, inputs_kwargs=asked, outputs=self.watch.outputs, **QUIET)
         self.drop.upload(self.on_drop, [self.drop, self.fields["name"]], [self.drop, self.dropped], **QUIET)
         page.load(self.restore, self.watch.state, self.watch.outputs, **QUIET)
 
-    def on_train(self, text: str = "", before: Table | None = None, **values: Any) -> Updates:
+    def on_train(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             request = TrainRequest(**filled(values))
@@ -116,6 +122,16 @@ class TrainingTab:
             self.studio.keeper.ensure()
             updates |= self.watch.follow(job)
         return updates
+
+    def on_outlook(self, text: str | None = "", before: Table | None = None, **values: Any) -> str:
+        """What the run will take, as far as the form goes."""
+        try:
+            table = draft_of(values, self.studio.settings)
+            edited = read(text) if text and before else {}
+            same = edited.get("recipe") == values["recipe"]
+            return outlook(merged(table, before or {}, edited) if same else table, self.studio.settings)
+        except DiffScalerError:  # said beside the text, or when the run is started
+            return ""
 
     def on_drop(self, files: list[str], name: str) -> Updates:
         if not (name or "").strip():
