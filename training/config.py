@@ -231,6 +231,6 @@ def load_config(path: Path) -> TrainingConfig | RunConfig:
         if first["type"] == "extra_forbidden":
             near = get_close_matches(field, kind.model_fields, 1)
             hint = f"Did you mean {near[0]}?" if near else f"python -m training forms {recipe} lists the options."
-            raise RunError(f"{path.name}: the recipe {recipe} has no option {field[:60]}.", hint) from None
+            raise RunError(f"{path.name}: {field[:60]} is no option of the recipe {recipe}.", hint) from None
         where = "training/options.py" if recipe in RECIPES else "training/config.py"
         raise RunError(f"{path.name}: {field}: {first['msg']}.", f"See {where} for all fields.") from None

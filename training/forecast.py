@@ -99,6 +99,8 @@ def _took(events: Path) -> Measured | None:
 def words(found: dict[str, Any]) -> str:
     """The forecast in a line for people."""
     trained, memory, seconds, room = (found[name] for name in ("trained", "memory_bytes", "seconds", "disk_bytes"))
+    if memory is None and seconds is None and room is None:
+        return f"What it takes is {UNKNOWN}."
     said = []
     if memory is None:
         said.append(f"Memory: {UNKNOWN}.")

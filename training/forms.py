@@ -60,12 +60,14 @@ PAIR = (
     "pair_widths",
 )  # fmt: skip
 
+DRAWN = "without any it learns from scenes the program draws"
+
 #: Recipes with a loop of their own: name -> (title, about, needs, their options of training/config.py).
 WITH_OWN_LOOP: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "mini": (
         "The built-in model",
-        "The model that is built in learns your clips, or scenes the program draws; or a new one like it from nothing.",
-        "clips with captions, or nothing",
+        "The model that is built in goes on learning, or a new one like it begins from nothing.",
+        f"clips with captions; {DRAWN}",
         (
             *SHARED, *CLIPS, "sample_prompts", "compile", "init", "vae_from", "frames_per_step", "full_length_share",
             "image_share", "shared_noise", "vae_steps", "image_steps", "motion_steps", "decoder_steps", "distil_steps",
@@ -75,8 +77,8 @@ WITH_OWN_LOOP: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "upscaler": (
         "The built-in upscaler",
-        "A small, quick upscaler learns from your clips, or from scenes the program draws.",
-        "clips, or nothing",
+        "A small, quick upscaler for any clip.",
+        f"clips; {DRAWN}",
         (
             *SHARED, "data", "data_dir", "init", "upscaler_steps", "upscaler_batch", "scale", "upscaler_width",
             "upscaler_depth", "upscaler_residual", "upscaler_degraded",
@@ -85,19 +87,19 @@ WITH_OWN_LOOP: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "pair": (
         "The diffusion upscaler",
         "A network that adds detail to pictures four times as large, looking at neighbouring frames.",
-        "clips, or nothing",
+        f"clips; {DRAWN}",
         (*SHARED, *CLIPS, *PAIR, "vae_from"),
     ),
     "pair_tsr": (
         "Frames between",
         "The diffusion upscaler's other half: it draws the frames between two others.",
-        "clips, or nothing",
+        f"clips; {DRAWN}",
         (*SHARED, *CLIPS, *PAIR),
     ),
     "judge": (
         "The judge of the bench",
         "What the bench reads clips with: it learns to name what drawn scenes show.",
-        "nothing",
+        "no clips: the program draws its scenes",
         (*SHARED, "num_scenes", "size", "num_frames", "judge_steps", "judge_batch", "num_tests"),
     ),
 }  # fmt: skip

@@ -52,7 +52,7 @@ def said(option: Option) -> str:
     if option.choices:
         words += f" One of {', '.join(toml(choice) for choice in option.choices)}."
     elif least is not None and most is not None:
-        words += f" {'Above ' if 'above' in bounds else 'From '}{least:g}, {'below' if 'below' in bounds else 'to'} "
+        words += f" {'Above' if 'above' in bounds else 'From'} {least:g} {'and below' if 'below' in bounds else 'to'} "
         words += f"{most:g}." if most < 1e6 else f"{most:,.0f}.".replace(",", " ")
     elif least is not None:
         words += f" {least:g} or more."

@@ -87,7 +87,7 @@ class TrainingTab:
                     label="Clips, each with a .txt caption of the same name", file_count="multiple", height=84,
                     elem_id="training-drop", elem_classes=["drop"],
                 )  # fmt: skip
-                self.dropped = gr.HTML('<p class="quiet">Without clips it learns from scenes the program draws.</p>')
+                self.dropped = gr.HTML("")
                 self.form.place_recipe(name)
                 self.form.place_folder()
                 self.prepare.place_controls()
