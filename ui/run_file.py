@@ -24,7 +24,6 @@ HEAD = """# {title}. {about}
 [run]
 recipe = {name}
 """
-WIDTH = 96
 
 
 def written(form: RecipeForm, table: Table) -> str:
@@ -34,11 +33,11 @@ def written(form: RecipeForm, table: Table) -> str:
     for option in sorted(form.options.values(), key=lambda option: _order(form).index(option.group)):
         if option.group != group:
             group = option.group
-            lines.append(f"# ---- {group} ----")
-        lines += _wrapped(said(option))
+            lines.append(f"\n# ---- {group} ----")
+        lines.append(f"\n# {said(option)}")
         value = table.get(option.name, option.default)
         shown = "" if value is None else toml(value)
-        lines.append(f"{'' if option.name in table else '#'}{option.name} = {shown}".rstrip() + "\n")
+        lines.append(f"{'' if option.name in table else '#'}{option.name} = {shown}".rstrip())
     unknown = {key: value for key, value in table.items() if key not in form.options and key != "recipe"}
     lines += [f"{key} = {toml(value)}" for key, value in unknown.items()]  # the trainer names what it does not know
     return "\n".join(lines).rstrip() + "\n"
@@ -98,15 +97,6 @@ def _order(form: RecipeForm) -> list[str]:
     groups = list(dict.fromkeys(option.group for option in form.options.values()))
     own = [group for group in groups if group == "This recipe"]
     return [*groups[:1], *own, *(group for group in groups[1:] if group not in own)] if groups else []
-
-
-def _wrapped(text: str) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= WIDTH:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return [f"# {line}" for line in lines]
 
 
 def _where(text: str, error: str) -> tuple[str, int]:
