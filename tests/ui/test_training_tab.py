@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import hypothesis
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from diffscaler.errors import InvalidRequest
 from diffscaler.settings import Settings
+from diffscaler.studio import Studio
 from training.config import load_config
 from training.forecast import forecast
 from training.forms import forms
@@ -23,11 +25,12 @@ from training.recipes import RECIPES
 from ui import run_facts
 from ui.curve import loss_curve
 from ui.recipe_forms import Option, RecipeForm, recipe_forms
-from ui.recipe_pane import asked
+from ui.recipe_pane import RecipePane, asked
 from ui.run_file import merged, read, unknown, written
 from ui.run_outlook import outlook
 from ui.training_events import read_run
 from ui.training_form import TrainRequest
+from ui.training_tab import TrainingWatch
 from ui.training_table import draft_of, table_of, write_config
 
 
@@ -213,3 +216,43 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
     assert "&lt;average&gt;" in run_facts.warnings(run) and "other settings: seed" in run_facts.warnings(run)
     shown = run_facts.samples(run)
     assert shown.count("<figure>") == 3 and shown.index("step 30") < shown.index("step 10")
+
+
+def test_a_stopped_run_offers_to_resume_and_a_done_one_says_where_its_result_is(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    watch = TrainingWatch(studio, "training", "Train", "")
+    for recipe, place in (("unet3d", "the model list of Text to video"), ("motion-lora", "the LoRAs")):
+        output = studio.settings.models_dir / recipe
+        output.mkdir(parents=True)
+        (output / "events.jsonl").write_text(json.dumps({"event": "start", "recipe": recipe}) + "\n")
+        job = studio.queue.submit_training("Train", tmp_path / "config.toml", output)
+        studio.queue.end(job.id, "stopped")
+        html = watch.of_job(studio.queue.get(job.id))
+        assert f'data-do="retry" data-key="{job.id}"' in html and "Resume" in html
+        studio.queue.end(job.id, "done", result=str(output))
+        assert place in watch.of_job(studio.queue.get(job.id))
+
+
+def test_choosing_a_recipe_shows_its_questions_and_writes_its_text(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    pane = RecipePane(studio)
+    with gr.Blocks():
+        pane.place_recipe(gr.Textbox())
+        pane.place_folder()
+        pane.place_rest()
+    values: dict[str, Any] = dict.fromkeys(pane.fields) | {
+        "name": "rain",
+        "recipe": "temporal",
+        "steps": "30",
+    }
+    updates = pane.on_recipe(None, None, **values)
+    assert not updates[pane.fields["start"]].visible and updates[pane.fields["base"]].value == "hotshot-xl"
+    assert not updates[pane.fields["num_scenes"]].visible
+    text, before = updates[pane.text], updates[pane.before]
+    assert read(text)["max_train_steps"] == 30
+    edited = text.replace("#snr_gamma = 0.0", "snr_gamma = 5.0")
+    again = pane.on_form(edited, before, **{**values, "base": "hotshot-xl", "steps": "50"})
+    assert (read(again[pane.text])["snr_gamma"], read(again[pane.text])["max_train_steps"]) == (5.0, 50)
+    assert "snr_gamma" in pane.on_text(edited.replace("snr_gamma = 5.0", "snr_gamma = five"))
+    broken = pane.on_form("[run\n", before, **values)
+    assert pane.text not in broken and "say" in broken[pane.wrong], "what cannot be read is not overwritten"
