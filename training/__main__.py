@@ -1,8 +1,8 @@
 """`python -m training CONFIG.toml`: carry out one training run.
 
 Also `evaluate-upscaler --pairs DIR`, `evaluate-mini MODEL`, `sample MODEL PROMPT... -o SHEET.png`, `gallery MODEL`,
-`gather-pictures FOLDER`, `prepare FOLDER -o DATASET`, `make shapes -o DATASET`, `export CHECKPOINT MODEL` and
-`launch CONFIG.toml` in place of CONFIG.toml.
+`gather-pictures FOLDER`, `prepare FOLDER -o DATASET`, `make shapes -o DATASET`, `export CHECKPOINT MODEL`,
+`launch CONFIG.toml`, `forms [RECIPE]`, `check CONFIG.toml` and `forecast CONFIG.toml` in place of CONFIG.toml.
 """
 
 from __future__ import annotations

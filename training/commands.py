@@ -223,10 +223,39 @@ def make(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def forms(arguments: list[str]) -> int:
+    """Print the recipes and their options: for people, or as JSON for whoever makes a form of them."""
+    from training.forms import main
+
+    return main(arguments)
+
+
+def check(arguments: list[str]) -> int:
+    """Say what is wrong with a configuration, in one sentence; nothing when it can be run."""
+    parser = argparse.ArgumentParser(prog="python -m training check")
+    parser.add_argument("config", type=Path)
+    try:
+        load_config(parser.parse_args(arguments).config)
+    except RunError as error:
+        print(f"{error} {error.hint}".strip(), file=sys.stderr)
+        return 1
+    return 0
+
+
+def forecast(arguments: list[str]) -> int:
+    """Say what a run will take, before it starts."""
+    from training.forecast import main
+
+    return main(arguments)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "check": check,
     "evaluate-mini": evaluate_mini,
     "evaluate-upscaler": evaluate_upscaler,
     "export": export,
+    "forecast": forecast,
+    "forms": forms,
     "gallery": gallery,
     "gather-pictures": gather_pictures,
     "launch": launch,
@@ -236,4 +265,4 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 }
 
 #: Those that need none of the libraries that take seconds to load.
-WITHOUT_NETWORKS = frozenset({"make", "prepare"})
+WITHOUT_NETWORKS = frozenset({"check", "forecast", "forms", "make", "prepare"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -201,7 +202,7 @@ class TrainingConfig(BaseModel):
 
 
 #: Recipes with a loop of their own; those of training/recipes share the trainer.
-BUILT_IN = ("mini", "upscaler", "judge", "pair")
+BUILT_IN = ("mini", "upscaler", "judge", "pair", "pair_tsr")
 
 
 def load_config(path: Path) -> TrainingConfig | RunConfig:
@@ -227,5 +228,9 @@ def load_config(path: Path) -> TrainingConfig | RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "[run]"
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(field, kind.model_fields, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"python -m training forms {recipe} lists the options."
+            raise RunError(f"{path.name}: {field[:60]} is no option of the recipe {recipe}.", hint) from None
         where = "training/options.py" if recipe in RECIPES else "training/config.py"
         raise RunError(f"{path.name}: {field}: {first['msg']}.", f"See {where} for all fields.") from None

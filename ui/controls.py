@@ -47,13 +47,6 @@ WORDS: dict[str, dict[Any, str]] = {
         "looks": "what looks unlike the face",
         "none": "nothing",
     },
-    "recipe": {
-        "mini": "the built-in model",
-        "upscaler": "the built-in upscaler",
-        "temporal": "a model's motion",
-        "motion-lora": "a model's motion, as a LoRA",
-        "one-shot": "one clip, other words",
-    },
     "cards": {"none": "none", "scenes": "before scenes", "shots": "and shots"},
     "speech": {"auto": "spoken", "off": "silent"},
     "sound_track": {"mixed": "with the dialogue", "own": "its own"},
@@ -99,7 +92,7 @@ def control(model: type[Request], name: str, **overrides: Any) -> Any:
         return gr.Checkbox(**common)
     if kind in (int, float) and optional:
         # gr.Number turns "empty" into 0. The request reads the text, and words what is wrong with it.
-        return gr.Textbox(placeholder="automatic", max_lines=1, **common)
+        return gr.Textbox(**{"placeholder": "automatic", "max_lines": 1, **common})
     if kind in (int, float) and not slides(limits):
         return gr.Number(precision=0 if kind is int else None, **common)
     if kind in (int, float):

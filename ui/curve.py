@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
-from math import log10
+from math import isfinite, log10
 
 from ui.training_events import RunSoFar
 
@@ -13,11 +14,13 @@ SMOOTH = 0.85
 
 
 def loss_curve(run: RunSoFar) -> str:
-    """The loss over steps, on a logarithmic scale, with its running mean and a mark where a new stage begins."""
+    """The loss over steps, on a logarithmic scale, with its running mean, the held-out loss as a line of its own, and
+    a mark where a new stage begins."""
     if len(run.points) < 2:
         return '<p class="invite quiet">The curve begins with the first steps.</p>'
     losses = [max(1e-9, loss) for _, loss, _ in run.points]
-    low, high = log10(min(losses)), log10(max(losses))
+    apart = [(step, max(1e-9, loss)) for step, loss in run.held_out if isfinite(loss)]
+    low, high = (log10(pick([*losses, *(loss for _, loss in apart)])) for pick in (min, max))
     high = max(high, low + 0.05)
     last = max(run.total, run.points[-1][0])
 
@@ -45,11 +48,27 @@ def loss_curve(run: RunSoFar) -> str:
     step, loss, _ = run.points[-1]
     x, y = at(step, smooth).split(",")
     label = f"Loss {loss:.4f} at step {step} of {last}"
+    if apart:
+        label += f", held-out loss {apart[-1][1]:.4f} at step {apart[-1][0]}"
     return (
         f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
         f"{grid}{''.join(marks)}"
         f'<polyline class="raw" points="{" ".join(raw)}"/><polyline class="mean" points="{" ".join(mean)}"/>'
-        f'<circle cx="{x}" cy="{y}" r="4"/>'
+        f'<circle cx="{x}" cy="{y}" r="4"/>{_held_out(apart, at)}'
         f'<text x="{LEFT}" y="{HEIGHT - 8}">step 0</text>'
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{last}</text></svg>'
+    )
+
+
+def _held_out(points: list[tuple[int, float]], at: Callable[[int, float], str]) -> str:
+    """Line and dots of the held-out losses, and what the two lines are."""
+    if not points:
+        return ""
+    places = [at(step, loss) for step, loss in points]
+    dots = "".join(f'<circle class="held" cx="{x}" cy="{y}" r="3"/>' for x, y in (at.split(",") for at in places))
+    end = WIDTH - RIGHT
+    return (
+        f'<polyline class="held" points="{" ".join(places)}"/>{dots}'
+        f'<text x="{end}" y="{TOP + 10}" text-anchor="end" class="key">loss</text>'
+        f'<text x="{end}" y="{TOP + 26}" text-anchor="end" class="key held">held-out loss</text>'
     )

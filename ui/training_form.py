@@ -1,21 +1,19 @@
-"""What the Training tab asks, and the trainer's configuration file made from it."""
+"""What the Training tab asks, and the folders its answers lead to."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from diffscaler.errors import InvalidRequest
-from diffscaler.models.catalogue import Catalogue, plain
+from diffscaler.models.catalogue import plain
 from diffscaler.requests import Request, more
 from diffscaler.settings import Settings
-from ui.training_events import read_run
 
 MAX_NAME = 60
 # Folders with a meaning of their own, and names Windows keeps for itself.
@@ -24,14 +22,13 @@ CLIP_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif", ".webp", ".png", ".jpg
 
 
 class TrainRequest(Request):
-    """A training run as the page asks for it; training/config.py knows many more settings."""
+    """A training run as the page asks for it. What is left open is as the recipe has it; training/ knows many more
+    options (see ui/recipe_forms.py)."""
 
     name: str = Field(
         title="Name", min_length=1, max_length=MAX_NAME, description="The model appears under it in Text to video."
     )
-    recipe: Literal["mini", "upscaler", "temporal", "motion-lora", "one-shot"] = Field(
-        "mini", title="Train", description="What is trained."
-    )
+    recipe: str = Field("mini", title="Train", description="What is trained.", max_length=60)
     start: Literal["built in", "scratch"] = Field(
         "built in", title="Start from", description="Scratch takes hours, not minutes."
     )
@@ -41,47 +38,50 @@ class TrainRequest(Request):
         max_length=1000,
         description="On this computer; each clip with a .txt caption beside it.",
     )
-    steps: int = Field(200, title="Steps", ge=4, le=100_000, description="200 take some ten minutes on two cores.")
-    learning_rate: float = Field(
-        3e-4,
+    base: str = Field(
+        "",
+        title="Model to begin with",
+        max_length=1000,
+        description="Its name in the model list, or its folder on this computer.",
+    )
+    steps: int | None = Field(None, title="Steps", ge=1, le=10_000_000, description="Empty: as the recipe has it.")
+    learning_rate: float | None = Field(
+        None,
         title="Learning rate",
         gt=0,
         le=0.1,
         description="Lower is safer. (learning_rate)",
         json_schema_extra=more("Learning"),
     )
-    base: str = Field(
-        "hotshot-xl",
-        title="Model to tune",
-        max_length=1000,
-        description="For motion and for one clip: its name in the model list, or its folder on this computer.",
-        json_schema_extra=more("Learning"),
-    )
-    num_scenes: int = Field(
-        300,
+    num_scenes: int | None = Field(
+        None,
         title="Scenes",
         ge=4,
         le=20_000,
         description="Drawn by the program when no clips are given. (num_scenes)",
         json_schema_extra=more("Learning"),
     )
-    size: int = Field(
-        128,
+    size: int | None = Field(
+        None,
         title="Size",
-        ge=32,
-        le=256,
-        multiple_of=16,
+        ge=4,
+        le=2048,
         description="Pixels a side. (size)",
         json_schema_extra=more("Picture"),
     )
-    num_frames: int = Field(
-        16, title="Frames", ge=2, le=32, description="Length of a clip. (num_frames)", json_schema_extra=more("Picture")
+    num_frames: int | None = Field(
+        None,
+        title="Frames",
+        ge=1,
+        le=241,
+        description="Length of a clip. (num_frames)",
+        json_schema_extra=more("Picture"),
     )
-    sample_every: int = Field(
-        50,
+    sample_every: int | None = Field(
+        None,
         title="Sample every",
         ge=0,
-        le=100_000,
+        le=1_000_000,
         description="Steps between samples; 0 draws none. (sample_every)",
         json_schema_extra=more("Watching"),
     )
@@ -92,18 +92,14 @@ class TrainRequest(Request):
         description="Separated by semicolons. (sample_prompts)",
         json_schema_extra=more("Watching"),
     )
-    seed: int = Field(
-        0,
+    seed: int | None = Field(
+        None,
         title="Seed",
         ge=0,
         lt=2**31,
         description="The same seed trains the same model.",
         json_schema_extra=more("Repeatability"),
     )
-
-
-#: Recipes that go on from an installed model (training/recipes).
-TUNING = ("temporal", "motion-lora", "one-shot")
 
 
 def folders(settings: Settings, name: str) -> tuple[Path, Path]:
@@ -113,74 +109,6 @@ def folders(settings: Settings, name: str) -> tuple[Path, Path]:
     if safe != tidy or safe.lower() in RESERVED:  # two names must never share a folder
         safe = f"{safe}-{hashlib.sha256(tidy.encode()).hexdigest()[:6]}"
     return settings.data_dir / "training" / safe, settings.models_dir / safe
-
-
-def write_config(request: TrainRequest, settings: Settings) -> tuple[Path, Path]:
-    """Write the trainer's TOML file; returns (file, output folder). Raises InvalidRequest."""
-    home, output = folders(settings, request.name)
-    if read_run(output).last == "done":
-        raise InvalidRequest(f"There is a model called {output.name} already.", "Pick another name.")
-    home.mkdir(parents=True, exist_ok=True)
-    file = home / "config.toml"
-    rows = "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table_of(request, settings).items()
-    )
-    file.write_text(
-        f"# Written by the Training tab; run again with: python app.py train {file.name}\n[run]\n{rows}",
-        encoding="utf-8",
-    )
-    return file, output
-
-
-def table_of(request: TrainRequest, settings: Settings) -> dict[str, Any]:
-    """The fields of training/config.py for a request. Raises InvalidRequest when the clips are not there."""
-    home, output = folders(settings, request.name)
-    if request.recipe in TUNING:
-        return tuning_table(request, settings)
-    scratch = request.start == "scratch"
-    table: dict[str, Any] = {"recipe": request.recipe, "output_dir": output.as_posix()}
-    names = ("learning_rate", "num_scenes", "size", "num_frames", "sample_every", "seed")
-    table |= {name: getattr(request, name) for name in names}
-    table |= {"device": settings.device or "auto", "threads": settings.threads}
-    table["frames_per_step"] = min(8, request.num_frames)
-    table["checkpoint_every"] = max(10, min(100, request.steps // 4))
-    table["sample_prompts"] = [text.strip() for text in request.sample_prompts.split(";") if text.strip()]
-    clips = clips_folder(request, home)
-    table |= {"data": "folder", "data_dir": clips.as_posix()} if clips else {"data": "scenes"}
-    if request.recipe == "upscaler":
-        return table | {"init": "", "upscaler_steps": request.steps, "motion_steps": 0}
-    table["init"] = "" if scratch else (settings.assets_dir / "models" / "mini").as_posix()
-    if scratch:  # the shares of the recipe that made the built-in model
-        table |= {"vae_steps": max(1, request.steps // 4), "image_steps": max(1, request.steps // 3)}
-        table["motion_steps"] = max(1, request.steps - request.steps // 4 - request.steps // 3)
-    else:
-        table["motion_steps"] = request.steps
-    return table
-
-
-def tuning_table(request: TrainRequest, settings: Settings) -> dict[str, Any]:
-    """The same for a recipe that goes on from an installed model. What nobody set is left to the recipe, and size and
-    length to the model."""
-    home, output = folders(settings, request.name)
-    clips = clips_folder(request, home)
-    if clips is None:
-        raise InvalidRequest("There are no clips to learn from.", "Drop some, or give a folder on this computer.")
-    table: dict[str, Any] = {"recipe": request.recipe, "output_dir": output.as_posix(), "data": clips.as_posix()}
-    table |= {"pretrained_model_name_or_path": request.base.strip(), "max_train_steps": request.steps}
-    native = next((spec.native for spec in Catalogue(settings).specs("text2video") if spec.name == request.base), {})
-    fields = TrainRequest.model_fields
-    if {"width", "height"} <= set(native) and request.size == fields["size"].default:
-        table["resolution"] = round((native["width"] * native["height"]) ** 0.5)
-    else:
-        table["resolution"] = request.size
-    own_length = native.get("num_frames") if request.num_frames == fields["num_frames"].default else None
-    table["num_frames"] = own_length or request.num_frames
-    if request.learning_rate != fields["learning_rate"].default:
-        table["learning_rate"] = request.learning_rate
-    every = max(10, min(100, request.steps // 4))
-    table |= {"validate_every_steps": request.sample_every, "save_n_steps": every, "seed": request.seed}
-    table["test_prompts"] = " | ".join(text.strip() for text in request.sample_prompts.split(";") if text.strip())
-    return table | {"device": settings.device or "auto", "threads": settings.threads}
 
 
 def clips_folder(request: TrainRequest, home: Path) -> Path | None:

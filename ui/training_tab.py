@@ -11,18 +11,29 @@ import gradio as gr
 from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.studio import Studio
-from ui import monitor, pieces
-from ui.controls import control, filled, more
+from ui import monitor, pieces, run_facts
+from ui.controls import control, filled
 from ui.curve import loss_curve
 from ui.pane import QUIET
-from ui.pictures import url_of
 from ui.prepare_pane import PreparePane
-from ui.training_events import read_run
-from ui.training_form import TrainRequest, folders, keep_dropped, write_config
+from ui.recipe_pane import RecipePane
+from ui.run_file import Table, merged, read
+from ui.run_outlook import outlook
+from ui.training_events import RunSoFar, read_run
+from ui.training_form import TrainRequest, folders, keep_dropped
+from ui.training_table import draft_of, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
-SAMPLES_SHOWN = 8
+
+#: Recipe -> where its result is found.
+PLACES = {
+    "upscaler": "the model list of Upscale",
+    "motion-lora": "the LoRAs of Text to video",
+    "pair": "its folder, for the bench",
+    "pair_tsr": "its folder, for the bench",
+    "judge": "its folder, for the bench",
+}
 
 
 class TrainingWatch(Watch):
@@ -36,24 +47,24 @@ class TrainingWatch(Watch):
         fraction = float(job.progress.get("fraction", 1.0 if job.state == "done" else 0.0))
         if job.state == "done":
             name = escape(Path(job.payload["output_dir"]).name)
-            stage = run.points[-1][2] if run.points else ""
-            place = {"upscaler": "the model list of Upscale", "motion-lora": "the LoRAs of Text to video"}
-            where = place.get(stage, "the model list of Text to video")
-            line = f'<p class="facts"><span>{name} is in {where}.</span></p>'
+            line = f'<p class="facts"><span>{name} is in {place_of(run)}.</span></p>'
         elif job.ended:
             kind = "info" if job.state == "stopped" else "error"
             why = pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", kind)
-            line = why + monitor.again(self.studio, job)
+            line = why + f'<div class="verbs">{pieces.do("retry", "Resume", key=job.id)}</div>'
         else:
             line = monitor.progress_line(self.studio, job, fraction)
-        strips = "".join(
-            f'<figure><img src="{url_of(path)}" alt=""><figcaption>step {step}</figcaption></figure>'
-            for step, path in reversed(run.samples[-SAMPLES_SHOWN:])
-        )
         return (
             f'<div class="screen chart">{loss_curve(run)}</div><div class="under"><h2>{escape(job.title)}</h2>{line}'
-            f'<div class="samples">{strips}</div></div>'
+            f"{run_facts.figures(run, not job.ended)}{run_facts.warnings(run)}"
+            f'<div class="samples">{run_facts.samples(run)}</div></div>'
         )
+
+
+def place_of(run: RunSoFar) -> str:
+    """Where the result of a run is found."""
+    recipe = str(run.about.get("recipe", "")) or (run.points[-1][2] if run.points else "")
+    return PLACES.get(recipe, "the model list of Text to video")
 
 
 class TrainingTab:
@@ -62,6 +73,7 @@ class TrainingTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.prepare = PreparePane(studio)
+        self.form = RecipePane(studio)
         self.watch = TrainingWatch(
             studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
         )
@@ -75,38 +87,51 @@ class TrainingTab:
                     label="Clips, each with a .txt caption of the same name", file_count="multiple", height=84,
                     elem_id="training-drop", elem_classes=["drop"],
                 )  # fmt: skip
-                self.dropped = gr.HTML('<p class="quiet">Without clips it learns from scenes the program draws.</p>')
-                with gr.Row(elem_classes=["fields"]):
-                    recipe = control(TrainRequest, "recipe", info=None)
-                    start = control(TrainRequest, "start")
-                steps = control(TrainRequest, "steps")
-                with gr.Accordion("A folder on this computer instead", open=False):
-                    folder = control(TrainRequest, "folder", show_label=False)
+                self.dropped = gr.HTML("")
+                self.form.place_recipe(name)
+                self.form.place_folder()
                 self.prepare.place_controls()
-                rest = more(TrainRequest)
+                self.form.place_rest()
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.prepare.place_grid()
-        self.fields = {"name": name, "recipe": recipe, "start": start, "folder": folder, "steps": steps, **rest}
+        self.fields = self.form.fields
 
     def wire(self, page: gr.Blocks) -> None:
         self.watch.wire()
         self.prepare.wire(page, self.fields["name"], self.fields["folder"])
-        self.watch.go.click(self.on_train, inputs_kwargs=self.fields, outputs=self.watch.outputs, **QUIET)
+        self.form.wire(page)
+        asked = {**self.fields, "text": self.form.text, "before": self.form.before}
+        gr.on(
+            [self.fields["recipe"].change, self.fields["base"].change, self.form.text.blur, page.load]
+            + [self.fields[role].blur for role in ("steps", "size", "num_frames")],
+            self.on_outlook, inputs_kwargs=asked, outputs=self.watch.needs, trigger_mode="always_last", **QUIET,
+        )  # fmt: skip
+        self.watch.go.click(self.on_train, inputs_kwargs=asked, outputs=self.watch.outputs, **QUIET)
         self.drop.upload(self.on_drop, [self.drop, self.fields["name"]], [self.drop, self.dropped], **QUIET)
         page.load(self.restore, self.watch.state, self.watch.outputs, **QUIET)
 
-    def on_train(self, **values: Any) -> Updates:
+    def on_train(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
         updates: Updates = {self.watch.said: ""}
         with self.watch.said_in(updates):
             request = TrainRequest(**filled(values))
             self.studio.queue.check_training(folders(self.studio.settings, request.name)[1])
-            config, output = write_config(request, self.studio.settings)
+            config, output = write_config(request, self.studio.settings, text or "", before)
             job = self.studio.queue.submit_training(f"Train {request.name}", config, output)
             self.studio.keeper.ensure()
             updates |= self.watch.follow(job)
         return updates
+
+    def on_outlook(self, text: str | None = "", before: Table | None = None, **values: Any) -> str:
+        """What the run will take, as far as the form goes."""
+        try:
+            table = draft_of(values, self.studio.settings)
+            edited = read(text) if text and before else {}
+            same = edited.get("recipe") == values["recipe"]
+            return outlook(merged(table, before or {}, edited) if same else table, self.studio.settings)
+        except DiffScalerError:  # said beside the text, or when the run is started
+            return ""
 
     def on_drop(self, files: list[str], name: str) -> Updates:
         if not (name or "").strip():

@@ -10,6 +10,7 @@ from typing import Any
 from diffscaler.jobs.child import carry_out
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.queue import JobQueue
+from diffscaler.wording import seconds_in_words
 
 
 def run_training(job: Job, queue: JobQueue, stopped: Callable[[], bool]) -> str:
@@ -35,9 +36,11 @@ def step_progress(event: dict[str, Any], seconds: float, first: int) -> dict[str
     step, total = int(event["step"]), max(1, int(event["total"]))
     own = step - first
     left = seconds / own * (total - step) if own > 0 else None
+    if "seconds_left" in event:  # the trainer knows better: it leaves out what came before the steps
+        left = float(event["seconds_left"])
     text = f"Training, step {step} of {total}, loss {float(event['loss']):.4f}"
     if left is not None:
-        text += f", {max(1, round(left))} s left"
+        text += f", {seconds_in_words(left)} left"
     return {
         "stage": str(event.get("stage", "train")),
         "index": 1,

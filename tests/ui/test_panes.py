@@ -31,7 +31,8 @@ from ui.monitor import of_job
 from ui.pictures import poster_url, served
 from ui.queue_panel import QueuePanel
 from ui.training_events import read_run
-from ui.training_form import TrainRequest, keep_dropped, write_config
+from ui.training_form import TrainRequest, keep_dropped
+from ui.training_table import write_config
 from ui.words import EXAMPLES, completion, words_line
 
 

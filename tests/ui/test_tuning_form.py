@@ -10,7 +10,8 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.settings import Settings
 from training.config import load_config
 from training.options import RunConfig
-from ui.training_form import TUNING, TrainRequest, write_config
+from ui.training_form import TrainRequest
+from ui.training_table import TUNING, write_config
 
 
 @pytest.mark.parametrize("recipe", TUNING)

@@ -1,0 +1,258 @@
+"""The training form, its text and its forecast, without a browser."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffscaler.errors import InvalidRequest
+from diffscaler.settings import Settings
+from diffscaler.studio import Studio
+from training.config import load_config
+from training.forecast import forecast
+from training.forms import forms
+from training.launch import as_toml
+from training.options import RunConfig
+from training.recipes import RECIPES
+from ui import run_facts
+from ui.curve import loss_curve
+from ui.recipe_forms import Option, RecipeForm, recipe_forms
+from ui.recipe_pane import RecipePane, asked
+from ui.run_file import merged, read, unknown, written
+from ui.run_outlook import outlook
+from ui.training_events import read_run
+from ui.training_form import TrainRequest
+from ui.training_tab import TrainingWatch
+from ui.training_table import draft_of, table_of, write_config
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, RecipeForm]:
+    """The forms as the page asks for them, but in this process."""
+    found = {}
+    for row in json.loads(json.dumps(forms())):
+        options = {field["name"]: Option(**field) for field in row.pop("fields")}
+        found[row["name"]] = RecipeForm(**row, options=options)
+    return found
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    return folder
+
+
+def test_the_page_offers_every_recipe_of_the_trainer_and_every_option_of_each(known: dict[str, RecipeForm]) -> None:
+    assert recipe_forms() == known
+    assert set(RECIPES) | {"mini", "upscaler", "pair", "pair_tsr", "judge"} == set(known)
+    for name, entry in RECIPES.items():
+        assert set(known[name].options) == set(entry.config_class().model_fields) - {"recipe"}
+    for form in known.values():
+        assert all(option.title for option in form.options.values()) and form.about and form.needs
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, "mini", "upscaler", "pair", "pair_tsr", "judge"])
+def test_the_text_with_every_option_is_what_the_command_line_takes(
+    recipe: str, known: dict[str, RecipeForm], clips: Path, tmp_path: Path
+) -> None:
+    form = known[recipe]
+    request = TrainRequest(name="rain", recipe=recipe, folder=str(clips), base="mini", steps=40, seed=7)
+    table = table_of(request, Settings(data_dir=tmp_path))
+    text = written(form, table)
+    assert read(text) == table
+    file = tmp_path / "run.toml"
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file)
+    assert config.recipe == recipe and config.seed == 7
+    for name in form.options:
+        assert any(line.lstrip("#").startswith(f"{name} =") for line in text.splitlines()), name
+    # Taking away every # says what was said without.
+    bare = "\n".join(
+        line[1:] if line.startswith("#") and not line.startswith("# ") and not line.endswith("=") else line
+        for line in text.splitlines()
+    )
+    file.write_text(bare, encoding="utf-8")
+    if recipe != "distil":  # where restarts follow from the steps as long as nobody says otherwise
+        assert load_config(file) == config
+
+
+def test_only_what_a_recipe_asks_is_shown_with_its_own_value_as_a_hint(known: dict[str, RecipeForm]) -> None:
+    assert asked(known["unet3d"], "size") == {"visible": True, "placeholder": "32"}
+    assert asked(known["unet3d"], "steps")["placeholder"] == "10000"
+    assert asked(known["mini"], "steps")["placeholder"] == "200"
+    assert asked(known["judge"], "sample_prompts") == {"visible": False}
+    assert asked(known["temporal"], "num_scenes") == {"visible": False}
+
+
+def test_what_is_edited_in_the_text_stays_until_the_form_says_otherwise() -> None:
+    before = {"a": 1, "b": 2, "c": 3}
+    edited = {"a": 1, "b": 5, "d": 9}
+    assert merged(before, before, edited) == {"a": 1, "b": 5, "d": 9}
+    assert merged({**before, "b": 7}, before, edited) == {"a": 1, "b": 7, "d": 9}
+    assert merged({**before, "c": 4}, before, edited) == {"a": 1, "b": 5, "c": 4, "d": 9}
+
+
+TABLES = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3))
+
+
+@given(form=TABLES, before=TABLES, edited=TABLES)
+def test_an_edit_is_never_lost_and_an_untouched_text_changes_nothing(
+    form: dict[str, int], before: dict[str, int], edited: dict[str, int]
+) -> None:
+    assert merged(form, before, before) == form
+    assert merged(before, before, edited) == edited
+
+
+@hypothesis.settings(max_examples=40)
+@given(text=st.text(max_size=80))
+def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
+    try:
+        assert isinstance(read(text), dict)
+    except InvalidRequest as error:
+        assert error.message.endswith(".") and error.hint
+
+
+def test_a_mistake_is_told_in_one_sentence_that_names_the_option(
+    known: dict[str, RecipeForm], clips: Path, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    request = TrainRequest(name="rain", recipe="unet3d", folder=str(clips))
+    before = table_of(request, settings)
+    text = written(known["unet3d"], before)
+    wrong = {
+        "image_size = 33000": "image_size",
+        "held_uot = 3": "held_uot",
+        "loss_type = huber": "loss_type",
+        'output_dir = "/tmp"': "output_dir",
+    }
+    for line, name in wrong.items():
+        with pytest.raises(InvalidRequest, match=name):
+            kept = [row for row in text.splitlines() if not row.startswith(name)]
+            write_config(request, settings, "\n".join([*kept, line]), before)
+    assert not list((tmp_path / "training").rglob("*.toml"))
+    assert unknown(known["unet3d"], {"held_uot": 3}) == ("There is no option held_uot.", "Did you mean held_out?")
+    file, _ = write_config(request, settings, text.replace("#held_out = 4", "held_out = 2"), before)
+    assert load_config(file).model_dump()["held_out"] == 2
+
+
+def test_a_form_that_is_half_filled_in_is_drafted_without_what_is_missing_or_wrong(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"name": "", "recipe": "dit", "steps": "many", "size": 64, "folder": "/gone", "base": None}
+    table = draft_of(values, Settings(data_dir=tmp_path))
+    assert table == {"recipe": "dit", "resolution": 64, "device": table["device"], "threads": table["threads"]}
+
+
+def test_the_model_a_recipe_begins_with_must_be_named(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="model to begin with"):
+        table_of(TrainRequest(name="rain", recipe="dit", folder=str(clips)), Settings(data_dir=tmp_path))
+
+
+def small(tmp_path: Path, **more: Any) -> RunConfig:
+    file = tmp_path / "small.toml"
+    rows = {"recipe": "unet3d", "output_dir": str(tmp_path / "models" / "b"), "data": "x", "dim": 8, **more}
+    file.write_text("[run]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in rows.items()))
+    config = load_config(file)
+    assert isinstance(config, RunConfig)
+    return config
+
+
+def test_time_and_memory_are_forecast_from_a_run_of_the_same_settings_and_never_invented(tmp_path: Path) -> None:
+    config = small(tmp_path, max_train_steps=100)
+    first = forecast(config)
+    assert first["seconds"] is None and "Time: not known before the first steps." in first["words"]
+    assert first["memory_is"] == "at least" and first["memory_bytes"] == first["trained"] * 20  # with its average
+    speed = random.Random(3).uniform(1, 9)
+    earlier = tmp_path / "models" / "a"
+    earlier.mkdir(parents=True)
+    (earlier / "run.toml").write_text(as_toml(config))
+    events = [{"event": "step", "steps_per_second": speed, "memory_bytes": n} for n in (7_000_000, 5_000_000)]
+    (earlier / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    second = forecast(config)
+    assert second["seconds"] == pytest.approx(100 / speed) and second["memory_bytes"] == 7_000_000
+    assert "as a went" in second["words"]
+    assert forecast(small(tmp_path, max_train_steps=100, num_frames=5))["seconds"] is None
+
+
+def test_the_numbers_that_learn_are_those_the_network_has(tmp_path: Path) -> None:
+    from diffscaler.text2video.unet3d.network import Unet3D, Unet3DConfig
+
+    config = small(tmp_path, use_bert_text_cond=False, dim_mults=[1, 2])
+    network = Unet3D(Unet3DConfig(dim=8, dim_mults=(1, 2), cond_dim=None))
+    learnt = sum(p.numel() for n, p in network.named_parameters() if not n.endswith("rotary_emb.freqs"))
+    assert forecast(config)["trained"] == learnt
+
+
+def test_the_page_waits_with_the_forecast_until_there_is_a_model(known: dict[str, RecipeForm], tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    assert "once it has a model" in outlook(draft_of({"recipe": "dit"}, settings), settings)
+
+
+def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"event": "start", "recipe": "unet3d", "device": "cpu"}]
+    for step in (10, 20, 30, 20, 30):
+        rows.append({"event": "step", "step": step, "total": 40, "loss": 0.5, "stage": "unet3d", "lr": 1e-4,
+                     "grad_norm": 0.7, "steps_per_second": 0.25, "memory_bytes": 2e9, "seconds_left": 40,
+                     "loading_share": 0.2})  # fmt: skip
+        rows.append({"event": "held-out", "step": step, "loss": 0.6 - step / 100})
+        rows.append({"event": "sample", "step": step, "path": str(tmp_path / f"s-{step}.png")})
+    rows.append({"event": "warning", "step": 30, "message": "The loss runs away: 3 on <average>."})
+    rows.append({"event": "resumed", "step": 30, "changed": ["seed"]})
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = read_run(tmp_path)
+    assert [step for step, _ in run.held_out] == [10, 20, 30]
+    assert "held-out loss 0.3000 at step 30" in loss_curve(run)
+    line = run_facts.figures(run, running=True)
+    for said in ("learning rate 0.0001", "gradient norm 0.7", "4 s a step", "2.0 GB", "40 s left", "20% of it waiting"):
+        assert said in line, said
+    assert "left" not in run_facts.figures(run, running=False)
+    assert "&lt;average&gt;" in run_facts.warnings(run) and "other settings: seed" in run_facts.warnings(run)
+    shown = run_facts.samples(run)
+    assert shown.count("<figure>") == 3 and shown.index("step 30") < shown.index("step 10")
+
+
+def test_a_stopped_run_offers_to_resume_and_a_done_one_says_where_its_result_is(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    watch = TrainingWatch(studio, "training", "Train", "")
+    for recipe, place in (("unet3d", "the model list of Text to video"), ("motion-lora", "the LoRAs")):
+        output = studio.settings.models_dir / recipe
+        output.mkdir(parents=True)
+        (output / "events.jsonl").write_text(json.dumps({"event": "start", "recipe": recipe}) + "\n")
+        job = studio.queue.submit_training("Train", tmp_path / "config.toml", output)
+        studio.queue.end(job.id, "stopped")
+        html = watch.of_job(studio.queue.get(job.id))
+        assert f'data-do="retry" data-key="{job.id}"' in html and "Resume" in html
+        studio.queue.end(job.id, "done", result=str(output))
+        assert place in watch.of_job(studio.queue.get(job.id))
+
+
+def test_choosing_a_recipe_shows_its_questions_and_writes_its_text(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    pane = RecipePane(studio)
+    with gr.Blocks():
+        pane.place_recipe(gr.Textbox())
+        pane.place_folder()
+        pane.place_rest()
+    values: dict[str, Any] = dict.fromkeys(pane.fields) | {
+        "name": "rain",
+        "recipe": "temporal",
+        "steps": "30",
+    }
+    updates = pane.on_recipe(None, None, **values)
+    assert not updates[pane.fields["start"]].visible and updates[pane.fields["base"]].value == "hotshot-xl"
+    assert not updates[pane.fields["num_scenes"]].visible
+    text, before = updates[pane.text], updates[pane.before]
+    assert read(text)["max_train_steps"] == 30
+    edited = text.replace("#snr_gamma = 0.0", "snr_gamma = 5.0")
+    again = pane.on_form(edited, before, **{**values, "base": "hotshot-xl", "steps": "50"})
+    assert (read(again[pane.text])["snr_gamma"], read(again[pane.text])["max_train_steps"]) == (5.0, 50)
+    assert "snr_gamma" in pane.on_text(edited.replace("snr_gamma = 5.0", "snr_gamma = five"))
+    broken = pane.on_form("[run\n", before, **values)
+    assert pane.text not in broken and "say" in broken[pane.wrong], "what cannot be read is not overwritten"

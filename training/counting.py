@@ -1,0 +1,141 @@
+"""How many numbers a run trains, before it is loaded: from the headers of weight files, or on the meta device."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.events import RunError
+from training.options import RunConfig
+
+#: Parts of tensor names that only layers over time have, in the layouts the trainer reads.
+TEMPORAL = ("temporal", "motion_modules", "temp_conv", "temp_attentions")
+#: Largest header of a safetensors file; the format's own limit.
+MAX_HEADER = 100_000_000
+BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """trained: numbers that are learnt; held_bytes: of weights that are loaded beside them, as they lie on disk;
+    begun_with: the model's folder, None where there is none"""
+
+    trained: int
+    held_bytes: int = 0
+    begun_with: Path | None = None
+
+
+def count(config: RunConfig) -> Counted | None:
+    """None where it is not known before the networks are there. Raises RunError for a model that is not installed."""
+    known = COUNTERS.get(config.recipe)
+    return known(config) if known else None
+
+
+def headers(folder: Path) -> dict[str, tuple[tuple[int, ...], int]]:
+    """Every tensor of a folder's safetensors files: its name -> (shape, bytes). Broken files are passed over."""
+    found: dict[str, tuple[tuple[int, ...], int]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with path.open("rb") as file:
+                (size,) = struct.unpack("<Q", file.read(8))
+                if size > MAX_HEADER:
+                    continue
+                rows = json.loads(file.read(size))
+            for name, row in rows.items():
+                if name != "__metadata__":
+                    shape = tuple(int(side) for side in row["shape"])
+                    found[name] = shape, math.prod(shape) * BYTES.get(row["dtype"], 1)
+        except (OSError, ValueError, KeyError, TypeError, struct.error):
+            continue
+    return found
+
+
+def _folder_of(name: str) -> Path:
+    from training.finetune.source import find_model  # reads the catalogue
+
+    folder = find_model(name).path
+    assert folder is not None
+    return folder
+
+
+def _tuned(config: Any, learnt: Callable[[dict[str, tuple[tuple[int, ...], int]]], int]) -> Counted | None:
+    folder = _folder_of(config.pretrained_model_name_or_path)
+    unet = headers(folder / "unet")
+    trained = learnt(unet)
+    parts = [unet, *(headers(path) for path in folder.iterdir() if path.is_dir() and path.name != "unet")]
+    return Counted(trained, sum(size for part in parts for _, size in part.values()), folder) if trained else None
+
+
+def _temporal(config: Any) -> Counted | None:
+    return _tuned(config, lambda unet: sum(math.prod(shape) for name, (shape, _) in unet.items() if _over_time(name)))
+
+
+def _motion_lora(config: Any) -> Counted | None:
+    ends = tuple(f"{name}.weight" for name in ("to_q", "to_k", "to_v", "to_out.0"))
+    return _tuned(
+        config,
+        lambda unet: sum(
+            config.rank * sum(shape) for name, (shape, _) in unet.items() if _over_time(name) and name.endswith(ends)
+        ),
+    )
+
+
+def _over_time(name: str) -> bool:
+    return any(part in name for part in TEMPORAL)
+
+
+def _unet3d(config: Any) -> Counted | None:
+    import torch
+
+    from diffscaler.text2video.unet3d.network import Unet3D, Unet3DConfig
+    from training.recipes.unet3d.words import WIDTH
+
+    if config.init or config.text_encoder:
+        return None
+    with torch.device("meta"):
+        network = Unet3D(
+            Unet3DConfig(
+                dim=config.dim,
+                dim_mults=config.dim_mults,
+                cond_dim=WIDTH if config.use_bert_text_cond else None,
+                attn_heads=config.attn_heads,
+                attn_dim_head=config.attn_dim_head,
+                init_kernel_size=config.init_kernel_size,
+                use_sparse_linear_attn=config.use_sparse_linear_attn,
+            )
+        )
+    return Counted(sum(p.numel() for n, p in network.named_parameters() if not n.endswith("rotary_emb.freqs")))
+
+
+def _dit(config: Any) -> Counted | None:
+    import torch
+
+    from training.recipes.dit.model import Parts, new_transformer, read_json
+
+    folder = _folder_of(config.init)
+    if config.transformer != "new":
+        return None
+    try:
+        channels = int(read_json(folder / "vae" / "config.json")["z_dim"])
+        width = int(read_json(folder / "text_encoder" / "config.json")["d_model"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(
+            f"{folder.name} is not a whole Wan model.", "Choose a folder with vae and text_encoder."
+        ) from None
+    with torch.device("meta"):
+        network = new_transformer(config, Parts(channels, width))
+    held = sum(size for part in ("vae", "text_encoder") for _, size in headers(folder / part).values())
+    return Counted(sum(p.numel() for p in network.parameters()), held, folder)
+
+
+COUNTERS: dict[str, Callable[[Any], Counted | None]] = {
+    "temporal": _temporal,
+    "motion-lora": _motion_lora,
+    "unet3d": _unet3d,
+    "dit": _dit,
+}
