@@ -5,8 +5,8 @@ about a 64th of its model; `--published` runs them at their full size, which tak
 its README has it: all networks of the pack on every frame, in sessions with its own options, looking at 640x640.
 
 Two cores of a Zen 3 that much else ran on (load 14; 5 rounds): 3.2 times their frames a second, 5.2 times less
-processor time (119 to 619 ms a frame; part of theirs are waiting threads), 50.9 dB, 80 % in networks. What was tried, in
-processor time of one frame, each in a process of its own: 229 to 258 ms before; 130 to 143 with one thread a run and
+processor time (119 to 619 ms a frame; part of theirs are waiting threads), 50.9 dB, 80 % in networks. What was tried,
+in processor time of one frame, each in a process of its own: 229 to 258 ms before; 130 to 143 with one thread a run and
 groups of frames followed at once; 117 to 124 with quicker convolutions as well. Sessions with several threads never
 gained: ten faces, two runs at once, took 0.64 s with one thread each, 0.73 s with two, 0.88 s with two that spin.
 `--published`, three frames: 1.80 s to 5.1 s of processor time a frame; there the convolutions are what counts, a
