@@ -97,6 +97,7 @@ def _unet3d(config: Any) -> Counted | None:
 
     if config.init or config.text_encoder:
         return None
+    # The encoder of the captions' words is as large as they are many, which is known once they are read.
     with torch.device("meta"):
         network = Unet3D(
             Unet3DConfig(

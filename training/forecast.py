@@ -107,7 +107,9 @@ def words(found: dict[str, Any]) -> str:
     elif found["memory_is"] == "measured":
         said.append(f"Memory: about {bytes_in_words(memory)}, as {found['earlier']} used.")
     else:
-        said.append(f"Memory: {bytes_in_words(memory)} for weights and the optimizer; what a step adds is {UNKNOWN}.")
+        said.append(
+            f"Memory: at least {bytes_in_words(memory)} for weights and the optimizer; what a step adds is {UNKNOWN}."
+        )
     said.append(
         f"Time: {UNKNOWN}."
         if seconds is None
@@ -117,7 +119,7 @@ def words(found: dict[str, Any]) -> str:
     if room is not None and room > found["free_bytes"]:
         said.append(f"Only {bytes_in_words(found['free_bytes'])} are free.")
     if trained is not None:
-        said.append(f"{trained:,} numbers learn.".replace(",", " "))
+        said.append(f"At least {trained:,} numbers learn.".replace(",", " "))
     return " ".join(said)
 
 
