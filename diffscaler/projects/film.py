@@ -30,9 +30,7 @@ class AnimaticSettings(Request):
     cards: Cards = Field("scenes", title="Cards", description="Before every scene, or a slate before every shot too.")
     burn_in: bool = Field(True, title="Shot, take and timecode in the picture")
     burn_subtitles: bool = Field(False, title="Subtitles in the picture", description="Else they are a text track.")
-    speech: SpeechChoice = Field(
-        "auto", title="Scratch dialogue", description="auto: it is spoken where espeak-ng is installed."
-    )
+    speech: SpeechChoice = Field("auto", title="Scratch dialogue", description="Spoken where espeak-ng is installed.")
     language: str = Field("en", title="Language", max_length=35, description="Of the dialogue: en, de, pt-br.")
     sound: str = Field("", title="Own sound", pattern=r"^([0-9a-f]{64})?$", description="A file the library keeps.")
     sound_name: str = Field("", title="Its name", max_length=200)
