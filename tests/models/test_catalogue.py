@@ -44,7 +44,7 @@ def test_presets_describe_models_that_can_be_got(settings: Settings) -> None:
     }  # fmt: skip
     assert not any(every[name].installed for name in fetched)
     assert {spec.name for spec in catalogue.specs()} == {
-        "builtin-x2", "builtin-x4", "centerface", "diffscaler", "mini",
+        "builtin-x2", "builtin-x4", "centerface", "diffscaler", "mini", "tsr",
     }  # fmt: skip
     pipelines = {pipeline for family in read_families() for pipeline in family.pipelines}
     for spec in fetched.values():
