@@ -183,7 +183,7 @@ def test_a_trial_begins_where_the_monitor_stands(studio: Page) -> None:
     studio.page.locator("#upscale-monitor .play").click()
     for began, at in ((0.25, 0.25), (0.5, 0.25)):  # the second counts from where the first began
         studio.page.evaluate(f"document.querySelectorAll('#upscale-monitor video').forEach(v => v.currentTime = {at})")
-        studio.page.locator("#upscale-trial button").click()
+        studio.page.locator("#upscale-trial [data-do=try-here]").click()
         studio.page.wait_for_selector(f'#upscale-monitor [data-from="{began}"]', timeout=LONG_MS)
         clip, trial = (f"[...document.querySelectorAll('#upscale-monitor video')].at({i})" for i in (0, -1))
         lasts = f"Math.min(1, {clip}.duration - {began})"  # a second, or what is left of the clip

@@ -10,13 +10,19 @@ import pytest
 import torch
 
 from tests.training.test_trainer import events, weights
-from tests.training.toy import ToyConfig, ToyTask
+from tests.training.toy import ENTRY, ToyConfig, ToyTask
 from training.config import load_config
 from training.launch import write_launch
+from training.recipes import RECIPES
 from training.task import Place
 from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch):
+    monkeypatch.setitem(RECIPES, "toy", ENTRY)
 
 
 def config(folder: Path, **options) -> ToyConfig:

@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.toy import ToyConfig
+from tests.training.toy import ENTRY, ToyConfig
 from training.carry_out import carry_out
 from training.checkpoints import Checkpoints
 from training.events import RunError, StopSignal
+from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch):
+    monkeypatch.setitem(RECIPES, "toy", ENTRY)
 
 
 @pytest.fixture(autouse=True)
@@ -200,10 +206,12 @@ ROUNDS = """
 import os, random, signal, sys, time
 from pathlib import Path
 import torch
-from tests.training.toy import ToyConfig
+from tests.training.toy import ENTRY, ToyConfig
 from training.carry_out import carry_out
 from training.checkpoints import Checkpoints
 from training.events import StopSignal
+from training.recipes import RECIPES
+RECIPES["toy"] = ENTRY
 folder, rng = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
 torch.set_num_threads(1)
 checkpoints, reached = Checkpoints(folder / "checkpoints", 3), 0

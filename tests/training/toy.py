@@ -81,11 +81,10 @@ class ToyTask:
         (folder / "about.json").write_text(json.dumps({"toy": True}))
 
 
-RECIPES.setdefault("toy", ENTRY)
-
 if __name__ == "__main__":
     import sys
 
     from training.__main__ import main
 
+    RECIPES["toy"] = ENTRY
     sys.exit(main())
