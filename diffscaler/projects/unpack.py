@@ -32,6 +32,8 @@ SMALL_BYTES, MOST_SQUEEZED = 1_000_000, 40
 
 #: The only names of clips that are looked for.
 _CLIP = re.compile(r"clips/[A-Za-z0-9_][A-Za-z0-9_-]*\.[a-z0-9]{1,5}")
+
+#: What Python's zip reader raises for broken, locked and unknown contents; ValueError for names in no alphabet.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -44,6 +46,8 @@ class Opened:
 
 
 class _Source(Protocol):
+    path: Path
+
     def has(self, name: str) -> bool: ...
 
     def open(self, name: str) -> IO[bytes]: ...
@@ -53,7 +57,7 @@ class _Folder:
     """A package as a folder. Links that lead out of it are not followed."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+        self.path, self.root = root, root.resolve()
 
     def has(self, name: str) -> bool:
         path = (self.root / name).resolve()
@@ -66,8 +70,8 @@ class _Folder:
 class _Zip:
     """A package as a zip."""
 
-    def __init__(self, packed: zipfile.ZipFile) -> None:
-        self.packed, self.names = packed, frozenset(packed.namelist())
+    def __init__(self, path: Path, packed: zipfile.ZipFile) -> None:
+        self.path, self.packed, self.names = path, packed, frozenset(packed.namelist())
 
     def has(self, name: str) -> bool:
         return name in self.names
@@ -154,11 +158,19 @@ def _source(path: Path) -> Iterator[_Source]:
     if path.is_dir():
         yield _Folder(path)
         return
+    with _told(path):
+        packed = zipfile.ZipFile(path)
+    with packed:
+        if len(packed.infolist()) > MOST_FILES:
+            raise InvalidRequest(f"{path.name} holds too many files to be a film.", "Save the film again.")
+        yield _Zip(path, packed)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Around reading and nothing else: what is wrong with the file becomes a sentence, a fault of ours does not."""
     try:
-        with zipfile.ZipFile(path) as packed:
-            if len(packed.infolist()) > MOST_FILES:
-                raise InvalidRequest(f"{path.name} holds too many files to be a film.", "Save the film again.")
-            yield _Zip(packed)
+        yield
     except _DAMAGED as error:
         raise InvalidRequest(f"{path.name} is damaged, or no zip.", "Save the film again, or copy it again.") from error
     except OSError as error:
@@ -171,7 +183,7 @@ def _bytes(source: _Source, name: str, limit: int) -> bytes:
     """A small file whole. A header that lies about its size is not believed."""
     if not source.has(name):
         raise InvalidRequest(f"There is no {name} in it: it is no film of the studio.", "Choose a zip saved here.")
-    with source.open(name) as file:
+    with _told(source.path), source.open(name) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise InvalidRequest(f"{name} is larger than {limit / 1e6:.0f} MB.", "Save the film again.")
@@ -181,7 +193,7 @@ def _bytes(source: _Source, name: str, limit: int) -> bytes:
 def _copy(source: _Source, name: str, target: Path, limit: int) -> int:
     """Copy a clip to `target`; returns its bytes. Raises InvalidRequest past the limit."""
     done = 0
-    with room_for("the film's clips"), source.open(name) as file, target.open("wb") as out:
+    with room_for("the film's clips"), _told(source.path), source.open(name) as file, target.open("wb") as out:
         while block := file.read(BLOCK):
             done += len(block)
             if done > limit:

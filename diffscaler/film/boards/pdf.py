@@ -126,10 +126,12 @@ class _Words:
         return text
 
     def _added(self, family: str, path: Path) -> bool:
-        """Whether the PDF library can take a font in; it knows no fonts of bitmaps alone."""
+        """Whether the PDF library can take a font in: another machine's file may be of a kind it does not know."""
+        from fontTools.ttLib import TTLibError
+
         try:
             self.pdf.add_font(family, "", path)
-        except (OSError, ValueError, NotImplementedError, RuntimeError, KeyError):
+        except (OSError, ValueError, TTLibError):
             return False
         return True
 
