@@ -17,7 +17,7 @@ from training.events import EventLog, RunError, Stopped, StopSignal
 from training.launch import ACCELERATE, write_launch
 from training.options import RunConfig
 from training.recipes import RECIPES
-from training.reports import begin_report, check_reporter
+from training.reports import begin_report, check_reporter, log_of
 from training.task import Place
 from training.trainer import Trainer
 
@@ -98,7 +98,7 @@ def make_accelerator(config: RunConfig) -> Any:
         return Accelerator(
             mixed_precision=config.mixed_precision,
             cpu=compute.device.type == "cpu",
-            log_with=None if config.report_to == "none" else config.report_to,
+            log_with=log_of(config),
             project_dir=str(Path(config.output_dir) / config.logging_dir),
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=timedelta(seconds=config.nccl_timeout)),

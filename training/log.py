@@ -52,11 +52,13 @@ class RunLog:
         self.rows.clear()
         # The last few events decide: a run's first steps are slow, and a busy machine comes and goes.
         self.pace = times.mean() if not self.pace else 0.7 * self.pace + 0.3 * times.mean()
-        finite = losses[np.isfinite(losses)]
+        good = np.isfinite(losses) & np.isfinite(norms)
+        if not good.any():  # each was left out with a warning of its own; there is no loss to show
+            return
         values = {
-            "loss": round(float(finite.mean()), 6) if len(finite) else 0.0,
+            "loss": round(float(losses[good].mean()), 6),
             "lr": lr,
-            "grad_norm": round(float(np.nan_to_num(norms, nan=0.0, posinf=0.0).mean()), 5),
+            "grad_norm": round(float(norms[good].mean()), 5),
             "steps_per_second": round(1 / max(self.pace, 1e-9), 3),
             "loading_share": round(float(loads.sum() / max(times.sum(), 1e-9)), 4),
             "memory_bytes": memory_bytes(self.accelerator.device),

@@ -19,11 +19,28 @@ def check_reporter(config: RunConfig) -> None:
         )
 
 
+def log_of(config: RunConfig) -> Any:
+    """What accelerate's `log_with` takes for it."""
+    if config.report_to == "none":
+        return None
+    if config.report_to == "tensorboard":
+        # accelerate looks for a distribution of that name, and passes over tb-nightly, which realesrgan brings.
+        from accelerate.tracking import TensorBoardTracker
+
+        return TensorBoardTracker(run_name(config), Path(config.output_dir) / config.logging_dir)
+    return config.report_to
+
+
+def run_name(config: RunConfig) -> str:
+    """As logs call it: the name given, or the output folder's."""
+    return config.run_name or Path(config.output_dir).resolve().name
+
+
 def begin_report(accelerator: Any, config: RunConfig) -> None:
-    """Open the log; call it once everything else is ready."""
+    """Open the log; call it once everything else is ready. Raises RunError when accelerate passed over it."""
     if config.report_to == "none":
         return
-    name = config.run_name or Path(config.output_dir).resolve().name
+    name = run_name(config)
     own = {"wandb": {"wandb": {"name": name}}, "trackio": {"trackio": {"name": name}}}
     # TensorBoard takes nothing else as a run's settings.
     settings = {
@@ -31,3 +48,5 @@ def begin_report(accelerator: Any, config: RunConfig) -> None:
         for key, value in config.model_dump().items()
     }
     accelerator.init_trackers(config.project_name, config=settings, init_kwargs=own.get(config.report_to, {}))
+    if not accelerator.trackers:
+        raise RunError(f"{config.report_to} could not be opened.", "Install it again, or set report_to to none.")

@@ -16,6 +16,7 @@ from tests.training.toy import ENTRY, ToyConfig
 from training.carry_out import carry_out
 from training.checkpoints import Checkpoints
 from training.events import RunError, StopSignal
+from training.options import RunConfig
 from training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,3 +249,14 @@ def test_a_killed_run_loses_at_most_the_steps_since_the_last_save(tmp_path):
     run(tmp_path, max_train_steps=reached[-1] + 4, save_n_steps=3)
     assert events(tmp_path, "resumed")[-1]["step"] == reached[-1]
     assert not list((tmp_path / "checkpoints").glob("*.part"))
+
+
+def test_tensorboard_reads_the_losses_of_a_run_that_asked_for_no_other_log(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fields = RunConfig.model_fields
+    assert fields["report_to"].default == "tensorboard"
+    run(tmp_path, report_to="tensorboard")
+    written = EventAccumulator(str(tmp_path / fields["logging_dir"].default / tmp_path.name)).Reload()
+    logged = {scalar.step: scalar.value for scalar in written.Scalars("train/loss")}
+    assert logged == pytest.approx({event["step"]: event["loss"] for event in events(tmp_path, "step")}, rel=1e-5)
