@@ -27,14 +27,15 @@ class Ema:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Inside, the parameters are the average; afterwards they are what they were."""
-        self._swap()
+        self.swap()
         try:
             yield
         finally:
-            self._swap()
+            self.swap()
 
     @torch.no_grad()
-    def _swap(self) -> None:
+    def swap(self) -> None:
+        """Exchange the weights with their average; the second call puts them back."""
         for value, (_, parameter) in zip(self.values, self.parameters, strict=True):
             kept = value.clone()
             value.copy_(parameter)
