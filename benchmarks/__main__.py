@@ -47,7 +47,8 @@ CASES: dict[str, Callable[..., Iterable[Result]]] = {
 }
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
+    """Cases and the options of each."""
     parser = argparse.ArgumentParser(prog="python app.py bench", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all when none is named")
     parser.add_argument("--json", metavar="FILE", help="also write the results as a JSON list")
@@ -66,12 +67,16 @@ def main() -> int:
     at.add_argument("--size", type=int, help=f"pixels of a side, {sdxl.FULL[1]} when not given")
     at.add_argument("--steps", type=int, help=f"{sdxl.FULL[2]} when not given; also of the cases mini and pair")
     at.add_argument("--tiny", action="store_true", help="a very small network on any device: proves the way, not speed")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    args = (words := parser()).parse_args()
     if args.clips is not None and args.clips < 2:
-        parser.error("--clips must be 2 or more")
+        words.error("--clips must be 2 or more")
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:
-        parser.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")
+        words.error(f"there is no case {unknown[0]!r}; there are: {', '.join(CASES)}")
     options: dict[str, dict[str, object]] = {
         "quality": {"pairs": tuple(args.pairs), "footage": tuple(args.footage)},
         "mini": {"clips": args.clips or mini.DEFAULT_CLIPS, "model_folder": args.model, "steps": args.steps},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 
 import pytest
 
+from benchmarks.__main__ import parser as bench_parser
 from diffscaler.settings import ROOT, Settings
 from ui.commands import COMMANDS, parser
 
@@ -27,6 +29,27 @@ def test_every_option_of_generate_is_documented() -> None:
     options = [option for action in commands.choices["generate"]._actions for option in action.option_strings]  # type: ignore[union-attr]
     missing = [option for option in options if option.startswith("--") and option not in README and option != "--help"]
     assert missing in (["--output"], [])
+
+
+def test_every_option_in_a_command_that_readme_shows_exists() -> None:
+    lines = re.findall(r"^python app\.py (\w+)(.*)$", README, re.M)
+    known = {name: options_of(choice) for name, choice in commands_of(parser()).items()}
+    known["bench"] = options_of(bench_parser())
+    free = ("test", "doctor", "train")  # these hand their words to pytest and other parsers
+    asked = {(name, option) for name, rest in lines for option in re.findall(r"(?<!\S)\[?(--[a-z-]+)", rest)}
+    assert len({name for name, _ in asked}) > 5
+    assert [(name, option) for name, option in sorted(asked) if name not in free and option not in known[name]] == []
+
+
+def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = [action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    return {name: choice for choices in found for name, choice in choices.items()}
+
+
+def options_of(top: argparse.ArgumentParser) -> set[str]:
+    """Of a command and of the commands below it."""
+    below = [options_of(choice) for choice in commands_of(top).values()]
+    return {option for action in top._actions for option in action.option_strings}.union(*below)
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))

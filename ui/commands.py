@@ -50,20 +50,9 @@ def parser() -> argparse.ArgumentParser:
     at.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="of prepare and make: see their --help")
     at.set_defaults(run=train)
 
-    at = commands.add_parser("bench", help="measure speed and memory beside a baseline")
-    at.add_argument("cases", nargs="*", metavar="CASE")
-    at.add_argument("--json", metavar="FILE", dest="json_file")
-    at.add_argument("--clips", type=int, metavar="N", help="of the case mini: how many clips are drawn and read back")
-    at.add_argument("--model", metavar="FOLDER", help="of the case mini: another model to read back")
-    at.add_argument("--pairs", metavar="FOLDER", action="append", default=[], help="of the case quality: Set5 and kin")
-    at.add_argument("--footage", metavar="FILE", action="append", default=[], help="of the case quality: a clip")
-    for option, words in (("frames", "how many"), ("size", "pixels of a side"), ("steps", "how many")):
-        at.add_argument(f"--{option}", type=int, metavar="N", help=f"of the case sdxl: {words}")
-    at.add_argument("--tiny", action="store_true", help="of the case sdxl: a very small network, on any device")
-    at.set_defaults(run=bench)
-
     for name, words in (
         ("test", "run the tests; takes pytest's arguments"),
+        ("bench", "measure speed and memory beside a baseline"),
         ("doctor", "prove that everything works here"),
     ):
         commands.add_parser(name, help=words, add_help=False)
@@ -77,6 +66,8 @@ def run(argv: Sequence[str]) -> int:
         argv.insert(0, "serve")
     if argv[0] == "test":
         return run_tests(argv[1:], ROOT)
+    if argv[0] == "bench":
+        return bench(argv[1:])
     try:
         settings = read_settings()
     except ValidationError as error:
@@ -106,8 +97,7 @@ def train(args: argparse.Namespace, settings: Settings) -> int:
     command = [sys.executable, "-m", "training"]
     if args.config in DATA_COMMANDS:
         # From here, where the paths that were given count.
-        found = os.pathsep.join(path for path in (str(ROOT), os.environ.get("PYTHONPATH")) if path)
-        child = subprocess.Popen([*command, args.config, *args.rest], env={**os.environ, "PYTHONPATH": found})
+        child = subprocess.Popen([*command, args.config, *args.rest], env=environment_with_root())
     else:
         child = subprocess.Popen([*command, str(Path(args.config).resolve())], cwd=ROOT)
     stopped = False
@@ -120,12 +110,12 @@ def train(args: argparse.Namespace, settings: Settings) -> int:
         return cli.STOPPED if stopped and code == 0 else code
 
 
-def bench(args: argparse.Namespace, settings: Settings) -> int:
-    command = [sys.executable, "-m", "benchmarks", *args.cases]
-    command += ["--json", args.json_file] if args.json_file else []
-    for name in ("clips", "model", "frames", "size", "steps"):
-        command += [f"--{name}", str(value)] if (value := getattr(args, name)) is not None else []
-    for name in ("pairs", "footage"):
-        command += [word for path in getattr(args, name) for word in (f"--{name}", str(Path(path).resolve()))]
-    command += ["--tiny"] if args.tiny else []
-    return subprocess.call(command, cwd=ROOT)
+def bench(argv: Sequence[str]) -> int:
+    """Its cases and their options are the benchmarks' own business: words pass as they are, paths count from here."""
+    return subprocess.call([sys.executable, "-m", "benchmarks", *argv], env=environment_with_root())
+
+
+def environment_with_root() -> dict[str, str]:
+    """This environment, where Python finds the studio's packages from any folder."""
+    found = os.pathsep.join(path for path in (str(ROOT), os.environ.get("PYTHONPATH")) if path)
+    return {**os.environ, "PYTHONPATH": found}
