@@ -17,6 +17,7 @@ from diffscaler.models.device import Device
 from diffscaler.models.spec import ModelSpec
 from diffscaler.upscale.reach import reach_of
 from diffscaler.upscale.tile import ALIGN_PX, Upscaler
+from diffscaler.upscale.trunk import with_float32_trunk
 from diffscaler.upscale.winograd import WinogradConv, with_winograd
 
 
@@ -78,6 +79,8 @@ def on_device(network: torch.nn.Module, scale: int, device: Device, multiple: in
     if plan.winograd:
         network = with_winograd(network)
     where, dtype = torch.device(device.torch_name), getattr(torch, plan.dtype) if halves else torch.float32
+    if dtype != torch.float32:
+        network = with_float32_trunk(network)
     brake = Event()
 
     def look(*_: Any) -> None:

@@ -14,7 +14,6 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.media import Stream
 from diffscaler.models.catalogue import Catalogue, upscaler_file
-from diffscaler.models.device import pick_device
 from diffscaler.recipes import Recipes
 from diffscaler.requests import UpscaleRequest
 from diffscaler.settings import Settings
@@ -24,6 +23,7 @@ from diffscaler.upscale.load import load_file
 from diffscaler.upscale.siblings import weak_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.upscale.tile import Upscaler, upscale_frame
+from tests.devices import exact_cpu
 from tests.upscale.run import context
 from tests.upscale.tiny import compact_network, save_compact
 from tests.video.make import in_chunks, meta_for, numbered
@@ -32,7 +32,7 @@ STRONG, WEAK = "realesr-general-x4v3", "realesr-general-wdn-x4v3"
 
 
 def loaded(path: Path) -> Upscaler:
-    return load_file(upscaler_file(path), pick_device("cpu"))
+    return load_file(upscaler_file(path), exact_cpu())
 
 
 @pytest.fixture

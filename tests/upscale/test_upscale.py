@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 
 from diffscaler.errors import ModelNotFound
 from diffscaler.models.catalogue import upscaler_file
-from diffscaler.models.device import pick_device
 from diffscaler.upscale.load import load_file
 from diffscaler.upscale.tile import Upscaler, upscale_frame
+from tests.devices import exact_cpu
 from tests.upscale.tiny import save_compact
 
 
 @pytest.fixture(scope="module")
 def compact(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = save_compact(tmp_path_factory.mktemp("up") / "tiny-x2.pth", scale=2)
-    return load_file(upscaler_file(path), pick_device("cpu"))
+    return load_file(upscaler_file(path), exact_cpu())
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_rrdbnet_files_load_too(tmp_path: Path) -> None:
 
     net = RRDBNet(3, 3, scale=4, num_feat=16, num_block=1, num_grow_ch=32)
     torch.save({"params_ema": net.state_dict()}, tmp_path / "rrdb.pth")
-    upscaler = load_file(upscaler_file(tmp_path / "rrdb.pth"), pick_device("cpu"))
+    upscaler = load_file(upscaler_file(tmp_path / "rrdb.pth"), exact_cpu())
     assert upscaler.scale == 4 and upscale_frame(upscaler, picture(8, 8), 4, 64).shape == (32, 32, 3)
 
 
@@ -79,7 +79,7 @@ def test_a_pickle_payload_is_refused_and_never_executed(tmp_path: Path) -> None:
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Evil(target)))
     for name in ("evil.pth", "plain.pth"):
         with pytest.raises(ModelNotFound) as error:
-            load_file(upscaler_file(tmp_path / name), pick_device("cpu"))
+            load_file(upscaler_file(tmp_path / name), exact_cpu())
         assert "refused" in error.value.message
         assert not target.exists()
 
@@ -94,4 +94,4 @@ def test_any_bytes_as_a_file_give_a_sentence(data: bytes) -> None:
             path = Path(folder) / f"x{suffix}"
             path.write_bytes(data)
             with pytest.raises(ModelNotFound):
-                load_file(upscaler_file(path), pick_device("cpu"))
+                load_file(upscaler_file(path), exact_cpu())
