@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffscaler.upscale.network import PreviewUpscaler
 from training.checkpoint import newest, replacing
+from training.compute import CPU, Compute
 from training.config import TrainingConfig
 from training.events import RunError, StopSignal
 from training.loop import Loop, Schedule
@@ -44,9 +45,11 @@ class UpscalerStage:
         lr: float,
         seed: int,
         degraded_share: float = 0.0,
+        compute: Compute = CPU,
     ) -> None:
         """degraded_share: of the patches that are made worse as well as smaller, see degrade.py"""
-        self.degraded_share = degraded_share
+        self.degraded_share, self.compute = degraded_share, compute
+        network.to(compute.device)
         self.network, self.total, self.batch, self.lr, self.seed = network, total, batch, lr, seed
         scale = network.scale
         self.patch = DEEP_PATCH if network.depth > DEEP else PATCH
@@ -57,11 +60,13 @@ class UpscalerStage:
         named = network.named_parameters()
         self.optimizer = Muon(muon_groups(named, adam_names=("features.0", "detail")), lr=lr, weight_decay=0.0)
         self.average = Average({"network": network}, 0.998)
-        self.luma = torch.tensor(LUMA).view(1, 3, 1, 1)
+        self.luma = compute.put(torch.tensor(LUMA).view(1, 3, 1, 1))
 
     def step(self, index: int) -> tuple[float, float]:
         low, high = self._patches(np.random.default_rng([self.seed, 20, index]))
-        difference = self.network(low) - high
+        with self.compute.autocast():
+            made = self.network(low)
+        difference = made.float() - high
         loss = difference.abs().mean() + 2 * (difference * self.luma).sum(dim=1).abs().mean()
         done = descend(self.optimizer, loss, scheduled_lr(index, self.total, self.lr, decay_from=0.3))
         self.average.update()
@@ -84,7 +89,7 @@ class UpscalerStage:
                 patch = np.rot90(part, turns)
                 target.append(patch[:, ::-1] if mirror else patch)
         given, wanted = (torch.from_numpy(np.stack(p)).permute(0, 3, 1, 2).float().div_(255) for p in (lows, highs))
-        return given, wanted
+        return self.compute.put(given), self.compute.put(wanted)
 
     def save(self, folder: Path) -> None:
         save_upscaler(self.network, folder / "network.safetensors")
@@ -100,8 +105,9 @@ class UpscalerStage:
         side = min(64, *self.low[0].shape[:2])
         low, high = self.low[0][:side, :side], self.high[0][: side * scale, : side * scale]
         with torch.no_grad():
-            out = self.network(torch.from_numpy(low.copy()).permute(2, 0, 1)[None].float() / 255)[0]
-        drawn = (out * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+            small = torch.from_numpy(low.copy()).permute(2, 0, 1)[None].float() / 255
+            out = self.network(self.compute.put(small))[0]
+        drawn = (out.cpu() * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
         return np.concatenate([resize(low, side * scale, side * scale), drawn, high], axis=1)
 
     def finish(self) -> None:
@@ -113,7 +119,7 @@ def save_upscaler(network: PreviewUpscaler, path: Path, **metadata: str) -> None
     """Write a network with what is needed to build it again."""
     params = sum(p.numel() for p in network.parameters())
     save_file(
-        {k: v.contiguous() for k, v in network.state_dict().items()},
+        {k: v.cpu().contiguous() for k, v in network.state_dict().items()},
         path,
         {
             "config": json.dumps(network.config),
@@ -130,6 +136,7 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
     """Train and write output_dir/model/x{scale}.safetensors. Returns its path, None when stopped (written then too)."""
     output_dir = Path(config.output_dir)
     loop = Loop(output_dir, Schedule(config.checkpoint_every, config.sample_every), stop)
+    compute = Compute.choose(config.device)
     torch.manual_seed(config.seed)
     network = PreviewUpscaler(config.scale, config.upscaler_width, config.upscaler_depth, config.upscaler_residual)
     if config.init:
@@ -146,6 +153,7 @@ def train_upscaler(config: TrainingConfig, stop: StopSignal, pictures: list[np.n
             config.learning_rate,
             config.seed,
             config.upscaler_degraded,
+            compute,
         )
 
     finished = loop.run([("upscaler", config.upscaler_steps, stage)], recipe="upscaler", pictures=len(pictures))
