@@ -114,8 +114,11 @@ class RecipeParts:
             pair = PairParams.model_validate(given | ({"tile": tile} if tile else {}))
             return node(UpscalePair(pair, models), frames)
         if "guidance_scale" in native:  # a diffusion upscaler of the library
-            given = native | {"scale": scale, "prompt": prompt} | ({"tile": max(64, tile)} if tile else {})
-            return node(UpscaleSd(SdParams.model_validate(given), models), frames)
+            each = min(scale, specs[0].scale)  # one that enlarges by two is run twice for four
+            given = native | {"scale": each, "prompt": prompt} | ({"tile": max(64, tile)} if tile else {})
+            for _ in range(scale.bit_length() - each.bit_length() + 1):
+                frames = node(UpscaleSd(SdParams.model_validate(given), models), frames)
+            return frames
         params = UpscaleParams(scale=scale, tile=tile, denoise_strength=denoise_strength)
         return node(Upscale(params, models), frames)
 

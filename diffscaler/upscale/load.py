@@ -15,6 +15,7 @@ from diffscaler.errors import JobCancelled, ModelNotFound
 from diffscaler.models.convolutions import convolutions_on
 from diffscaler.models.device import Device
 from diffscaler.models.spec import ModelSpec
+from diffscaler.upscale.network import PreviewUpscaler
 from diffscaler.upscale.reach import reach_of
 from diffscaler.upscale.tile import ALIGN_PX, Upscaler
 from diffscaler.upscale.trunk import with_float32_trunk
@@ -24,8 +25,6 @@ from diffscaler.upscale.winograd import WinogradConv, with_winograd
 def load_builtin(spec: ModelSpec, device: Device) -> Upscaler:
     """The small network this project trained; its shape is in the file's metadata. Raises ModelNotFound."""
     from safetensors import SafetensorError, safe_open
-
-    from diffscaler.upscale.network import PreviewUpscaler
 
     try:
         with safe_open(str(spec.path), "pt") as file:
@@ -91,8 +90,9 @@ def on_device(network: torch.nn.Module, scale: int, device: Device, multiple: in
         if isinstance(module, torch.nn.Conv2d | WinogradConv):
             module.register_forward_pre_hook(look)
     network = network.to(where, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    given = torch.float32 if isinstance(network, PreviewUpscaler) else dtype
     limit = max(ALIGN_PX**2, plan.window_bytes // per_px)
-    return Upscaler(network, scale, reach, where, dtype, multiple, limit, plan.workers, brake)
+    return Upscaler(network, scale, reach, where, given, multiple, limit, plan.workers, brake)
 
 
 @torch.inference_mode()

@@ -59,8 +59,11 @@ class PreviewUpscaler(nn.Module):
         return self.depth + 2
 
     def forward(self, image: Tensor) -> Tensor:
-        """float (N, 3, H, W) RGB in [0, 1] -> (N, 3, scale * H, scale * W), not clamped; any H, W >= 1."""
+        """float32 (N, 3, H, W) RGB in [0, 1] -> (N, 3, scale * H, scale * W), not clamped; any H, W >= 1.
+
+        The layers may be in bfloat16. What they add to is not: it would round to whole levels of 255.
+        """
         size = (image.shape[-2] * self.scale, image.shape[-1] * self.scale)
         # antialias=True takes Keys' cubic with a = -0.5, the one of MATLAB and Pillow; without it torch uses -0.75.
         base = F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True)
-        return base + self.shuffle(self.detail(self.features(image)))
+        return base + self.shuffle(self.detail(self.features(image.to(self.detail.weight.dtype))))

@@ -33,6 +33,7 @@ class Upscaler:
     """A loaded network and what must be known to feed it.
 
     network: float (N, 3, H, W) RGB in [0, 1] -> (N, 3, scale H, scale W)
+    dtype: of what it is given; its layers may be in a narrower format
     reach_px: input pixels around a window that can change it (upscale/reach.py); None: all of the picture
     limit_px: pixels the network is shown at once at most
     multiple: input sides must be a multiple of this

@@ -14,7 +14,6 @@ from diffscaler import compat
 from diffscaler.errors import ModelNotFound, NotEnoughRoom
 from diffscaler.media import Stream
 from diffscaler.models.catalogue import Catalogue
-from diffscaler.models.device import pick_device
 from diffscaler.models.diffusion_upscalers import upscaler_folder
 from diffscaler.models.residency import Residency
 from diffscaler.models.shelf import Shelf
@@ -26,6 +25,7 @@ from diffscaler.studio import Studio
 from diffscaler.upscale.sd.drawing import LoadedSd, Noise, Sampling, enlarged, tiles
 from diffscaler.upscale.sd.load import load_sd
 from diffscaler.upscale.sd.stage import SdParams, UpscaleSd
+from tests.devices import exact_cpu
 from tests.text2video.tiny_encoders import clip as clip_text
 from tests.upscale.run import context
 from tests.video.make import in_chunks, meta_for, numbered, video
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sd(folder: Path) -> LoadedSd:
-    return load_sd(upscaler_folder(folder, "sd-x4"), pick_device("cpu"))
+    return load_sd(upscaler_folder(folder, "sd-x4"), exact_cpu())
 
 
 def frames(count: int, height: int = 16, width: int = 24, seed: int = 0) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_latents_equal_the_library_s_to_1e_5(sd: LoadedSd) -> None:
         )
         assert (ours - theirs).abs().max() <= 1e-5 and ours.std() > 0.1
         theirs = sd.pipeline.vae.decode(theirs / sd.pipeline.vae.config.scaling_factor).sample
-        assert (decoded(sd, ours, 128) - theirs).abs().max() <= 1e-5
+        assert (decoded(sd.pipeline.vae, ours, 128, sd.multiple, 4) - theirs).abs().max() <= 1e-5
 
 
 def test_equal_frames_are_drawn_equal_and_a_part_has_the_noise_of_its_place(sd: LoadedSd) -> None:
@@ -187,11 +187,11 @@ def test_a_folder_is_an_upscaler_with_the_clip_s_prompt_and_no_text_to_video_mod
 def test_what_it_needs_is_told_before_it_is_loaded_and_a_broken_folder_is_named(folder: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     spec = Shelf(settings, Catalogue(settings)).add(folder).spec
-    little = Residency(pick_device("cpu"), 10**9)
+    little = Residency(exact_cpu(), 10**9)
     with pytest.raises(NotEnoughRoom, match=r"sd-x4 needs 3\.0 GB"), little.acquire(spec, "0"):
         pass
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "model_index.json").write_bytes((folder / "model_index.json").read_bytes())
     with pytest.raises(ModelNotFound, match="cannot be loaded"):
-        load_sd(spec.model_copy(update={"path": broken}), pick_device("cpu"))
+        load_sd(spec.model_copy(update={"path": broken}), exact_cpu())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from diffscaler.errors import ModelNotFound
-from diffscaler.models.catalogue import upscaler_file
+from diffscaler.models.catalogue import Catalogue, upscaler_file
+from diffscaler.settings import Settings
 from diffscaler.upscale.load import load_file
 from diffscaler.upscale.tile import Upscaler, upscale_frame
 from tests.devices import exact_cpu
@@ -63,6 +65,17 @@ def test_rrdbnet_files_load_too(tmp_path: Path) -> None:
     torch.save({"params_ema": net.state_dict()}, tmp_path / "rrdb.pth")
     upscaler = load_file(upscaler_file(tmp_path / "rrdb.pth"), exact_cpu())
     assert upscaler.scale == 4 and upscale_frame(upscaler, picture(8, 8), 4, 64).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_built_in_networks_draw_the_same_in_bfloat16(scale: int, tmp_path: Path) -> None:
+    """Processors that multiply it faster take it by default."""
+    spec = Catalogue(Settings(data_dir=tmp_path)).spec(f"builtin-x{scale}", "upscaler")
+    exact, narrow = (spec.load(replace(exact_cpu(), dtype=dtype)) for dtype in ("float32", "bfloat16"))
+    smooth = np.linspace(0, 255, 40 * 36 * 3).reshape(40, 36, 3).astype(np.uint8)
+    for frame in (smooth, np.full((20, 20, 3), 201, np.uint8)):
+        wanted, made = (upscale_frame(network, frame, scale).astype(float) for network in (exact, narrow))
+        assert np.abs(wanted - made).max() <= 2 and np.abs(wanted - made).mean() < 0.1
 
 
 class Evil:

@@ -13,11 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from diffscaler.models.device import pick_device
 from diffscaler.upscale.load import on_device
 from diffscaler.upscale.reach import HARD_PX, reach_of
 from diffscaler.upscale.tile import Upscaler, run_network, upscale_frame, upscale_frames
 from diffscaler.upscale.windows import cover, least_work
+from tests.devices import exact_cpu
 from tests.upscale.tiny import compact_network, rrdb_network
 
 SIZES = st.integers(1, 130)
@@ -87,7 +87,7 @@ def upscaler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     make = compact_network if kind == "compact" else rrdb_network
     path: Path = tmp_path_factory.mktemp("up") / "tiny.pth"
     torch.save({"params": make(int(scale)).state_dict()}, path)
-    return load_file(upscaler_file(path), pick_device("cpu"))
+    return load_file(upscaler_file(path), exact_cpu())
 
 
 def floats(upscaler: Upscaler, frame: np.ndarray, tile: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_odd_and_very_small_pictures(upscaler: Upscaler, size: tuple[int, int]) 
 
 
 def test_windows_that_look_at_everything_leave_no_seam() -> None:
-    upscaler = on_device(Everywhere(), 1, pick_device("cpu"))
+    upscaler = on_device(Everywhere(), 1, exact_cpu())
     frame = np.full((90, 90, 3), 60, np.uint8)
     frame[:, :20] = 0
     made = upscale_frame(upscaler, frame, 1, 32)
@@ -153,7 +153,7 @@ def test_a_stop_reaches_the_network_and_the_next_job_runs(upscaler: Upscaler) ->
 @given(st.integers(0, 255), st.integers(1, 5))
 def test_a_still_clip_stays_still(level: int, count: int) -> None:
     torch.manual_seed(0)
-    upscaler = on_device(compact_network(2), 2, pick_device("cpu"))
+    upscaler = on_device(compact_network(2), 2, exact_cpu())
     frame = np.full((19, 23, 3), level, np.uint8)
     frame[3:9, 5:11] = 255 - level
     made = list(upscale_frames(upscaler, [frame] * count, 2))

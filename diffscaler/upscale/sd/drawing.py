@@ -1,4 +1,4 @@
-"""Frames drawn four times larger by Stable Diffusion's upscaler (Rombach et al. 2022), tile by tile.
+"""Frames drawn larger by Stable Diffusion's x4 upscaler (Rombach et al. 2022), tile by tile.
 
 One frame in one tile is what the library's StableDiffusionUpscalePipeline gives. Here noise depends on the seed and the
 place alone, so that frames that show the same come out the same; and what tiles say about the cells they share is
@@ -33,6 +33,10 @@ OVERLAP = 8
 OTHER_NOISE = 1_000_003
 
 
+#: Sees (steps done, steps in all); it may raise.
+OnStep = Callable[[int, int], None]
+
+
 @dataclass(frozen=True)
 class Sampling:
     """steps, guidance: of the sampler; noise_level: how far the small frame is noised, in steps of its own schedule
@@ -61,12 +65,18 @@ class LoadedSd:
     pipeline: Any
     device: Any
     dtype: Any
+    scale: int = SCALE
 
     @property
     def multiple(self) -> int:
         """What sides have to be divided by: the U-Net halves them on every level but the last."""
         unet, vae = self.pipeline.unet.config, self.pipeline.vae_scale_factor
         return max(2 ** (len(unet.block_out_channels) - 1), vae)
+
+    @property
+    def least(self) -> int:
+        """Pixels a side that the network can work on."""
+        return self.multiple
 
     def told(self, prompt: str, guided: bool) -> Tensor:
         """What is said: the embeddings of nothing, if guided, and of the prompt."""
@@ -79,28 +89,32 @@ class LoadedSd:
             noise_field(3, height, width, seed + OTHER_NOISE)[None], noise_field(channels, height, width, seed)[None]
         )
 
-
-#: Sees (steps done, steps in all); it may raise.
-OnStep = Callable[[int, int], None]
+    def larger(self, small: Tensor, told: Tensor, sampling: Sampling, noise: Noise, on_step: OnStep) -> Tensor:
+        """The picture of a frame (1, 3, h, w) in -1..1: float32 (1, 3, 4 h, 4 w), about -1..1."""
+        latents = drawn(self, small, told, sampling, noise, on_step)
+        return decoded(self.pipeline.vae, latents, sampling.tile, self.multiple, SCALE)
 
 
 @torch.inference_mode()
 def enlarged(
-    sd: LoadedSd, frames: Frames, prompt: str, sampling: Sampling, on_step: OnStep, noise: Noise | None = None
+    sd: Any, frames: Frames, prompt: str, sampling: Sampling, on_step: OnStep, noise: Noise | None = None
 ) -> Iterator[np.ndarray]:
-    """Each frame four times larger: uint8 RGB (h, w, 3) -> (4 h, 4 w, 3). noise: instead of that of the seed."""
+    """Each frame larger: uint8 RGB (h, w, 3) -> (scale h, scale w, 3). noise: instead of that of the seed.
+
+    sd: a LoadedSd or latent.LoadedLatent
+    """
     told = sd.told(prompt, sampling.guidance > 1)
     for index, frame in enumerate(frames):
         height, width = frame.shape[:2]
         multiple = sd.multiple
-        small = F.pad(to_unit(frame[None]), (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        right, below = (max(sd.least, side + -side % multiple) - side for side in (width, height))
+        small = F.pad(to_unit(frame[None]), (0, right, 0, below), mode="replicate")
         given = noise or sd.noise(*small.shape[-2:], sampling.seed)
 
         def on_part(done: int, total: int, before: int = index) -> None:
             on_step(before * total + done, total * len(frames))
 
-        latents = drawn(sd, small, told, sampling, given, on_part)
-        made = decoded(sd, latents, sampling.tile)[0, :, : height * SCALE, : width * SCALE]
+        made = sd.larger(small, told, sampling, given, on_part)[0, :, : height * sd.scale, : width * sd.scale]
         yield (made.clamp(-1, 1) / 2 + 0.5).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
@@ -135,17 +149,22 @@ def drawn(sd: LoadedSd, small: Tensor, told: Tensor, sampling: Sampling, noise: 
     return latents
 
 
-def decoded(sd: LoadedSd, latents: Tensor, tile: int) -> Tensor:
-    """The picture of latents, float32 (1, 3, 4 h, 4 w) about -1..1; tiles fade into each other."""
-    vae = sd.pipeline.vae
+def decoded(vae: Any, latents: Tensor, tile: int, multiple: int, factor: int) -> Tensor:
+    """The picture of latents, float32 (1, 3, factor h, factor w) about -1..1; tiles fade into each other.
+
+    tile: latents a side; multiple: what their sides are divided by; factor: pixels of a latent
+    """
     latents = latents.to(vae.dtype) / vae.config.scaling_factor
     height, width = latents.shape[-2:]
-    made = torch.zeros((1, 3, height * SCALE, width * SCALE), device=sd.device)
+    made = torch.zeros((1, 3, height * factor, width * factor), device=latents.device)
     weight = torch.zeros_like(made[:, :1])
-    for seen, counts in tiles(height, width, tile, sd.multiple):
+    for seen, counts in tiles(height, width, tile, multiple):
         picture = vae.decode(latents[..., seen.top : seen.bottom, seen.left : seen.right], return_dict=False)[0]
-        counts = F.interpolate(counts[None, None], scale_factor=SCALE, mode="bilinear").to(made)
-        where = (..., slice(seen.top * SCALE, seen.bottom * SCALE), slice(seen.left * SCALE, seen.right * SCALE))
+        counts = F.interpolate(counts[None, None], scale_factor=factor, mode="bilinear").to(made)
+        where = (
+            ...,
+            *(slice(near * factor, far * factor) for near, far in ((seen.top, seen.bottom), (seen.left, seen.right))),
+        )
         made[where] += picture.float() * counts
         weight[where] += counts
     return made / weight

@@ -1,8 +1,9 @@
-"""The stage that upscales with Stable Diffusion's x4 upscaler."""
+"""The stage that upscales with one of Stable Diffusion's upscalers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -10,14 +11,13 @@ from pydantic import Field
 from diffscaler.media import Chunk, ClipMeta, FrameChunk, Stream
 from diffscaler.stage import ModelRef, Params, StageContext
 
-#: What the network enlarges by; another factor is made of its frames.
-OWN_SCALE = 4
-
 
 class SdParams(Params):
-    """scale: times larger in both directions; prompt: what the clip shows; the rest: see drawing.Sampling"""
+    """scale: times larger in both directions; own_scale: what the network enlarges by, another factor is made of its
+    frames; prompt: what the clip shows; the rest: see drawing.Sampling"""
 
     scale: int
+    own_scale: Literal[2, 4] = 4
     prompt: str = ""
     tile: int = Field(128, ge=16, multiple_of=16)
     num_inference_steps: int = Field(20, ge=1, le=200)
@@ -36,7 +36,7 @@ class UpscaleSd:
 
     def __init__(self, params: SdParams, models: tuple[ModelRef, ...]) -> None:
         self.params, self.models = params, models
-        self.effort = (OWN_SCALE / params.scale) ** 2 * params.num_inference_steps
+        self.effort = (params.own_scale / params.scale) ** 2 * params.num_inference_steps
 
     def describe(self, inputs: tuple[ClipMeta, ...]) -> ClipMeta:
         meta, scale = inputs[0], self.params.scale
@@ -60,7 +60,7 @@ class UpscaleSd:
                     ctx.step(part.start * each + done, meta.num_frames * each, "part")
 
                 made = list(enlarged(sd, chunk.frames, params.prompt, sampling, on_step))
-                if params.scale != OWN_SCALE:
+                if params.scale != params.own_scale:
                     size = (meta.height * params.scale, meta.width * params.scale)
                     made = [resized(frame, *size) for frame in made]
                 yield FrameChunk(np.stack(made), chunk.start, chunk.times)
