@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diffscaler.models.catalogue import text2video_folder
-from diffscaler.models.device import pick_device
+from tests.devices import exact_cpu
 from tests.text2video.tiny_families import clip
 from tests.training.conftest import tiny_clip
 from training.events import RunError
@@ -149,7 +149,7 @@ def test_steps_move_temporal_layers_alone_and_the_studio_draws_the_result(
     spec = text2video_folder(folder)
     assert spec.family and spec.family.name == "modelscope" and spec.title == "moving"
     assert "Inflated from" in spec.description
-    family = load_pipeline(spec, pick_device("cpu"))
+    family = load_pipeline(spec, exact_cpu())
     again = draw(family, spec.native | {"num_inference_steps": 2}, "a dog one", 1)
     assert again.shape == (4, 16, 16, 3)
     assert shown is not None and np.abs(again.astype(int) - shown).max() <= 1
