@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         "--longest", type=int, default=faceswap.LONG, help="frames of the longer clip, for memory (%(default)s)"
     )
     at = parser.add_argument_group("of the case sdxl, which needs a graphics card")
-    at.add_argument("--frames", type=int, help=f"{sdxl.FULL[0]} when not given")
+    at.add_argument("--frames", type=int, help=f"{sdxl.FULL[0]} when not given; of the case memory: 4K frames")
     at.add_argument("--size", type=int, help=f"pixels of a side, {sdxl.FULL[1]} when not given")
     at.add_argument("--steps", type=int, help=f"{sdxl.FULL[2]} when not given; also of the cases mini and pair")
     at.add_argument("--tiny", action="store_true", help="a very small network on any device: proves the way, not speed")
@@ -82,6 +82,7 @@ def main() -> int:
         "mini": {"clips": args.clips or mini.DEFAULT_CLIPS, "model_folder": args.model, "steps": args.steps},
         "pair": {"clips": args.clips or pair.DEFAULT_CLIPS, "steps": args.steps, "model": args.model},
         "faceswap": {"published": args.published, "longest": args.longest},
+        "memory": {"frames": args.frames},
         "sdxl": {"frames": args.frames, "size": args.size, "steps": args.steps, "tiny": args.tiny},
     }
     rows, failed = [], False

@@ -73,15 +73,18 @@ def paired_seconds(ours: Callable[[], object], other: Callable[[], object], repe
     return statistics.median(times), statistics.median(ratios)
 
 
-def make_clip(path: Path, frames: int, width: int, height: int, fps: int = 24) -> Path:
-    """A moving, noisy picture with a tone, H.264 and AAC in MP4, by the ffmpeg that comes with the packages."""
+def make_clip(path: Path, frames: int, width: int, height: int, fps: int = 24, noise: int = 6) -> Path:
+    """A moving, noisy picture with a tone, H.264 and AAC in MP4, by the ffmpeg that comes with the packages.
+
+    noise: its strength, as ffmpeg's filter counts it
+    """
     import imageio_ffmpeg
 
     seconds = frames / fps
     subprocess.run(
         [
             imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y",
-            "-f", "lavfi", "-i", f"testsrc2=size={width}x{height}:rate={fps},noise=alls=6:allf=t",
+            "-f", "lavfi", "-i", f"testsrc2=size={width}x{height}:rate={fps},noise=alls={noise}:allf=t",
             "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
             "-frames:v", str(frames), "-t", f"{seconds:.6f}",
             "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-c:a", "aac", str(path),
