@@ -27,6 +27,12 @@ def prepared(folder: Path, dataset: Path, stopped=lambda: False, workers: int = 
     return prepare(folder, dataset, Options(), Report(EventLog(dataset / "events.jsonl")), stopped, workers)
 
 
+def frames_in(path: Path) -> np.ndarray:
+    from diffscaler.video.reader import read_frames
+
+    return np.concatenate([chunk.frames for chunk in read_frames(path, 0, 8)])
+
+
 def events(dataset: Path) -> list[dict]:
     return [json.loads(line) for line in (dataset / "events.jsonl").read_text().splitlines()]
 
@@ -53,6 +59,26 @@ def test_a_trainer_reads_the_shots_that_are_kept_with_their_captions_and_frames(
     assert frames.shape == (14, 90, 160, 3) and frames[..., 2].mean() > frames[..., 0].mean() + 40
     assert np.array_equal(np.stack(list(frames_of(data[1], 3, 2))), frames[3:5])
     assert (tmp_path / "set" / "pictures" / next(made.shots())[1].thumbnail).stat().st_size > 500
+
+
+def test_the_shots_of_a_file_and_its_copies_are_all_learnt_or_all_held_out(tmp_path, footage):
+    from tests.video.make import video
+    from training.finetune.sources import held_out_of
+
+    for number in range(3):
+        parts = [scene((60 + 60 * i, 200 - 50 * i, 40 + 50 * number), 10 + 5 * number + i, 14) for i in range(3)]
+        clip(footage / f"long{number}.mp4", np.concatenate(parts), f"three scenes, {number}")
+    (footage / "again.mp4").write_bytes((footage / "long0.mp4").read_bytes())
+    (footage / "again.txt").write_text("a copy")
+    video(footage / "rough.mp4", frames_in(footage / "long1.mp4"), crf="34")
+    (footage / "rough.txt").write_text("saved again")
+    prepared(footage, tmp_path / "set")
+    set_thresholds(tmp_path / "set", Thresholds(duplicates=True))
+    items = list(read_manifest(tmp_path / "set"))
+    learnt, apart = held_out_of(items, 2)
+    same = {"again.mp4": "long0.mp4", "rough.mp4": "long1.mp4"}
+    sides = [{same.get(item.path.name, item.path.name) for item in side} for side in (learnt, apart)]
+    assert sides[0].isdisjoint(sides[1]) and len(sides[1]) == 2 and len(learnt) + len(apart) == len(items)
 
 
 def test_frames_stand_in_the_order_people_count(tmp_path):
