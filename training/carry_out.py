@@ -14,7 +14,6 @@ from training.checkpoint import replacing
 from training.checkpoints import damage_of
 from training.compute import Compute
 from training.events import EventLog, RunError, Stopped, StopSignal
-from training.launch import ACCELERATE, write_launch
 from training.options import RunConfig
 from training.recipes import RECIPES
 from training.reports import begin_report, check_reporter, log_of
@@ -50,8 +49,6 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
         task = RECIPES[config.recipe].make(config, place)
         torch.manual_seed(config.seed + accelerator.process_index)
         begin_report(accelerator, config)
-        if accelerator.num_processes == 1 and not (place.folder / ACCELERATE).exists():
-            events.write("launch", command=write_launch(config, place.folder))
         trainer = Trainer(task, config, accelerator, stop)
         return trainer.model if trainer.run() else None
     finally:

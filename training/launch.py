@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ def write_launch(config: RunConfig, folder: Path, processes: int = 0, machines: 
     each, with --machine_rank 0, 1, ... and the address of the first in place of main_process_ip.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RUN).write_text(as_toml(config), encoding="utf-8")
+    write_run(config, folder)
     cards = 0 if config.device == "cpu" else count_cards()
     processes = processes or max(1, cards) * machines
     kind = "NO" if processes == 1 else "MULTI_GPU" if cards else "MULTI_CPU"
@@ -45,6 +47,17 @@ def write_launch(config: RunConfig, folder: Path, processes: int = 0, machines: 
     if kind == "MULTI_CPU":  # accelerate's own launcher wants MPI for that
         return f"torchrun --nproc-per-node {processes} {run}"
     return f"accelerate launch --config_file {shlex.quote(str(folder / ACCELERATE))} {run}"
+
+
+def write_run(config: RunConfig, folder: Path) -> None:
+    """Put a run's configuration into its folder as RUN, whole or not at all: the processes of a run read that file as
+    they start, and the first of them may be writing it by then."""
+    part = folder / f"{RUN}.{uuid.uuid4().hex}.part"
+    try:
+        part.write_text(as_toml(config), encoding="utf-8")
+        os.replace(part, folder / RUN)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def as_toml(config: RunConfig) -> str:

@@ -17,6 +17,7 @@ from training.ema import Ema
 from training.events import RunError, StopSignal
 from training.health import MOST_SKIPPED, Health
 from training.keeper import Keeper
+from training.launch import ACCELERATE, RUN, write_launch, write_run
 from training.log import RunLog
 from training.optimizer import make_optimizer, set_lr
 from training.options import RunConfig
@@ -66,6 +67,7 @@ class Trainer:
             number_format=config.mixed_precision,
         )
         self.keeper.restore()
+        self.leave_options()
         self.networks(train=True)
         if self.step == 0 and config.run_validation_at_start:
             self.look()
@@ -90,6 +92,23 @@ class Trainer:
     def model(self) -> Path:
         """Where the finished model goes."""
         return self.output_dir / "model"
+
+    def leave_options(self) -> None:
+        """Write what this sitting of the run was told into its folder: it may be other than what the last one was.
+
+        accelerate's file is left as it is where there is one: people fit it to their machines.
+        """
+        if not self.accelerator.is_main_process:
+            return
+        try:
+            if self.accelerator.num_processes > 1 or (self.output_dir / ACCELERATE).exists():
+                write_run(self.config, self.output_dir)
+            else:
+                self.log.write("launch", command=write_launch(self.config, self.output_dir))
+        except OSError as error:  # a full disk: the run itself may still end well
+            self.log.warn(
+                self.step, f"{RUN} could not be written, and says what an earlier start did: {error.strerror}."
+            )
 
     def update(self) -> None:
         """One step of the optimizer: its batches, their gradients, and the guards."""

@@ -134,6 +134,29 @@ def test_going_on_from_the_best_or_from_nothing_keeps_the_newer_ones_aside(tmp_p
     assert [s.step for s in Checkpoints(folder, 2).all()] == [5] and len(events(tmp_path, "resumed")) == 1
 
 
+def test_the_folder_says_what_its_run_was_told_last_and_a_refused_start_says_nothing(tmp_path):
+    from training.config import load_config
+
+    seed = random.randrange(2**31)
+    print("seed", seed)
+    run(tmp_path, max_train_steps=5, learning_rate=0.01)
+    (tmp_path / "accelerate.yaml").write_text("fitted: by hand\n")
+    run(tmp_path, max_train_steps=9, learning_rate=0.02, seed=seed)
+    said = load_config(tmp_path / "run.toml")
+    assert (said.max_train_steps, said.learning_rate, said.seed) == (9, 0.02, seed)
+    assert (tmp_path / "accelerate.yaml").read_text() == "fitted: by hand\n"
+    assert len(events(tmp_path, "launch")) == 1 and not list(tmp_path.glob("*.part"))
+    state = next((tmp_path / "checkpoints").glob("step-00000009")) / "state.json"
+    manifest = state.with_name("manifest.json")
+    about = json.loads(manifest.read_text())
+    del about["files"]["state.json"]
+    manifest.write_text(json.dumps(about))
+    state.write_text(state.read_text().replace('"toy"', '"other"'))
+    with pytest.raises(RunError, match="recipe other"):
+        run(tmp_path, max_train_steps=99)
+    assert load_config(tmp_path / "run.toml") == said
+
+
 def test_a_full_disk_costs_a_checkpoint_but_not_the_run_or_the_one_before(tmp_path, monkeypatch):
     import errno
 
