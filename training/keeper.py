@@ -91,7 +91,8 @@ class Keeper:
     def restore(self) -> None:
         """Go on from a checkpoint where there is one; a damaged one is passed over, and said so.
 
-        Raises RunError when the checkpoint is of another recipe or model.
+        Raises RunError when the checkpoint is of another recipe or model, or was made with other options that it hangs
+        on.
         """
         trainer = self.trainer
         if trainer.accelerator.is_main_process:
@@ -111,6 +112,12 @@ class Keeper:
                 f"{trainer.output_dir.name} holds a run of the recipe {state['config']['recipe']}.",
                 "Choose another output folder.",
             )
+        for name in trainer.config.FIXED:
+            if (began := state["config"].get(name)) != (now := getattr(trainer.config, name)):
+                raise RunError(
+                    f"This run began with {name} = {began}, and cannot go on with {now}.",
+                    f"Set {name} back, or choose another output folder.",
+                )
         try:
             snapshot.read_tensors(trainer.parameters, trainer.task.modules(), saved.folder)
         except ValueError as error:
