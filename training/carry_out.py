@@ -35,6 +35,10 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
         if stop:
             raise Stopped
 
+    def warn(sentence: str) -> None:
+        if accelerator.is_main_process:
+            events.write("warning", step=0, message=sentence)
+
     try:
         # New tensors of a recipe (a LoRA, temporal layers) are the same in all processes.
         torch.manual_seed(config.seed)
@@ -45,6 +49,7 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
             accelerator.process_index,
             accelerator.num_processes,
             preparing,
+            warn,
         )
         task = RECIPES[config.recipe].make(config, place)
         torch.manual_seed(config.seed + accelerator.process_index)

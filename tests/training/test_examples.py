@@ -133,3 +133,22 @@ def test_a_damaged_cache_file_is_made_again(tmp_path):
     cache.path(["a", 1]).write_bytes(b"half of")
     assert cache.get(["a", 1], make)["x"].tolist() == [0, 1, 2] and len(made) == 2
     assert cache.get(["a", 2], make) and len(made) == 3
+
+
+def test_what_the_disk_does_not_take_is_kept_in_memory_as_far_as_that_goes_and_said_once(tmp_path):
+    import torch
+
+    (tmp_path / "file").write_text("in the way of a folder")
+    said: list[str] = []
+    cache = TensorCache(tmp_path / "file", said.append, memory_bytes=2 * 12)
+    made: list[int] = []
+
+    def get(number: int) -> list[float]:
+        return cache.get(["a", number], lambda: (made.append(number), {"x": torch.full((3,), float(number))})[1])[
+            "x"
+        ].tolist()
+
+    assert [get(number) for number in (0, 1, 0, 1)] == [[0.0] * 3, [1.0] * 3, [0.0] * 3, [1.0] * 3]
+    assert made == [0, 1] and cache.keeps_all and len(said) == 1
+    assert [get(2), get(2)] == [[2.0] * 3] * 2 and made == [0, 1, 2, 2] and not cache.keeps_all
+    assert len(said) == 1 and "cannot be written" in said[0]
