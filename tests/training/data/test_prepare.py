@@ -265,6 +265,32 @@ def test_the_command_says_what_it_found(tmp_path, footage):
     assert gone.returncode == 1 and "There is no folder" in gone.stderr and "Traceback" not in gone.stderr
 
 
+def test_a_full_disk_ends_the_preparing_at_a_shots_strip_too(tmp_path, footage, monkeypatch):
+    from diffscaler.errors import NotEnoughRoom
+    from training.data import measure
+
+    def full(source, target):
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure.os, "replace", full)
+        with pytest.raises(NotEnoughRoom, match="disk is full"):
+            prepared(footage, tmp_path / "set")
+    assert not list((tmp_path / "set").rglob("*.part"))
+    assert prepared(footage, tmp_path / "set").faults == ()
+
+
+def test_two_workers_may_write_the_strip_of_one_shot_at_once(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from training.data.measure import save_strip
+
+    frames, path = tuple(travelling(3, 4, 2.0, (640, 360))), tmp_path / "strip.jpg"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: save_strip(frames, path), range(64)))
+    assert [file.name for file in tmp_path.iterdir()] == ["strip.jpg"] and path.stat().st_size > 500
+
+
 def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path, footage, monkeypatch):
     from diffscaler.errors import NotEnoughRoom
     from training.data.journal import Journal
