@@ -181,6 +181,59 @@ def test_a_full_disk_costs_a_checkpoint_but_not_the_run_or_the_one_before(tmp_pa
     assert not list((tmp_path / "checkpoints").glob("*.part"))
 
 
+def test_checkpoints_that_can_be_neither_marked_nor_dropped_cost_a_sentence_each(tmp_path, monkeypatch):
+    from training import checkpoints
+
+    real = os.replace
+
+    def stubborn(source, target):
+        if Path(source).name == "manifest.json.part" or (Path(target).suffix == ".part" and Path(source).is_dir()):
+            raise PermissionError(13, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(checkpoints.os, "replace", stubborn)
+    run(tmp_path, max_train_steps=260, explode_at=150, save_n_steps=10, keep_checkpoints=1, learning_rate=1e-3)
+    said = [event["message"] for event in events(tmp_path, "warning")]
+    assert [any(word in sentence for sentence in said) for word in ("marked to be kept", "could not be removed")] == [
+        True, True,
+    ]  # fmt: skip
+    assert len(said) == 2 and all("Permission denied" in sentence for sentence in said)
+    assert len(events(tmp_path, "done")) == 1 and len(Checkpoints(tmp_path / "checkpoints", 1).all()) == 26
+    monkeypatch.undo()
+    assert Checkpoints(tmp_path / "checkpoints", 1).tidy() == ""
+
+
+def test_newer_checkpoints_that_cannot_be_set_aside_are_a_sentence(tmp_path, monkeypatch):
+    from training import checkpoints
+
+    run(tmp_path, max_train_steps=5)
+
+    def stubborn(source, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoints.os, "replace", stubborn)
+    with pytest.raises(RunError, match="could not be set aside: Permission denied") as caught:
+        run(tmp_path, max_train_steps=5, resume="no")
+    assert caught.value.hint
+
+
+def test_a_checkpoint_of_the_other_adam_is_refused_in_a_sentence_or_its_weights_are_taken(tmp_path):
+    run(tmp_path, max_train_steps=5)
+    state = next((tmp_path / "checkpoints").glob("step-*")) / "state.json"
+    about = json.loads(state.read_text())
+    about["config"]["use_8bit_adam"] = True  # which itself needs a card
+    state.write_text(json.dumps(about))
+    manifest = state.with_name("manifest.json")
+    listed = json.loads(manifest.read_text())
+    del listed["files"]["state.json"]
+    manifest.write_text(json.dumps(listed))
+    with pytest.raises(RunError, match="of 8-bit Adam, which 32-bit Adam cannot take over") as caught:
+        run(tmp_path, max_train_steps=10)
+    assert "use_8bit_adam to true" in caught.value.hint
+    run(tmp_path, max_train_steps=10, disable_optimizer_restore=True)
+    assert events(tmp_path, "resumed")[-1]["step"] == 5
+
+
 def test_steps_without_finite_numbers_are_left_out(tmp_path):
     run(tmp_path, max_train_steps=20, nan_at=5, nan_for=3)
     assert len(events(tmp_path, "warning")) == 3
