@@ -58,7 +58,7 @@ class Keeper:
     def _write(self, part: Any) -> None:
         trainer = self.trainer
         snapshot.write_tensors(trainer.parameters, trainer.task.modules(), part)
-        torch.save(trainer.optimizer.state_dict(), part / snapshot.OPTIMIZER)
+        snapshot.write_torch(trainer.optimizer.state_dict(), part / snapshot.OPTIMIZER)
         if trainer.ema:
             save_file({k: snapshot.plain(v) for k, v in trainer.ema.state().items()}, part / snapshot.AVERAGE)
         config = trainer.config

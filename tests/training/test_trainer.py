@@ -181,6 +181,22 @@ def test_a_full_disk_costs_a_checkpoint_but_not_the_run_or_the_one_before(tmp_pa
     assert not list((tmp_path / "checkpoints").glob("*.part"))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("numbers", [3, 10**6])
+def test_a_full_disk_is_told_from_a_mistake_of_ours(tmp_path, numbers):
+    from training import snapshot
+    from training.checkpoints import NotSaved
+
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "optimizer.pt").symlink_to("/dev/full")
+    with pytest.raises(NotSaved, match="the disk is full"), snapshot.writing(tmp_path / "part"):
+        snapshot.write_torch({"state": torch.ones(numbers)}, tmp_path / "part" / "optimizer.pt")
+    assert not (tmp_path / "part").exists()
+    with pytest.raises(RuntimeError, match="shape"), snapshot.writing(tmp_path):
+        torch.ones(2).view(3)
+    assert tmp_path.is_dir()
+
+
 def test_checkpoints_that_can_be_neither_marked_nor_dropped_cost_a_sentence_each(tmp_path, monkeypatch):
     from training import checkpoints
 
