@@ -17,7 +17,7 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from training.config import load_config
-from training.forecast import forecast
+from training.forecast import INDIFFERENT, forecast
 from training.forms import forms
 from training.launch import as_toml
 from training.options import RunConfig
@@ -179,6 +179,76 @@ def test_time_and_memory_are_forecast_from_a_run_of_the_same_settings_and_never_
     assert second["seconds"] == pytest.approx(100 / speed) and second["memory_bytes"] == 7_000_000
     assert "as a went" in second["words"]
     assert forecast(small(tmp_path, max_train_steps=100, num_frames=5))["seconds"] is None
+    epochs = forecast(small(tmp_path, max_train_steps=100, num_train_epochs=2))
+    assert epochs["seconds"] == second["seconds"] and "Time: at most" in epochs["words"]
+
+
+def measured_run(folder: Path, config: RunConfig, events: list[dict[str, Any]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.toml").write_text(as_toml(config))
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+STEP = {"event": "step", "steps_per_second": 2.0, "memory_bytes": 9_000_000}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"attn_heads": 4}, {"attn_dim_head": 16}, {"init_kernel_size": 5}, {"use_sparse_linear_attn": False},
+     {"use_bert_text_cond": False}, {"image_share": 0.5}, {"validate_every_steps": 0},
+     {"gradient_accumulation_steps": 2}],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_a_run_that_differs_in_what_a_step_computes_forecasts_nothing(tmp_path: Path, changed: dict[str, Any]) -> None:
+    measured_run(tmp_path / "models" / "a", small(tmp_path, **changed), [STEP])
+    assert forecast(small(tmp_path))["earlier"] is None
+    assert forecast(small(tmp_path, **changed))["earlier"] == "a"
+
+
+def test_a_run_that_differs_in_numbers_and_names_forecasts(tmp_path: Path) -> None:
+    rng = random.Random()
+    changed = {"seed": rng.randrange(2**31), "learning_rate": rng.uniform(1e-6, 1e-2), "save_n_steps": 7, "data": "y"}
+    changed |= {"validate_every_steps": rng.randrange(1, 99), "snr_gamma": 5.0, "max_train_steps": 3}
+    print(changed)
+    measured_run(tmp_path / "models" / "a", small(tmp_path, **changed), [STEP])
+    assert forecast(small(tmp_path))["earlier"] == "a"
+
+
+def test_every_option_a_forecast_passes_over_is_one_of_a_recipe() -> None:
+    known = {name for entry in RECIPES.values() for name in entry.config_class().model_fields}
+    assert known >= INDIFFERENT
+
+
+def test_steps_of_other_options_or_of_several_processes_forecast_nothing(tmp_path: Path) -> None:
+    config, run = small(tmp_path), tmp_path / "models" / "a"
+    begun = {"event": "start", "processes": 1}
+    measured_run(run, config, [begun, {**STEP, "memory_bytes": 99_000_000, "steps_per_second": 1.0}, begun, STEP])
+    assert forecast(config)["memory_bytes"] == 9_000_000 and forecast(config)["seconds"] == config.max_train_steps / 2
+    measured_run(run, config, [begun, STEP, begun])
+    assert forecast(config)["earlier"] is None
+    measured_run(run, config, [{**begun, "processes": 2}, STEP])
+    assert forecast(config)["earlier"] is None
+
+
+def test_room_and_memory_of_a_tuned_model_are_those_of_its_files(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from tests.text2video.tiny import save_tiny_animatediff
+    from training.counting import count
+    from training.finetune.options import MotionLoraConfig, TemporalConfig
+
+    base = save_tiny_animatediff(tmp_path / "base")
+    given = {"output_dir": str(tmp_path / "a"), "data": "x", "pretrained_model_name_or_path": str(base)}
+    every = [tensor for file in base.rglob("*.safetensors") for tensor in load_file(file).values()]
+    whole = sum(tensor.numel() * tensor.element_size() for tensor in every)
+    unet = load_file(base / "unet" / "diffusion_pytorch_model.safetensors")
+    temporal = [tensor for name, tensor in unet.items() if ".motion_modules." in name]
+    counted = count(TemporalConfig(**given))
+    assert counted is not None and counted.model_bytes == whole
+    assert counted.trained == sum(tensor.numel() for tensor in temporal)
+    assert counted.held_bytes == whole - sum(tensor.numel() * tensor.element_size() for tensor in temporal)
+    lora = count(MotionLoraConfig(**given, rank=2))
+    assert lora is not None and lora.model_bytes == 4 * lora.trained and lora.held_bytes == whole
 
 
 def test_the_numbers_that_learn_are_those_the_network_has(tmp_path: Path) -> None:
