@@ -26,6 +26,8 @@ class Place:
     precision; folder: the run's output folder; process, processes: which of how many equal processes this is
     preparing(what, done, total): a sign of life while data are made; raises Stopped when the run is to stop
     warn(sentence): told what goes less well than it could while the task goes on
+    learns: whether steps will follow; False for a task that only writes down what a checkpoint holds: its data need not
+    be made ready
     """
 
     device: torch.device
@@ -35,6 +37,7 @@ class Place:
     processes: int = 1
     preparing: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
     warn: Callable[[str], None] = field(default=lambda sentence: print(sentence, file=sys.stderr))
+    learns: bool = True
 
 
 class Task(Protocol):

@@ -146,12 +146,7 @@ def test_the_folder_says_what_its_run_was_told_last_and_a_refused_start_says_not
     assert (said.max_train_steps, said.learning_rate, said.seed) == (9, 0.02, seed)
     assert (tmp_path / "accelerate.yaml").read_text() == "fitted: by hand\n"
     assert len(events(tmp_path, "launch")) == 1 and not list(tmp_path.glob("*.part"))
-    state = next((tmp_path / "checkpoints").glob("step-00000009")) / "state.json"
-    manifest = state.with_name("manifest.json")
-    about = json.loads(manifest.read_text())
-    del about["files"]["state.json"]
-    manifest.write_text(json.dumps(about))
-    state.write_text(state.read_text().replace('"toy"', '"other"'))
+    with_options(tmp_path / "checkpoints" / "step-00000009", recipe="other")
     with pytest.raises(RunError, match="recipe other"):
         run(tmp_path, max_train_steps=99)
     assert load_config(tmp_path / "run.toml") == said
@@ -235,14 +230,7 @@ def test_newer_checkpoints_that_cannot_be_set_aside_are_a_sentence(tmp_path, mon
 
 def test_a_checkpoint_of_the_other_adam_is_refused_in_a_sentence_or_its_weights_are_taken(tmp_path):
     run(tmp_path, max_train_steps=5)
-    state = next((tmp_path / "checkpoints").glob("step-*")) / "state.json"
-    about = json.loads(state.read_text())
-    about["config"]["use_8bit_adam"] = True  # which itself needs a card
-    state.write_text(json.dumps(about))
-    manifest = state.with_name("manifest.json")
-    listed = json.loads(manifest.read_text())
-    del listed["files"]["state.json"]
-    manifest.write_text(json.dumps(listed))
+    with_options(next((tmp_path / "checkpoints").glob("step-*")), use_8bit_adam=True)  # which itself needs a card
     with pytest.raises(RunError, match="of 8-bit Adam, which 32-bit Adam cannot take over") as caught:
         run(tmp_path, max_train_steps=10)
     assert "use_8bit_adam to true" in caught.value.hint
@@ -282,16 +270,40 @@ def test_any_checkpoint_becomes_a_model_with_its_averaged_weights(tmp_path):
     assert not torch.equal(early["0.weight"], late["0.weight"])
 
 
+def with_options(checkpoint, **changed):
+    """Make a checkpoint say it was made with other options; of its manifest the state is no part any more."""
+    state, manifest = checkpoint / "state.json", checkpoint / "manifest.json"
+    about = json.loads(state.read_text())
+    about["config"] |= changed
+    state.write_text(json.dumps(about))
+    listed = json.loads(manifest.read_text())
+    listed["files"].pop("state.json", None)
+    manifest.write_text(json.dumps(listed))
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     run(tmp_path, max_train_steps=5)
-    state = next((tmp_path / "checkpoints").glob("step-*")) / "state.json"
-    state.write_text(state.read_text().replace('"toy"', '"other"'))
-    manifest = state.with_name("manifest.json")
-    about = json.loads(manifest.read_text())
-    del about["files"]["state.json"]
-    manifest.write_text(json.dumps(about))
+    with_options(next((tmp_path / "checkpoints").glob("step-*")), recipe="other")
     with pytest.raises(RunError, match="recipe other"):
         run(tmp_path, max_train_steps=10)
+
+
+@pytest.mark.parametrize(
+    "changed, sentence",
+    [
+        ({"recipe": "gone"}, "made by another version"),
+        ({"no_option_any_more": 1}, "made by another version"),
+        ({"linear": True}, "does not fit the model it began with"),
+    ],
+)
+def test_a_checkpoint_that_cannot_become_a_model_is_a_sentence(tmp_path, capsys, changed, sentence):
+    from training.commands import export
+
+    run(tmp_path, max_train_steps=5)
+    checkpoint = next((tmp_path / "checkpoints").glob("step-*"))
+    with_options(checkpoint, **changed)
+    assert export([str(checkpoint), str(tmp_path / "out")]) == 1
+    assert sentence in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 # Libraries are imported once; each round is a process of its own, killed somewhere in a step or in a save.

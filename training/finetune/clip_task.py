@@ -57,7 +57,7 @@ class ClipTask(ABC):
 
     def first_pass(self) -> None:
         """Encode what the run needs; called once the network is ready, for it may refuse the data."""
-        if not self.config.use_cache:
+        if not (self.config.use_cache and self.place.learns):
             return
         batches = self.config.max_train_steps * self.config.gradient_accumulation_steps
         needed = [*(self.examples[i] for i in self.order.first(batches)), *self.apart]
