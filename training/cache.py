@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,13 @@ class TensorCache:
 
 def digest_of(*modules: nn.Module) -> str:
     """SHA-256 (16 hex characters) of the weights of networks and how they are laid out."""
+    return digest_of_tensors(row for module in modules for row in sorted(module.state_dict().items()))
+
+
+def digest_of_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 (16 hex characters) of tensors, their names and how they are laid out."""
     digest = hashlib.sha256()
-    for module in modules:
-        for name, tensor in sorted(module.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    for name, tensor in named:
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
