@@ -6,7 +6,6 @@ killed at any moment leaves the earlier ones as they were.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -16,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from diffscaler.library.files import flush_to_disk, sha256_of
 
 MANIFEST = "manifest.json"
 
@@ -58,11 +59,13 @@ class Checkpoints:
         """Make the filled folder of `begin` a checkpoint; `tidy` may follow. Raises NotSaved."""
         target = part.with_suffix("")
         try:
-            files = {path.name: _fingerprint(path, flush=True) for path in sorted(part.iterdir())}
-            about: dict[str, Any] = {"step": step, "files": files}
+            written = sorted(part.iterdir())
+            for path in written:
+                flush_to_disk(path)
+            about: dict[str, Any] = {"step": step, "files": {path.name: _fingerprint(path) for path in written}}
             if math.isfinite(held_out):
                 about["held_out"] = held_out
-            _write_flushed(part / MANIFEST, json.dumps(about, indent=1).encode())
+            _write_manifest(part / MANIFEST, about)
             shutil.rmtree(target, ignore_errors=True)  # of a run that came here before, from an older checkpoint
             os.replace(part, target)
             _flush_folder(self.folder)
@@ -96,7 +99,7 @@ class Checkpoints:
         if good and not good.good and (about := _manifest(good.folder)):
             part = good.folder / f"{MANIFEST}.part"
             try:
-                _write_flushed(part, json.dumps({**about, "good": True}, indent=1).encode())
+                _write_manifest(part, {**about, "good": True})
                 os.replace(part, good.folder / MANIFEST)
             except OSError as error:
                 raise NotSaved(str(error.strerror)) from error
@@ -177,26 +180,13 @@ def damage_of(folder: Path) -> str | None:
     return None
 
 
-def _fingerprint(path: Path, flush: bool = False) -> dict[str, Any]:
-    with path.open("rb+" if flush else "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-        if flush:
-            os.fsync(file.fileno())
-    return {"size": path.stat().st_size, "sha256": digest}
+def _fingerprint(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}
 
 
-def _digest(file: Any) -> str:  # Python 3.10
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _write_flushed(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_manifest(path: Path, about: dict[str, Any]) -> None:
+    path.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    flush_to_disk(path)
 
 
 def _flush_folder(folder: Path) -> None:
