@@ -20,9 +20,6 @@ from diffscaler.library.files import flush_to_disk, sha256_of
 
 MANIFEST = "manifest.json"
 
-#: Besides what is being written, a disk needs this much for the run's log and samples.
-SPARE_BYTES = 2**20
-
 
 @dataclass(frozen=True)
 class Saved:
@@ -73,11 +70,6 @@ class Checkpoints:
             shutil.rmtree(part, ignore_errors=True)
             raise NotSaved(str(error.strerror)) from error
         return Saved(target, step, held_out)
-
-    def free_bytes(self) -> int:
-        """Of the disk the checkpoints are on, less what the rest of the run needs."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(self.folder).free - SPARE_BYTES
 
     def all(self) -> list[Saved]:
         """Every checkpoint that has a manifest, oldest first."""

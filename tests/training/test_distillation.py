@@ -22,7 +22,7 @@ from tests.text2video.tiny_families import save_tiny
 from training.carry_out import carry_out
 from training.distillation import error, step, target
 from training.events import RunError, StopSignal
-from training.objectives import Prediction, convert
+from training.objectives import Prediction, clean_and_noise, prediction_target
 from training.recipes.clip_data import ClipData
 from training.recipes.denoising import Denoising, Example
 from training.recipes.distil.options import DistilRun
@@ -54,7 +54,7 @@ def test_a_perfect_student_lands_where_two_steps_of_its_teacher_do(kind: Predict
         return torch.tanh(clip @ mix)
 
     wanted = target(noisy, teacher, teacher, kind, *at)
-    student = convert(wanted, noisy, *at[0], "sample", kind)
+    student = prediction_target(*clean_and_noise(wanted, noisy, *at[0], "sample"), *at[0], kind)
     half = step(noisy, teacher(noisy), kind, at[0], at[1])
     two = step(half, teacher(half), kind, at[1], at[2])
     assert (step(noisy, student, kind, at[0], at[2]) - two).abs().max() < 1e-12
