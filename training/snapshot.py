@@ -136,6 +136,16 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
+@contextmanager
+def random_kept() -> Iterator[None]:
+    """Inside, random numbers of every kind may be used up; those that follow are the ones that would have come."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)
+
+
 def write_random(folder: Path, process: int) -> None:
     """The state of the random numbers of one process."""
     write_torch(random_state(), folder / f"random-{process}.pt")

@@ -8,7 +8,9 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,8 +18,10 @@ from tests.training.toy import ENTRY, ToyConfig
 from training.carry_out import carry_out
 from training.checkpoints import Checkpoints
 from training.events import RunError, StopSignal
+from training.health import Health
 from training.options import RunConfig
 from training.recipes import RECIPES
+from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -248,6 +252,56 @@ def test_a_run_that_makes_no_numbers_any_more_ends_with_a_sentence_and_its_check
     with pytest.raises(RunError, match="10 steps in a row") as error:
         run(tmp_path, max_train_steps=100, nan_at=50, nan_for=100, save_n_steps=20)
     assert "The checkpoint of step 40 is kept." in error.value.hint
+
+
+def test_what_fp16s_scaler_leaves_out_is_no_mistake_until_no_scale_helps():
+    trainer = Trainer.__new__(Trainer)
+    trainer.accelerator = SimpleNamespace(scaler=torch.amp.GradScaler("cpu", init_scale=2.0**20), is_main_process=True)
+    trainer.health, trainer.step = Health(3.0), 7
+    said = []
+    trainer.log = SimpleNamespace(warn=lambda step, sentence: said.append(sentence))
+    trainer.keeper = SimpleNamespace(whats_kept=lambda: "The checkpoint of step 5 is kept.")
+    weight = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+
+    def overflow():
+        trainer.accelerator.scaler.scale(weight * float("inf")).backward()
+        trainer.accelerator.scaler.step(optimizer)
+        trainer.accelerator.scaler.update()
+        optimizer.zero_grad()
+        trainer.watch(0.5, float("inf"))
+
+    for _ in range(20):
+        overflow()
+    assert said == [] and trainer.health.skipped == 0
+    with pytest.raises(RunError, match="beyond fp16 at every scale, up to step 7") as caught:
+        overflow()
+    assert "bf16" in caught.value.hint and "step 5 is kept" in caught.value.hint
+    # A loss that is no number is one in fp16 too.
+    trainer.watch(float("nan"), float("nan"))
+    assert len(said) == 1 and trainer.health.skipped == 1
+
+
+def test_what_is_drawn_between_two_looks_changes_no_random_number():
+    from training.snapshot import random_kept
+
+    def drawn():
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    seed = random.randrange(2**31)
+    print("seed", seed)
+    for start in (random.seed, np.random.seed, torch.manual_seed):
+        start(seed)
+    drawn()
+    state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    expected = drawn()
+    random.setstate(state[0])
+    np.random.set_state(state[1])
+    torch.set_rng_state(state[2])
+    with pytest.raises(KeyError), random_kept():
+        drawn()
+        raise KeyError
+    assert drawn() == expected
 
 
 def test_a_loss_that_runs_away_sounds_the_alarm_and_keeps_the_last_good_checkpoint(tmp_path):
