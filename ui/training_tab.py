@@ -16,6 +16,7 @@ from ui.controls import control, filled
 from ui.curve import loss_curve
 from ui.pane import QUIET
 from ui.prepare_pane import PreparePane
+from ui.recipe_forms import recipe_forms
 from ui.recipe_pane import RecipePane
 from ui.run_file import Table, merged, read
 from ui.run_outlook import outlook
@@ -25,15 +26,6 @@ from ui.training_table import draft_of, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
-
-#: Recipe -> where its result is found.
-PLACES = {
-    "upscaler": "the model list of Upscale",
-    "motion-lora": "the LoRAs of Text to video",
-    "pair": "its folder, for the bench",
-    "pair_tsr": "its folder, for the bench",
-    "judge": "its folder, for the bench",
-}
 
 
 class TrainingWatch(Watch):
@@ -62,9 +54,13 @@ class TrainingWatch(Watch):
 
 
 def place_of(run: RunSoFar) -> str:
-    """Where the result of a run is found."""
+    """Where the result of a run is found, as its recipe says."""
     recipe = str(run.about.get("recipe", "")) or (run.points[-1][2] if run.points else "")
-    return PLACES.get(recipe, "the model list of Text to video")
+    try:
+        form = recipe_forms().get(recipe)
+    except DiffScalerError:  # said where recipes are chosen
+        form = None
+    return form.found_in if form else "its folder"
 
 
 class TrainingTab:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from training.config import load_config
@@ -22,7 +25,8 @@ from training.forms import forms
 from training.launch import as_toml
 from training.options import RunConfig
 from training.recipes import RECIPES
-from ui import run_facts
+from ui import recipe_forms as recipe_module
+from ui import run_facts, run_outlook
 from ui.curve import loss_curve
 from ui.recipe_forms import Option, RecipeForm, recipe_forms
 from ui.recipe_pane import RecipePane, asked
@@ -30,7 +34,7 @@ from ui.run_file import merged, read, unknown, written
 from ui.run_outlook import outlook
 from ui.training_events import read_run
 from ui.training_form import TrainRequest
-from ui.training_tab import TrainingWatch
+from ui.training_tab import TrainingTab, TrainingWatch, place_of
 from ui.training_table import draft_of, table_of, write_config
 
 
@@ -265,6 +269,69 @@ def test_the_page_waits_with_the_forecast_until_there_is_a_model(known: dict[str
     assert "once it has a model" in outlook(draft_of({"recipe": "dit"}, settings), settings)
 
 
+def test_the_page_asks_for_a_forecast_again_when_the_runs_it_rests_on_have_changed(
+    known: dict[str, RecipeForm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks: list[str] = []
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        asks.append(arguments[0])
+        return subprocess.CompletedProcess(arguments, 0, json.dumps({"words": f"Answer {len(asks)}."}), "")
+
+    monkeypatch.setattr(run_outlook, "ask", ask)
+    settings = Settings(data_dir=tmp_path)
+    table = draft_of({"recipe": "unet3d", "steps": str(random.randrange(2, 10**6))}, settings)
+    for name in ("one", "two"):
+        measured_run(settings.models_dir / name, small(tmp_path), [STEP])
+    first = outlook(table, settings)
+    assert outlook(table, settings) == first and len(asks) == 1
+    # Neither is the newest log touched, nor does any log grow.
+    (settings.models_dir / "one" / "run.toml").write_text(as_toml(small(tmp_path, dim=16)))
+    assert outlook(table, settings) != first and len(asks) == 2
+    shutil.rmtree(settings.models_dir / "one")
+    outlook(table, settings)
+    assert len(asks) == 3
+
+
+def test_a_trainer_that_does_not_answer_costs_its_pane_and_not_the_studio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "python"
+    wrong.write_text("#!/bin/sh\necho 'No module named pydantic' >&2\nexit 1\n")
+    wrong.chmod(0o755)
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    recipe_module._asked.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(wrong))
+        tab = TrainingTab(studio)
+        with gr.Blocks() as page:
+            tab.place()
+            tab.wire(page)
+        pane, values = tab.form, dict.fromkeys(tab.form.fields)
+        assert "does not say what it can do" in pane.about.value and "No module named pydantic" in pane.about.value
+        assert pane.on_load("", None, **values)[pane.about] == pane.trouble == pane.about.value
+        assert pane.on_form("", None, **values) == {pane.wrong: pane.trouble}
+        assert tab.on_outlook("", None, **values) == ""
+        done = tab.on_train("", None, **{**values, "name": "rain", "recipe": "mini"})
+        assert "does not say what it can do" in done[tab.watch.said]
+        assert place_of(read_run(tmp_path)) == "its folder"
+    again = pane.on_load("", None, **values)
+    assert again[pane.fields["recipe"]].value == "mini" and "Needs" in again[pane.about]
+    assert [name for _, name in again[pane.fields["recipe"]].choices] == list(pane.forms) != []
+    assert read(again[pane.text])["recipe"] == "mini" and again[pane.wrong] == ""
+
+
+def test_an_answer_that_is_no_list_of_recipes_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "python"
+    odd.write_text("#!/bin/sh\necho 'a warning of a library'\n")
+    odd.chmod(0o755)
+    recipe_module._asked.cache_clear()
+    monkeypatch.setattr(sys, "executable", str(odd))
+    with pytest.raises(DiffScalerError, match="cannot be read") as caught:
+        recipe_forms()
+    assert "a warning of a library" in caught.value.hint
+
+
 def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [{"event": "start", "recipe": "unet3d", "device": "cpu"}]
     for step in (10, 20, 30, 20, 30):
@@ -291,7 +358,12 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
 def test_a_stopped_run_offers_to_resume_and_a_done_one_says_where_its_result_is(tmp_path: Path) -> None:
     studio = Studio(Settings(data_dir=tmp_path / "data"))
     watch = TrainingWatch(studio, "training", "Train", "")
-    for recipe, place in (("unet3d", "the model list of Text to video"), ("motion-lora", "the LoRAs")):
+    for recipe, place in (
+        ("unet3d", "the model list of Text to video"),
+        ("motion-lora", "the LoRAs"),
+        ("temporal-decoder", "its folder"),
+        ("judge", "its folder, for the bench"),
+    ):
         output = studio.settings.models_dir / recipe
         output.mkdir(parents=True)
         (output / "events.jsonl").write_text(json.dumps({"event": "start", "recipe": recipe}) + "\n")
