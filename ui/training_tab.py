@@ -12,6 +12,7 @@ from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.studio import Studio
 from ui import monitor, pieces, run_facts
+from ui.compare_pane import ComparePane
 from ui.controls import control, filled
 from ui.curve import loss_curve
 from ui.pane import QUIET
@@ -69,6 +70,7 @@ class TrainingTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.prepare = PreparePane(studio)
+        self.compare = ComparePane(studio)
         self.form = RecipePane(studio)
         self.watch = TrainingWatch(
             studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
@@ -91,6 +93,7 @@ class TrainingTab:
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
+                self.compare.place()
                 self.prepare.place_grid()
         self.fields = self.form.fields
 
@@ -98,6 +101,7 @@ class TrainingTab:
         self.watch.wire()
         self.prepare.wire(page, self.fields["name"], self.fields["folder"])
         self.form.wire(page)
+        self.compare.wire(page, self.tab)
         asked = {**self.fields, "text": self.form.text, "before": self.form.before}
         gr.on(
             [self.fields["recipe"].change, self.fields["base"].change, self.form.text.blur, page.load]
