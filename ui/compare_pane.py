@@ -46,7 +46,7 @@ class ComparePane:
             self.go = gr.Button("Compare", elem_id="compare-go", size="sm")
             self.stop = gr.Button("Stop comparing", visible=False, elem_id="compare-stop", size="sm")
             self.said = pane(elem_id="compare-said", elem_classes=["said"])
-            self.clips = pane(elem_id="compare-clips")
+            self.clips = pane(elem_id="compare-clips", elem_classes=["monitor"])
 
     @property
     def outputs(self) -> list[Any]:
@@ -64,7 +64,7 @@ class ComparePane:
     def refresh(self, chosen: str | None = None) -> Updates:
         """The tuned models as they are now."""
         choices = [
-            (f"{tuned.made.title}, from {tuned.base.title}", tuned.made.name) for tuned in tuned_models(self.studio)
+            (f"{tuned.made.title} (from {tuned.base.title})", tuned.made.name) for tuned in tuned_models(self.studio)
         ]
         names = [name for _, name in choices]
         value = chosen if chosen in names else next(iter(names), None)
