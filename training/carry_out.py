@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from training import snapshot
@@ -14,7 +15,6 @@ from training.checkpoint import replacing
 from training.checkpoints import damage_of
 from training.compute import Compute
 from training.events import EventLog, RunError, Stopped, StopSignal
-from training.launch import ACCELERATE, write_launch
 from training.options import RunConfig
 from training.recipes import RECIPES
 from training.reports import begin_report, check_reporter, log_of
@@ -36,6 +36,10 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
         if stop:
             raise Stopped
 
+    def warn(sentence: str) -> None:
+        if accelerator.is_main_process:
+            events.write("warning", step=0, message=sentence)
+
     try:
         # New tensors of a recipe (a LoRA, temporal layers) are the same in all processes.
         torch.manual_seed(config.seed)
@@ -46,12 +50,11 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
             accelerator.process_index,
             accelerator.num_processes,
             preparing,
+            warn,
         )
         task = RECIPES[config.recipe].make(config, place)
         torch.manual_seed(config.seed + accelerator.process_index)
         begin_report(accelerator, config)
-        if accelerator.num_processes == 1 and not (place.folder / ACCELERATE).exists():
-            events.write("launch", command=write_launch(config, place.folder))
         trainer = Trainer(task, config, accelerator, stop)
         return trainer.model if trainer.run() else None
     finally:
@@ -62,19 +65,33 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
 def export_checkpoint(folder: Path, model: Path) -> None:
     """Make a model folder of a checkpoint, with its averaged weights where it has some.
 
-    Raises RunError when it is damaged, or the model it began with has gone.
+    Raises RunError when it is damaged, or the model or the clips it began with have gone or changed.
     """
     if (damage := damage_of(folder)) is not None:
         raise RunError(f"The checkpoint {folder.name} is damaged: {damage}.", "Use another one of this run.")
     said = snapshot.read_state(folder)["config"]
-    # Nothing is learnt here: what only encodes clips ahead of time stays away.
-    config = RECIPES[said["recipe"]].config_class().model_validate(said | {"validate_every_steps": 0})
+    other = RunError(
+        f"The checkpoint {folder.name} was made by another version of the studio.", "Export it with that version."
+    )
+    if said.get("recipe") not in RECIPES:
+        raise other
+    try:
+        # Nothing is looked at here: the words of samples need not be read.
+        config = RECIPES[said["recipe"]].config_class().model_validate(said | {"validate_every_steps": 0})
+    except ValidationError as error:
+        raise other from error
     compute = Compute.choose(config.device)
     torch.manual_seed(config.seed)
-    task = RECIPES[config.recipe].make(config, Place(compute.device, Path(config.output_dir)))
-    snapshot.read_tensors(task.trainable(), task.modules(), folder)
-    if (average := folder / snapshot.AVERAGE).is_file():
-        snapshot.copy_into(dict(task.trainable()), load_file(average))
+    task = RECIPES[config.recipe].make(config, Place(compute.device, Path(config.output_dir), learns=False))
+    try:
+        snapshot.read_tensors(task.trainable(), task.modules(), folder)
+        if (average := folder / snapshot.AVERAGE).is_file():
+            snapshot.copy_into(dict(task.trainable()), load_file(average))
+    except ValueError as error:
+        raise RunError(
+            f"The checkpoint {folder.name} does not fit the model it began with, or the words of its clips: {error}.",
+            "Put both back as they were when the run began.",
+        ) from error
     for module in task.modules().values():
         module.eval()
     with replacing(model) as part:

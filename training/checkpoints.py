@@ -6,7 +6,6 @@ killed at any moment leaves the earlier ones as they were.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -17,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MANIFEST = "manifest.json"
+from diffscaler.library.files import flush_to_disk, sha256_of
 
-#: Besides what is being written, a disk needs this much for the run's log and samples.
-SPARE_BYTES = 2**20
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -55,27 +53,23 @@ class Checkpoints:
             raise NotSaved(str(error.strerror)) from error
 
     def finish(self, part: Path, step: int, held_out: float = math.nan) -> Saved:
-        """Make the filled folder of `begin` a checkpoint, and drop those no longer wanted. Raises NotSaved."""
+        """Make the filled folder of `begin` a checkpoint; `tidy` may follow. Raises NotSaved."""
         target = part.with_suffix("")
         try:
-            files = {path.name: _fingerprint(path, flush=True) for path in sorted(part.iterdir())}
-            about: dict[str, Any] = {"step": step, "files": files}
+            written = sorted(part.iterdir())
+            for path in written:
+                flush_to_disk(path)
+            about: dict[str, Any] = {"step": step, "files": {path.name: _fingerprint(path) for path in written}}
             if math.isfinite(held_out):
                 about["held_out"] = held_out
-            _write_flushed(part / MANIFEST, json.dumps(about, indent=1).encode())
+            _write_manifest(part / MANIFEST, about)
             shutil.rmtree(target, ignore_errors=True)  # of a run that came here before, from an older checkpoint
             os.replace(part, target)
             _flush_folder(self.folder)
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
             raise NotSaved(str(error.strerror)) from error
-        self._tidy()
         return Saved(target, step, held_out)
-
-    def free_bytes(self) -> int:
-        """Of the disk the checkpoints are on, less what the rest of the run needs."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(self.folder).free - SPARE_BYTES
 
     def all(self) -> list[Saved]:
         """Every checkpoint that has a manifest, oldest first."""
@@ -91,14 +85,16 @@ class Checkpoints:
         return min((s for s in self.all() if not math.isnan(s.held_out)), key=lambda s: s.held_out, default=None)
 
     def keep_good(self, before_step: int) -> Saved | None:
-        """Mark the last checkpoint of at most `before_step` as one to keep for good, and return it."""
+        """Mark the last checkpoint of at most `before_step` as one to keep for good, and return it. Raises NotSaved
+        when the mark cannot be written: the checkpoint is there, and counts like any other."""
         good = max((s for s in self.all() if s.step <= before_step), key=lambda s: s.step, default=None)
-        if good and not good.good:
-            about = _manifest(good.folder)
-            assert about is not None
+        if good and not good.good and (about := _manifest(good.folder)):
             part = good.folder / f"{MANIFEST}.part"
-            _write_flushed(part, json.dumps({**about, "good": True}, indent=1).encode())
-            os.replace(part, good.folder / MANIFEST)
+            try:
+                _write_manifest(part, {**about, "good": True})
+                os.replace(part, good.folder / MANIFEST)
+            except OSError as error:
+                raise NotSaved(str(error.strerror)) from error
         return good
 
     def whole(self, say: Callable[[str], None], best: bool = False) -> Saved | None:
@@ -120,7 +116,7 @@ class Checkpoints:
 
     def set_aside(self, after_step: int) -> None:
         """Rename what is newer than the checkpoint a run goes on from: it is no part of the run any more, and would be
-        taken for its newest."""
+        taken for its newest. Raises OSError."""
         for folder in self.folder.glob("step-*") if self.folder.is_dir() else []:
             if re.fullmatch(r"step-\d+", folder.name) and int(folder.name[5:]) > after_step:
                 target, number = folder.with_name(f"{folder.name}.aside"), 2
@@ -133,14 +129,23 @@ class Checkpoints:
         for part in self.folder.glob("step-*.part") if self.folder.is_dir() else []:
             shutil.rmtree(part, ignore_errors=True)
 
-    def _tidy(self) -> None:
-        saved, best = self.all(), self.best()
+    def tidy(self) -> str:
+        """Drop the checkpoints that are no longer wanted; those that cannot be dropped stay until the next time.
+
+        Returns why the first of these could not, "" when all could.
+        """
+        saved, best, problem = self.all(), self.best(), ""
         for old in saved[: -self.keep]:
             if not old.good and (best is None or old.folder != best.folder):
                 # Renamed first: half a checkpoint must never look like one.
                 part = old.folder.with_name(f"{old.folder.name}.part")
-                os.replace(old.folder, part)
+                try:
+                    os.replace(old.folder, part)
+                except OSError as error:  # on Windows, somebody has a file of it open
+                    problem = problem or str(error.strerror)
+                    continue
                 shutil.rmtree(part, ignore_errors=True)
+        return problem
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
@@ -167,26 +172,13 @@ def damage_of(folder: Path) -> str | None:
     return None
 
 
-def _fingerprint(path: Path, flush: bool = False) -> dict[str, Any]:
-    with path.open("rb+" if flush else "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-        if flush:
-            os.fsync(file.fileno())
-    return {"size": path.stat().st_size, "sha256": digest}
+def _fingerprint(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}
 
 
-def _digest(file: Any) -> str:  # Python 3.10
-    digest = hashlib.sha256()
-    while block := file.read(2**20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _write_flushed(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_manifest(path: Path, about: dict[str, Any]) -> None:
+    path.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    flush_to_disk(path)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -188,24 +188,42 @@ def gather_pictures(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def at_least(lowest: int) -> Callable[[str], int]:
+    """What argparse reads a whole number with."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < lowest:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number from {lowest} on")
+        return int(text)
+
+    return read
+
+
 def launch(arguments: list[str]) -> int:
     """Write accelerate's configuration for a run and print the command that starts it on several cards or machines."""
     parser = argparse.ArgumentParser(prog="python -m training launch")
     parser.add_argument("config", type=Path)
-    parser.add_argument("--processes", type=int, default=0, help="on all machines together; one a card when not given")
-    parser.add_argument("--machines", type=int, default=1)
+    parser.add_argument(
+        "--processes", type=at_least(0), default=0, help="on all machines together; one a card when not given"
+    )
+    parser.add_argument("--machines", type=at_least(1), default=1)
     options = parser.parse_args(arguments)
-    from training.launch import write_launch
+    from training.launch import FIRST_MACHINE, write_launch
 
     try:
         config = load_config(options.config)
+        if not isinstance(config, RunConfig):
+            raise RunError(f"The recipe {config.recipe} runs in one process.", "Use a recipe of training/recipes.")
+        print(write_launch(config, Path(config.output_dir), options.processes, options.machines))
     except RunError as error:
         print(f"{error} {error.hint}".strip(), file=sys.stderr)
         return 1
-    if not isinstance(config, RunConfig):
-        print(f"The recipe {config.recipe} runs in one process. Use a recipe of training/recipes.", file=sys.stderr)
-        return 1
-    print(write_launch(config, Path(config.output_dir), options.processes, options.machines))
+    if options.machines > 1:
+        print(
+            f"Give it on each machine, with the machine's rank (0 to {options.machines - 1}) in place of the rank 0 "
+            f"and the address of the first in place of {FIRST_MACHINE}; each needs the run's folder.",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffscaler.models.sizes import Held, tensors_in
 from training.events import RunError
 from training.options import RunConfig
 
 #: Parts of tensor names that only layers over time have, in the layouts the trainer reads.
 TEMPORAL = ("temporal", "motion_modules", "temp_conv", "temp_attentions")
-#: Largest header of a safetensors file; the format's own limit.
-MAX_HEADER = 100_000_000
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8}
 
 
 @dataclass(frozen=True)
 class Counted:
-    """trained: numbers that are learnt; held_bytes: of weights that are loaded beside them, as they lie on disk;
-    begun_with: the model's folder, None where there is none"""
+    """trained: numbers that are learnt; model_bytes: of the finished model, where none of its files can be a link;
+    held_bytes: of weights that are loaded beside what is learnt, as they lie on disk"""
 
     trained: int
+    model_bytes: int
     held_bytes: int = 0
-    begun_with: Path | None = None
 
 
 def count(config: RunConfig) -> Counted | None:
@@ -36,23 +31,9 @@ def count(config: RunConfig) -> Counted | None:
     return known(config) if known else None
 
 
-def headers(folder: Path) -> dict[str, tuple[tuple[int, ...], int]]:
-    """Every tensor of a folder's safetensors files: its name -> (shape, bytes). Broken files are passed over."""
-    found: dict[str, tuple[tuple[int, ...], int]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with path.open("rb") as file:
-                (size,) = struct.unpack("<Q", file.read(8))
-                if size > MAX_HEADER:
-                    continue
-                rows = json.loads(file.read(size))
-            for name, row in rows.items():
-                if name != "__metadata__":
-                    shape = tuple(int(side) for side in row["shape"])
-                    found[name] = shape, math.prod(shape) * BYTES.get(row["dtype"], 1)
-        except (OSError, ValueError, KeyError, TypeError, struct.error):
-            continue
-    return found
+def tensors_of(folder: Path) -> dict[str, Held]:
+    """Every tensor of a folder's safetensors files, shards or one; broken files are passed over."""
+    return {name: held for path in sorted(folder.glob("*.safetensors")) for name, held in tensors_in(path).items()}
 
 
 def _folder_of(name: str) -> Path:
@@ -63,26 +44,27 @@ def _folder_of(name: str) -> Path:
     return folder
 
 
-def _tuned(config: Any, learnt: Callable[[dict[str, tuple[tuple[int, ...], int]]], int]) -> Counted | None:
+def _begun_with(config: Any) -> tuple[dict[str, Held], int]:
+    """(the U-Net's tensors, bytes of all weights) of the model a run goes on from."""
     folder = _folder_of(config.pretrained_model_name_or_path)
-    unet = headers(folder / "unet")
-    trained = learnt(unet)
-    parts = [unet, *(headers(path) for path in folder.iterdir() if path.is_dir() and path.name != "unet")]
-    return Counted(trained, sum(size for part in parts for _, size in part.values()), folder) if trained else None
+    parts = {path.name: tensors_of(path) for path in folder.iterdir() if path.is_dir()}
+    return parts.get("unet", {}), sum(held.size_bytes for part in parts.values() for held in part.values())
 
 
 def _temporal(config: Any) -> Counted | None:
-    return _tuned(config, lambda unet: sum(math.prod(shape) for name, (shape, _) in unet.items() if _over_time(name)))
+    unet, whole = _begun_with(config)
+    learnt = [held for name, held in unet.items() if _over_time(name)]
+    trained = sum(held.count for held in learnt)
+    return Counted(trained, whole, whole - sum(held.size_bytes for held in learnt)) if trained else None
 
 
 def _motion_lora(config: Any) -> Counted | None:
+    unet, whole = _begun_with(config)
     ends = tuple(f"{name}.weight" for name in ("to_q", "to_k", "to_v", "to_out.0"))
-    return _tuned(
-        config,
-        lambda unet: sum(
-            config.rank * sum(shape) for name, (shape, _) in unet.items() if _over_time(name) and name.endswith(ends)
-        ),
+    trained = sum(
+        config.rank * sum(held.shape) for name, held in unet.items() if _over_time(name) and name.endswith(ends)
     )
+    return Counted(trained, 4 * trained, whole) if trained else None
 
 
 def _over_time(name: str) -> bool:
@@ -110,7 +92,8 @@ def _unet3d(config: Any) -> Counted | None:
                 use_sparse_linear_attn=config.use_sparse_linear_attn,
             )
         )
-    return Counted(sum(p.numel() for n, p in network.named_parameters() if not n.endswith("rotary_emb.freqs")))
+    trained = sum(p.numel() for n, p in network.named_parameters() if not n.endswith("rotary_emb.freqs"))
+    return Counted(trained, 4 * trained)
 
 
 def _dit(config: Any) -> Counted | None:
@@ -130,8 +113,9 @@ def _dit(config: Any) -> Counted | None:
         ) from None
     with torch.device("meta"):
         network = new_transformer(config, Parts(channels, width))
-    held = sum(size for part in ("vae", "text_encoder") for _, size in headers(folder / part).values())
-    return Counted(sum(p.numel() for p in network.parameters()), held, folder)
+    held = sum(tensor.size_bytes for part in ("vae", "text_encoder") for tensor in tensors_of(folder / part).values())
+    trained = sum(p.numel() for p in network.parameters())
+    return Counted(trained, 4 * trained + held, held)
 
 
 COUNTERS: dict[str, Callable[[Any], Counted | None]] = {

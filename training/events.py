@@ -31,10 +31,16 @@ class EventLog:
         self.path = path
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event. Opened each time: a line is then whole on disk even if the process is killed next."""
+        """Append one event. Opened each time: a line is then whole on disk even if the process is killed next.
+
+        On a full disk the event goes to stderr: the run itself may still end well.
+        """
         line = json.dumps({"event": event, "time": round(time.time(), 1), **fields})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            print(f"{self.path.name} could not be written ({error.strerror}): {line}", file=sys.stderr)
 
 
 class StopSignal:

@@ -17,12 +17,24 @@ from training.events import RunError
 from training.launch import RUN
 from training.options import RunConfig
 
-#: What a step's time and memory hang on. Runs that agree in all of it are as fast as each other on one machine.
-SAME = (
-    "recipe", "resolution", "image_size", "size", "num_frames", "train_batch_size", "gradient_accumulation_steps",
-    "gradient_checkpointing", "mixed_precision", "device", "threads", "pretrained_model_name_or_path", "init", "dim",
-    "dim_mults", "num_layers", "num_attention_heads", "attention_head_dim", "ffn_dim", "rank", "layers",
-    "use_8bit_adam", "ema", "augment", "use_cache", "aspect_ratio",
+#: What a step's time and memory do not hang on. Runs that agree in everything else are as fast as each other on one
+#: machine; an option that a recipe gains counts until it is listed here.
+INDIFFERENT = frozenset(
+    {
+        # where it goes, how long it takes, what it is called
+        "output_dir", "data", "cache_dir", "max_train_steps", "num_train_epochs", "seed", "nccl_timeout", "report_to",
+        "project_name", "run_name", "logging_dir",
+        # numbers that a step computes with
+        "learning_rate", "scale_lr", "lr_scheduler", "lr_warmup_steps", "lr_num_cycles", "lr_power", "adam_beta1",
+        "adam_beta2", "adam_weight_decay", "adam_epsilon", "max_grad_norm", "ema_decay", "prediction_type",
+        "noise_offset", "snr_gamma", "caption_dropout", "shared_noise", "flow_shift", "timesteps", "lora_alpha",
+        "unet_resume_path", "latent_noise", "steps_from", "steps_to", "prompt",
+        # what is done between steps
+        "validate_every_steps", "run_validation_at_start", "test_prompts", "held_out", "divergence_factor",
+        "on_divergence", "save_n_steps", "save_starting_step", "keep_checkpoints", "resume",
+        "disable_optimizer_restore", "validation_steps", "validation_guidance", "sample_steps", "guidance_scale",
+        "cond_scale", "sampler", "use_dynamic_thres", "dynamic_thres_percentile",
+    }
 )  # fmt: skip
 UNKNOWN = "not known before the first steps"
 
@@ -37,14 +49,17 @@ class Measured:
 
 
 def forecast(config: RunConfig) -> dict[str, Any]:
-    """trained: numbers that are learnt; memory_bytes, memory_is ("measured", "at least"); seconds; disk_bytes;
-    earlier: the run that measured. None stands for what is not known. Raises RunError."""
+    """trained: numbers that are learnt; memory_bytes, memory_is ("measured", "at least"); seconds, seconds_is ("about",
+    "at most" where the data's epochs may end before the steps do); disk_bytes; earlier: the run that measured. None
+    stands for what is not known. Raises RunError."""
     counted, earlier = count(config), measured(config)
     steps = config.max_train_steps
     found: dict[str, Any] = {"trained": counted.trained if counted else None, "steps": steps}
     found["memory_bytes"] = earlier.memory_bytes if earlier else least_memory(config, counted) if counted else None
     found["memory_is"] = "measured" if earlier else "at least"
     found["seconds"] = steps / earlier.steps_per_second if earlier else None
+    # How many clips there are is known once they are read.
+    found["seconds_is"] = "at most" if config.num_train_epochs else "about"
     found["disk_bytes"] = disk(config, counted) if counted else None
     found["earlier"] = earlier.name if earlier else None
     found["free_bytes"] = free_bytes(Path(config.output_dir))
@@ -63,18 +78,17 @@ def disk(config: RunConfig, counted: Counted) -> int:
     moments = 2 if config.use_8bit_adam else 8
     one = counted.trained * (4 + moments + 4 * config.ema)
     kept = min(config.keep_checkpoints + 1, -(-config.max_train_steps // config.save_n_steps))
-    whole = config.recipe == "temporal"  # its model is the whole one; the others write what they trained
-    return one * (kept + 1) + (counted.held_bytes if whole else 4 * counted.trained)
+    return one * (kept + 1) + counted.model_bytes
 
 
 def measured(config: RunConfig) -> Measured | None:
     """The latest run beside this one's folder that agrees in everything a step hangs on; None when there is none."""
-    wanted = config.model_dump(mode="json")
+    wanted = _decisive(config)
     found: list[tuple[float, Measured]] = []
     for file in Path(config.output_dir).parent.glob(f"*/{RUN}"):
         try:
-            said = load_config(file).model_dump(mode="json")
-            if any(said.get(name) != wanted.get(name) for name in SAME):
+            said = load_config(file)
+            if not isinstance(said, RunConfig) or _decisive(said) != wanted:
                 continue
             events = file.parent / "events.jsonl"
             if took := _took(events):
@@ -84,12 +98,22 @@ def measured(config: RunConfig) -> Measured | None:
     return max(found, key=lambda row: row[0])[1] if found else None
 
 
+def _decisive(config: RunConfig) -> dict[str, Any]:
+    said = {name: value for name, value in config.model_dump(mode="json").items() if name not in INDIFFERENT}
+    # Samples take memory of their own, however often they are drawn.
+    return said | {"draws": config.validate_every_steps > 0 or config.run_validation_at_start}
+
+
 def _took(events: Path) -> Measured | None:
-    speed, memory = 0.0, 0
+    """What the steps since the run's last start took: those before it may have had other options. None when there are
+    none, or several processes shared them."""
+    speed, memory, alone = 0.0, 0, True
     for line in events.read_text(encoding="utf-8").splitlines():
         try:
             event = json.loads(line)
-            if event["event"] == "step":
+            if event["event"] == "start":
+                speed, memory, alone = 0.0, 0, event.get("processes", 1) == 1
+            elif event["event"] == "step" and alone:
                 speed, memory = float(event["steps_per_second"]), max(memory, int(event["memory_bytes"]))
         except (ValueError, KeyError, TypeError):
             continue
@@ -113,7 +137,7 @@ def words(found: dict[str, Any]) -> str:
     said.append(
         f"Time: {UNKNOWN}."
         if seconds is None
-        else f"Time: about {seconds_in_words(seconds)}, as {found['earlier']} went."
+        else f"Time: {found['seconds_is']} {seconds_in_words(seconds)}, as {found['earlier']} went."
     )
     said.append("Disk: known with the first checkpoint." if room is None else f"Disk: about {bytes_in_words(room)}.")
     if room is not None and room > found["free_bytes"]:

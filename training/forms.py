@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MultipleOf
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from training.config import TrainingConfig
 from training.options import RunConfig
-from training.recipes import RECIPES
+from training.recipes import MODEL_LIST, RECIPES, RecipeEntry
 
 #: Name in a form's bounds -> pydantic's rule and its attribute.
 BOUNDS: dict[str, tuple[type, str]] = {
@@ -62,9 +62,23 @@ PAIR = (
 
 DRAWN = "without any it learns from scenes the program draws"
 
-#: Recipes with a loop of their own: name -> (title, about, needs, their options of training/config.py).
-WITH_OWN_LOOP: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
-    "mini": (
+
+class OwnLoop(NamedTuple):
+    """A recipe with a loop of its own. options: those of training/config.py that it reads; the rest as in
+    RecipeEntry."""
+
+    title: str
+    about: str
+    needs: str
+    options: tuple[str, ...]
+    found_in: str = MODEL_LIST
+
+
+FOR_THE_BENCH = "its folder, for the bench"
+
+#: Recipes with a loop of their own, by name.
+WITH_OWN_LOOP: dict[str, OwnLoop] = {
+    "mini": OwnLoop(
         "The built-in model",
         "The model that is built in goes on learning, or a new one like it begins from nothing.",
         f"clips with captions; {DRAWN}",
@@ -75,7 +89,7 @@ WITH_OWN_LOOP: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
             "text_width",
         ),
     ),
-    "upscaler": (
+    "upscaler": OwnLoop(
         "The built-in upscaler",
         "A small, quick upscaler for any clip.",
         f"clips; {DRAWN}",
@@ -83,54 +97,44 @@ WITH_OWN_LOOP: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
             *SHARED, "data", "data_dir", "init", "upscaler_steps", "upscaler_batch", "scale", "upscaler_width",
             "upscaler_depth", "upscaler_residual", "upscaler_degraded",
         ),
+        "the model list of Upscale",
     ),
-    "pair": (
+    "pair": OwnLoop(
         "The diffusion upscaler",
         "A network that adds detail to pictures four times as large, looking at neighbouring frames.",
         f"clips; {DRAWN}",
         (*SHARED, *CLIPS, *PAIR, "vae_from"),
+        FOR_THE_BENCH,
     ),
-    "pair_tsr": (
+    "pair_tsr": OwnLoop(
         "Frames between",
         "The diffusion upscaler's other half: it draws the frames between two others.",
         f"clips; {DRAWN}",
         (*SHARED, *CLIPS, *PAIR),
+        FOR_THE_BENCH,
     ),
-    "judge": (
+    "judge": OwnLoop(
         "The judge of the bench",
         "What the bench reads clips with: it learns to name what drawn scenes show.",
         "no clips: the program draws its scenes",
         (*SHARED, "num_scenes", "size", "num_frames", "judge_steps", "judge_batch", "num_tests"),
+        FOR_THE_BENCH,
     ),
 }  # fmt: skip
 
-#: What the trainer's recipes begin with, besides clips.
-NEEDS = {
-    "temporal": "an installed model with temporal layers, and clips with captions",
-    "motion-lora": "an installed model with temporal layers, and clips with captions",
-    "one-shot": "a Stable Diffusion or SDXL folder, and one clip with its caption",
-    "unet3d": "clips with captions",
-    "dit": "a Wan model, and clips with captions",
-    "inflate": "a Stable Diffusion 2 folder or one like it, and clips",
-    "temporal-decoder": "a model with an image VAE, and clips",
-    "distil": "a model from scratch or a Wan model, and clips with captions",
-}
-
 
 def forms() -> list[dict[str, Any]]:
-    """Every recipe: name, title, about, needs, roles (see ROLES) and its fields (see `field_of`)."""
-    built_in = [form(name, *about, TrainingConfig, options) for name, (*about, options) in WITH_OWN_LOOP.items()]
+    """Every recipe: name, title, about, needs, found_in, roles (see ROLES) and its fields (see `field_of`)."""
+    built_in = [form(name, entry, TrainingConfig, entry.options) for name, entry in WITH_OWN_LOOP.items()]
     others = []
     for name, entry in RECIPES.items():
         kind = entry.config_class()
-        others.append(form(name, entry.title, entry.about, NEEDS[name], kind, tuple(kind.model_fields)))
+        others.append(form(name, entry, kind, tuple(kind.model_fields)))
     first, *rest = built_in
     return [first, *others, *rest]
 
 
-def form(
-    name: str, title: str, about: str, needs: str, kind: type[BaseModel], options: tuple[str, ...]
-) -> dict[str, Any]:
+def form(name: str, entry: OwnLoop | RecipeEntry, kind: type[BaseModel], options: tuple[str, ...]) -> dict[str, Any]:
     fields = [
         field_of(option, kind.model_fields[option], group_of(option, kind)) for option in options if option != "recipe"
     ]
@@ -139,9 +143,10 @@ def form(
         roles.pop("model")  # it continues the built-in model, or nothing
     return {
         "name": name,
-        "title": title,
-        "about": about,
-        "needs": needs,
+        "title": entry.title,
+        "about": entry.about,
+        "needs": entry.needs,
+        "found_in": entry.found_in,
         "roles": {role: option for role, option in roles.items() if option},
         "fields": fields,
     }

@@ -26,7 +26,6 @@ class Health:
     lowest: float = math.inf
     alarmed: bool = False
     skipped: int = 0
-    skipped_in_all: int = 0
 
     @property
     def smoothed(self) -> float:
@@ -36,7 +35,6 @@ class Health:
     def skip(self) -> bool:
         """Note an update that was left out for want of finite numbers; True when there were too many in a row."""
         self.skipped += 1
-        self.skipped_in_all += 1
         return self.skipped >= MOST_SKIPPED
 
     def add(self, loss: float) -> bool:
@@ -54,9 +52,9 @@ class Health:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {name: getattr(self, name) for name in ("average", "steps", "lowest", "alarmed", "skipped_in_all")}
+        return {name: getattr(self, name) for name in ("average", "steps", "lowest", "alarmed")}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        for name in self.state():
+            setattr(self, name, state[name])

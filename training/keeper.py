@@ -27,6 +27,7 @@ class Keeper:
         self.trainer = trainer
         self.checkpoints = Checkpoints(trainer.output_dir / "checkpoints", trainer.config.keep_checkpoints)
         self.last: Saved | None = None
+        self.untidy = False
 
     def save(self) -> None:
         """Write a checkpoint of the present step. A full disk costs this checkpoint, not the run or those before."""
@@ -57,7 +58,7 @@ class Keeper:
     def _write(self, part: Any) -> None:
         trainer = self.trainer
         snapshot.write_tensors(trainer.parameters, trainer.task.modules(), part)
-        torch.save(trainer.optimizer.state_dict(), part / snapshot.OPTIMIZER)
+        snapshot.write_torch(trainer.optimizer.state_dict(), part / snapshot.OPTIMIZER)
         if trainer.ema:
             save_file({k: snapshot.plain(v) for k, v in trainer.ema.state().items()}, part / snapshot.AVERAGE)
         config = trainer.config
@@ -87,11 +88,15 @@ class Keeper:
             )
             return
         trainer.log.write("checkpoint", step=trainer.step, path=str(self.last.folder))
+        if (problem := self.checkpoints.tidy()) and not self.untidy:
+            self.untidy = True
+            trainer.log.warn(trainer.step, f"Old checkpoints could not be removed, and take room: {problem}.")
 
     def restore(self) -> None:
         """Go on from a checkpoint where there is one; a damaged one is passed over, and said so.
 
-        Raises RunError when the checkpoint is of another recipe or model.
+        Raises RunError when the checkpoint is of another recipe or model, or was made with other options that it hangs
+        on.
         """
         trainer = self.trainer
         if trainer.accelerator.is_main_process:
@@ -111,6 +116,21 @@ class Keeper:
                 f"{trainer.output_dir.name} holds a run of the recipe {state['config']['recipe']}.",
                 "Choose another output folder.",
             )
+        for name in trainer.config.FIXED:
+            if (began := state["config"].get(name)) != (now := getattr(trainer.config, name)):
+                raise RunError(
+                    f"This run began with {name} = {began}, and cannot go on with {now}.",
+                    f"Set {name} back, or choose another output folder.",
+                )
+        if not trainer.config.disable_optimizer_restore:
+            kinds = {True: "8-bit Adam", False: "32-bit Adam"}
+            began, now = bool(state["config"].get("use_8bit_adam")), trainer.config.use_8bit_adam
+            if began != now:
+                raise RunError(
+                    f"The checkpoint of step {saved.step} is of {kinds[began]}, which {kinds[now]} cannot take over.",
+                    f"Set use_8bit_adam to {str(began).lower()}, or disable_optimizer_restore to true: the optimizer "
+                    "then begins anew with the weights of that step.",
+                )
         try:
             snapshot.read_tensors(trainer.parameters, trainer.task.modules(), saved.folder)
         except ValueError as error:
@@ -125,7 +145,13 @@ class Keeper:
     def _set_aside(self, after_step: int) -> None:
         self.trainer.accelerator.wait_for_everyone()  # all have read what they go on from
         if self.trainer.accelerator.is_main_process:
-            self.checkpoints.set_aside(after_step)
+            try:
+                self.checkpoints.set_aside(after_step)
+            except OSError as error:
+                raise RunError(
+                    f"Checkpoints newer than step {max(0, after_step)} could not be set aside: {error.strerror}.",
+                    "Close whatever has their files open, or choose another output folder.",
+                ) from error
 
     def _restore_rest(self, saved: Saved, state: dict[str, Any]) -> None:
         trainer, config = self.trainer, self.trainer.config
@@ -162,7 +188,11 @@ class Keeper:
     def keep_good(self) -> str:
         """Keep the last checkpoint from before the loss began to rise, for good; a sentence about it."""
         # The smoothed loss follows some fifty steps behind.
-        good = self.checkpoints.keep_good(self.trainer.step - 50) if self.trainer.accelerator.is_main_process else None
+        try:
+            main = self.trainer.accelerator.is_main_process
+            good = self.checkpoints.keep_good(self.trainer.step - 50) if main else None
+        except NotSaved as error:
+            return f"The last checkpoint from before could not be marked to be kept: {error}."
         return f"The checkpoint of step {good.step} is kept." if good else "There is no checkpoint from before."
 
     def whats_kept(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,10 +28,7 @@ class RunLog:
 
     def write(self, event: str, **fields: Any) -> None:
         if self.events:
-            try:
-                self.events.write(event, **fields)
-            except OSError as error:  # a full disk: the run itself may still end well
-                print(f"{event} could not be noted: {error.strerror}", fields, file=sys.stderr)
+            self.events.write(event, **fields)
 
     def start(self, **about: Any) -> None:
         self.write("start", total=self.total, stages={self.stage: self.total}, recipe=self.stage, **about)

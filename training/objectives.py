@@ -21,8 +21,6 @@ __all__ = [
     "add_noise",
     "alpha_sigma",
     "clean_and_noise",
-    "convert",
-    "dropped",
     "flow_alpha_sigma",
     "flow_times",
     "min_snr_weight",
@@ -31,7 +29,6 @@ __all__ = [
     "signal_to_noise",
     "training_noise",
     "weighted_error",
-    "zero_terminal_snr",
 ]
 
 #: epsilon: the noise e. sample: the clean clip x. v_prediction: v = alpha e - sigma x (Salimans and Ho 2022, appendix
@@ -101,12 +98,6 @@ def clean_and_noise(
     return (alpha * noisy - sigma * predicted) / length, (sigma * noisy + alpha * predicted) / length
 
 
-def convert(predicted: Tensor, noisy: Tensor, alpha: Level, sigma: Level, kind: Prediction, to: Prediction) -> Tensor:
-    """The same statement about `noisy`, made in other words."""
-    clean, noise = clean_and_noise(predicted, noisy, alpha, sigma, kind)
-    return prediction_target(clean, noise, alpha, sigma, to)
-
-
 def signal_to_noise(alpha: Tensor, sigma: Tensor) -> Tensor:
     """SNR = alpha^2 / sigma^2 (Kingma et al. 2021, eq. 3); infinite at the clean clip."""
     return alpha.square() / sigma.square()
@@ -158,22 +149,3 @@ def training_noise(
     if not offset:
         return noise
     return noise + offset * torch.randn((*shape[:2], *(1,) * (len(shape) - 2)), generator=generator)
-
-
-def dropped(count: int, share: float, generator: torch.Generator) -> Tensor:
-    """Whose caption is left out: bool (count,), each True with probability `share`.
-
-    Ho and Salimans 2022, algorithm 1: only a network that also learns without words can be guided away from that.
-    """
-    return torch.rand(count, generator=generator) < share
-
-
-def zero_terminal_snr(alphas_cumprod: Tensor) -> Tensor:
-    """The schedule stretched so that its last level is pure noise and its first stays: (T,) -> (T,), same dtype.
-
-    Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1. No clip is left in the
-    last level, so epsilon says nothing there: it needs v, sample or flow.
-    """
-    root = alphas_cumprod.sqrt()
-    first, last = root[0], root[-1]
-    return ((root - last) * first / (first - last)).square()

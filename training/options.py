@@ -5,7 +5,7 @@ The names are those of Hotshot-XL's fine-tuning script where it has the option.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +16,9 @@ class RunConfig(BaseModel):
     """One run of the trainer. Frozen and flat: a [run] table of a TOML file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Options on which the meaning of every step hangs: a run goes on with those it began with, or not at all.
+    FIXED: ClassVar[tuple[str, ...]] = ()
 
     recipe: Annotated[str, Field(title="Recipe", description="What is trained; training/recipes lists them.")]
     output_dir: Annotated[

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -27,15 +27,49 @@ Parameters = Sequence[tuple[str, nn.Parameter]]
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Around writes to a checkpoint's folder: what goes wrong becomes NotSaved, in words."""
+    """Around writes to a checkpoint's folder: a disk that does not take them becomes NotSaved, in words."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        # Neither library says in a way a program can read that a disk is full.
+    except (OSError, SafetensorError) as error:
+        # safetensors does not say in a way a program can read that a disk is full.
         full = shutil.disk_usage(folder.parent).free < 2**20 or "No space left" in str(error)
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0][:160]
         shutil.rmtree(folder, ignore_errors=True)
         raise NotSaved("the disk is full" if full else reason) from error
+
+
+class _Noting:
+    """A file that remembers why it could not be written: torch makes RuntimeErrors of that, as of its own mistakes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.problem: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.problem = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            self.file.flush()
+        except OSError as error:
+            self.problem = error
+            raise
+
+
+def write_torch(content: Any, path: Path) -> None:
+    """`torch.save`, but a disk that does not take it is an OSError."""
+    with path.open("wb") as file:
+        noting = _Noting(file)
+        try:
+            torch.save(content, noting)  # type: ignore[arg-type]
+        except RuntimeError as error:
+            if noting.problem is None:
+                raise
+            raise noting.problem from error
 
 
 def write_tensors(parameters: Parameters, modules: dict[str, nn.Module], folder: Path) -> None:
@@ -102,9 +136,19 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
+@contextmanager
+def random_kept() -> Iterator[None]:
+    """Inside, random numbers of every kind may be used up; those that follow are the ones that would have come."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)
+
+
 def write_random(folder: Path, process: int) -> None:
     """The state of the random numbers of one process."""
-    torch.save(random_state(), folder / f"random-{process}.pt")
+    write_torch(random_state(), folder / f"random-{process}.pt")
 
 
 def read_random(folder: Path, process: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,9 @@ class Place:
     device: of networks and batches; lower: number format for networks that do not train, float32 without mixed
     precision; folder: the run's output folder; process, processes: which of how many equal processes this is
     preparing(what, done, total): a sign of life while data are made; raises Stopped when the run is to stop
-    fresh: made for a new run, not one that goes on from a checkpoint
+    warn(sentence): told what goes less well than it could while the task goes on
+    learns: whether steps will follow; False for a task that only writes down what a checkpoint holds: its data need not
+    be made ready
     """
 
     device: torch.device
@@ -33,6 +36,8 @@ class Place:
     process: int = 0
     processes: int = 1
     preparing: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
+    warn: Callable[[str], None] = field(default=lambda sentence: print(sentence, file=sys.stderr))
+    learns: bool = True
 
 
 class Task(Protocol):

@@ -17,12 +17,17 @@ from training.ema import Ema
 from training.events import RunError, StopSignal
 from training.health import MOST_SKIPPED, Health
 from training.keeper import Keeper
+from training.launch import ACCELERATE, RUN, write_launch, write_run
 from training.log import RunLog
 from training.optimizer import make_optimizer, set_lr
 from training.options import RunConfig
 from training.schedules import lr_factor, peak_lr
+from training.snapshot import random_kept
 from training.task import Task
 from training.validation import held_out_loss, sample_sheet
+
+#: A loss that is scaled by less than this overflows by itself, not by its scale.
+LEAST_SCALE = 1.0
 
 
 class TaskModule(nn.Module):
@@ -66,6 +71,7 @@ class Trainer:
             number_format=config.mixed_precision,
         )
         self.keeper.restore()
+        self.leave_options()
         self.networks(train=True)
         if self.step == 0 and config.run_validation_at_start:
             self.look()
@@ -90,6 +96,23 @@ class Trainer:
     def model(self) -> Path:
         """Where the finished model goes."""
         return self.output_dir / "model"
+
+    def leave_options(self) -> None:
+        """Write what this sitting of the run was told into its folder: it may be other than what the last one was.
+
+        accelerate's file is left as it is where there is one: people fit it to their machines.
+        """
+        if not self.accelerator.is_main_process:
+            return
+        try:
+            if self.accelerator.num_processes > 1 or (self.output_dir / ACCELERATE).exists():
+                write_run(self.config, self.output_dir)
+            else:
+                self.log.write("launch", command=write_launch(self.config, self.output_dir))
+        except OSError as error:  # a full disk: the run itself may still end well
+            self.log.warn(
+                self.step, f"{RUN} could not be written, and says what an earlier start did: {error.strerror}."
+            )
 
     def update(self) -> None:
         """One step of the optimizer: its batches, their gradients, and the guards."""
@@ -129,10 +152,17 @@ class Trainer:
 
     def watch(self, loss: float, norm: float) -> None:
         """The guards. Raises RunError when training makes no sense any more."""
-        if not (np.isfinite(loss) and np.isfinite(norm)):
+        if (scaler := self.accelerator.scaler) and np.isfinite(loss) and not np.isfinite(norm):
+            # Scaled gradients went beyond fp16: the scaler leaves the step out and halves its scale, as it does in
+            # every run until it has found it.
+            if scaler.get_scale() < LEAST_SCALE:
+                raise RunError(
+                    f"The gradients go beyond fp16 at every scale, up to step {self.step}.",
+                    f"Use mixed_precision = bf16, or no. {self.keeper.whats_kept()}",
+                )
+        elif not (np.isfinite(loss) and np.isfinite(norm)):
             give_up = self.health.skip()
-            if not (self.accelerator.scaler and np.isfinite(loss)):  # where the scaler finds its scale
-                self.log.warn(self.step, f"Step {self.step} was left out: its loss is {loss:g}, its gradient {norm:g}.")
+            self.log.warn(self.step, f"Step {self.step} was left out: its loss is {loss:g}, its gradient {norm:g}.")
             if give_up:
                 raise RunError(
                     f"The loss is no number in {MOST_SKIPPED} steps in a row, up to step {self.step}.",
@@ -151,7 +181,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.networks(train=False)
-            with torch.random.fork_rng(devices=self.cards()), self.averaged():
+            with random_kept(), self.averaged():
                 if batches := self.task.held_out():
                     with self.accelerator.autocast():
                         self.held_out = held_out_loss(self.task, batches, self.config.seed)
@@ -206,11 +236,6 @@ class Trainer:
         """The random numbers of one batch, on the CPU: the same on every device."""
         words = np.random.SeedSequence([self.config.seed, index, self.accelerator.process_index]).generate_state(1)
         return torch.Generator().manual_seed(int(words[0]))
-
-    def cards(self) -> list[int]:
-        """Cards whose random numbers drawing a sample would use up."""
-        device = self.accelerator.device
-        return [device.index or 0] if device.type == "cuda" else []
 
 
 def total_steps(config: RunConfig, task: Task, processes: int) -> int:

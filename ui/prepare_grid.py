@@ -26,7 +26,6 @@ def head(name: str, made: Manifest, at: Thresholds) -> str:
     seconds = sum(shot.seconds for _, shot in kept)
     facts = [f"{len(kept)} of {len(shots)} shots kept, {seconds:.0f} s", f"from {len(made.clips)} clips: {made.layout}"]
     facts += [f"{bare} without a caption: write what they show"] if bare else []
-    facts += [f"{', '.join(made.missing)}: not installed"] if made.missing else []
     facts += [] if made.complete else ["not finished yet"]
     line = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     use = pieces.do("use", "Use this data", title="The next run learns from the shots that are kept", disabled=not kept)
@@ -70,8 +69,6 @@ def measures(clip: Clip, shot: Shot) -> str:
         parts.append(f"{word} ({scores.motion:.1f} % a second)")
     parts.append(f"sharpness {scores.sharpness:.0f}")
     parts += [f"writing {100 * scores.text:.0f} %"] if scores.text >= 0.005 else []
-    parts += [f"CLIP {scores.clip:.0f}"] if scores.clip is not None else []
-    parts += [f"aesthetics {scores.aesthetics:.1f}"] if scores.aesthetics is not None else []
     return ", ".join(parts)
 
 

@@ -35,12 +35,14 @@ class Option:
 
 @dataclass(frozen=True)
 class RecipeForm:
-    """One recipe. roles: what the page asks in words of its own -> the option that holds the answer"""
+    """One recipe. needs: what it begins with; found_in: where its result is found, both for people
+    roles: what the page asks in words of its own -> the option that holds the answer"""
 
     name: str
     title: str
     about: str
     needs: str
+    found_in: str
     roles: dict[str, str]
     options: dict[str, Option]
 
@@ -70,9 +72,12 @@ def _asked(stamps: tuple[tuple[str, int], ...]) -> dict[str, RecipeForm]:
     if done.returncode:
         raise DiffScalerError("The trainer does not say what it can do.", done.stderr.strip()[-300:])
     found: dict[str, RecipeForm] = {}
-    for row in json.loads(done.stdout):
-        options = {field["name"]: Option(**field) for field in row.pop("fields")}
-        found[row["name"]] = RecipeForm(**row, options=options)
+    try:
+        for row in json.loads(done.stdout):
+            options = {field["name"]: Option(**field) for field in row.pop("fields")}
+            found[row["name"]] = RecipeForm(**row, options=options)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DiffScalerError("The trainer's answer cannot be read.", f"It said {done.stdout[:200]!r}.") from error
     return found
 
 

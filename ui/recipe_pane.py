@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.studio import Studio
 from ui import pieces, run_file
 from ui.controls import control, more
@@ -22,22 +22,48 @@ from ui.watch import Updates
 ROLES = ("steps", "learning_rate", "num_scenes", "size", "num_frames", "sample_every", "sample_prompts", "seed")
 
 
+#: Stands where the trainer has told of no recipe.
+NONE = RecipeForm(name="", title="", about="", needs="", found_in="", roles={}, options={})
+
+
 class RecipePane:
-    """Place it with `place_recipe`, `place_folder` and `place_rest`, in the order they are read."""
+    """Place it with `place_recipe`, `place_folder` and `place_rest`, in the order they are read.
+
+    A trainer that does not tell its recipes costs this pane alone: what is wrong is said in it, and the trainer is
+    asked again whenever the page is loaded.
+    """
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.forms = recipe_forms()
+        self.forms: dict[str, RecipeForm] = {}
+        self.trouble = ""
+        self.ask()
         #: The form's values that the text was last written from.
         self.before = gr.State({})
         self.fields: dict[str, Any] = {}
 
+    def ask(self) -> None:
+        """Ask the trainer for its recipes, as long as it has not told them."""
+        if self.forms:
+            return
+        try:
+            self.forms, self.trouble = recipe_forms(), ""
+        except DiffScalerError as error:
+            self.trouble = pieces.message(error.message, f"{error.hint} Load the page again to ask again.".strip())
+
+    @property
+    def first(self) -> RecipeForm:
+        return next(iter(self.forms.values()), NONE)
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        return [(form.title, form.name) for form in self.forms.values()]
+
     def place_recipe(self, name: Any) -> None:
         """Place the recipe, what it is, and what it begins with."""
-        first = next(iter(self.forms.values()))
-        choices = [(form.title, form.name) for form in self.forms.values()]
-        recipe = control(TrainRequest, "recipe", choices=choices, info=None, value=first.name)
-        self.about = gr.HTML(about(first), elem_id="training-about")
+        first = self.first
+        recipe = control(TrainRequest, "recipe", choices=self.choices, info=None, value=first.name or None)
+        self.about = gr.HTML(self.trouble or about(first), elem_id="training-about")
         start = control(TrainRequest, "start")
         models = [(spec.title, spec.name) for spec in self.studio.catalogue.specs("text2video")]
         base = control(TrainRequest, "base", choices=models, allow_custom_value=True, visible=False)
@@ -50,8 +76,7 @@ class RecipePane:
 
     def place_rest(self) -> None:
         """Place what waits under "More", and every option as text."""
-        first = next(iter(self.forms.values()))
-        overrides = {role: asked(first, role) for role in ROLES if role != "steps"}
+        overrides = {role: asked(self.first, role) for role in ROLES if role != "steps"}
         self.fields |= more(TrainRequest, **overrides)
         with gr.Accordion("Every option", open=False, elem_classes=["more"], elem_id="training-options"):
             self.text = gr.Code(
@@ -67,21 +92,30 @@ class RecipePane:
         """A change of the form rewrites the text and keeps what was edited there; the text is read when it is left."""
         given = {**self.fields, "text": self.text, "before": self.before}
         recipe = self.fields["recipe"]
-        recipe.change(
-            self.on_recipe, inputs_kwargs=given,
-            outputs=[*self.outputs, self.about, *(self.fields[name] for name in ("start", "base", *ROLES))], **QUIET,
-        )  # fmt: skip
+        shown = [*self.outputs, self.about, *(self.fields[name] for name in ("start", "base", *ROLES))]
+        recipe.change(self.on_recipe, inputs_kwargs=given, outputs=shown, **QUIET)
         for name, part in self.fields.items():
             if name != "recipe":
                 part.change(
                     self.on_form, inputs_kwargs=given, outputs=self.outputs, trigger_mode="always_last", **QUIET
                 )
         self.text.blur(self.on_text, self.text, self.wrong, **QUIET)
-        page.load(self.on_form, inputs_kwargs=given, outputs=self.outputs, **QUIET)
+        page.load(self.on_load, inputs_kwargs=given, outputs=[recipe, *shown], **QUIET)
+
+    def on_load(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
+        """Fill in the text, and the recipes where the page was made before the trainer told them."""
+        self.ask()
+        if str(values["recipe"]) in self.forms:
+            return self.on_form(text, before, **values)
+        values["recipe"] = self.first.name or None
+        recipe = gr.Dropdown(choices=self.choices, value=values["recipe"])
+        return {self.fields["recipe"]: recipe} | self.on_recipe(text, before, **values)
 
     def on_recipe(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
         """Show what the chosen recipe asks. What was edited in the text belonged to the recipe before."""
-        form = self.forms[str(values["recipe"])]
+        form = self.forms.get(str(values["recipe"]))
+        if form is None:
+            return {self.about: self.trouble}
         model = form.option("model")
         updates: Updates = {self.about: about(form)}
         updates[self.fields["start"]] = gr.Radio(visible=form.name == "mini")
@@ -98,7 +132,9 @@ class RecipePane:
 
     def on_form(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
         """Write the text anew from the form; what was edited in it stays, unless the form has changed that since."""
-        form = self.forms[str(values["recipe"])]
+        form = self.forms.get(str(values["recipe"]))
+        if form is None:
+            return {self.wrong: self.trouble}
         table = draft_of(values, self.studio.settings)
         try:
             edited = run_file.read(text) if text and text.strip() and before else {}
@@ -118,7 +154,9 @@ class RecipePane:
 
 
 def about(form: RecipeForm) -> str:
-    """A recipe in a sentence, and what it needs."""
+    """A recipe in a sentence, and what it needs; "" for none."""
+    if not form.about:
+        return ""
     return f'<p class="quiet">{escape(form.about)} Needs {escape(form.needs)}.</p>'
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -27,14 +29,27 @@ def outlook(table: Table, settings: Settings) -> str:
     filled: dict[str, Any] = {"output_dir": folders(settings, "new")[1].as_posix(), **table}
     if "data" in form.options and form.by_steps:
         filled.setdefault("data", "clips")
-    logs = settings.models_dir.glob("*/events.jsonl")
-    said = _forecast(run_file.written(form, filled), max((log.stat().st_mtime for log in logs), default=0.0))
+    said = _forecast(run_file.written(form, filled), _stamp(settings.models_dir))
     return f'<p class="words">{escape(said)}</p>' if said else ""
 
 
+def _stamp(models_dir: Path) -> tuple[Any, ...]:
+    """What a forecast is made of besides the configuration: which models and runs there are, what each run told and was
+    told, and how much room there is, in gigabytes."""
+    if not models_dir.is_dir():
+        return ()
+    rows: list[tuple[str, int, int]] = []
+    for path in sorted([models_dir, *models_dir.glob("*/events.jsonl"), *models_dir.glob("*/run.toml")]):
+        with suppress(FileNotFoundError):  # of a run that is being deleted
+            stat = path.stat()
+            rows.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return (shutil.disk_usage(models_dir).free // 10**9, *rows)
+
+
 @lru_cache(maxsize=32)
-def _forecast(text: str, latest: float) -> str:
-    """In words, asked anew when a run has told more since; or what the trainer finds wrong with the configuration."""
+def _forecast(text: str, stamp: tuple[Any, ...]) -> str:
+    """In words, asked anew when what it is made of has changed; or what the trainer finds wrong with the
+    configuration."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.toml"
         file.write_text(text, encoding="utf-8")

@@ -12,10 +12,12 @@ from diffscaler.errors import DiffScalerError
 from diffscaler.jobs.job import Job
 from diffscaler.studio import Studio
 from ui import monitor, pieces, run_facts
+from ui.compare_pane import ComparePane
 from ui.controls import control, filled
 from ui.curve import loss_curve
 from ui.pane import QUIET
 from ui.prepare_pane import PreparePane
+from ui.recipe_forms import recipe_forms
 from ui.recipe_pane import RecipePane
 from ui.run_file import Table, merged, read
 from ui.run_outlook import outlook
@@ -25,15 +27,6 @@ from ui.training_table import draft_of, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
-
-#: Recipe -> where its result is found.
-PLACES = {
-    "upscaler": "the model list of Upscale",
-    "motion-lora": "the LoRAs of Text to video",
-    "pair": "its folder, for the bench",
-    "pair_tsr": "its folder, for the bench",
-    "judge": "its folder, for the bench",
-}
 
 
 class TrainingWatch(Watch):
@@ -62,9 +55,13 @@ class TrainingWatch(Watch):
 
 
 def place_of(run: RunSoFar) -> str:
-    """Where the result of a run is found."""
+    """Where the result of a run is found, as its recipe says."""
     recipe = str(run.about.get("recipe", "")) or (run.points[-1][2] if run.points else "")
-    return PLACES.get(recipe, "the model list of Text to video")
+    try:
+        form = recipe_forms().get(recipe)
+    except DiffScalerError:  # said where recipes are chosen
+        form = None
+    return form.found_in if form else "its folder"
 
 
 class TrainingTab:
@@ -73,6 +70,7 @@ class TrainingTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.prepare = PreparePane(studio)
+        self.compare = ComparePane(studio)
         self.form = RecipePane(studio)
         self.watch = TrainingWatch(
             studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
@@ -95,6 +93,7 @@ class TrainingTab:
                 self.watch.button()
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
+                self.compare.place()
                 self.prepare.place_grid()
         self.fields = self.form.fields
 
@@ -102,6 +101,7 @@ class TrainingTab:
         self.watch.wire()
         self.prepare.wire(page, self.fields["name"], self.fields["folder"])
         self.form.wire(page)
+        self.compare.wire(page, self.tab)
         asked = {**self.fields, "text": self.form.text, "before": self.form.before}
         gr.on(
             [self.fields["recipe"].change, self.fields["base"].change, self.form.text.blur, page.load]

@@ -43,7 +43,6 @@ class Manifest:
     options: what decides the scores besides the files, see training/data/options.py
     complete: False while it is being prepared, and after Stop
     more_faults: how many there were beyond those listed
-    missing: what was not scored because its model is not installed
     edits: by key, of shots that are not here at present
     """
 
@@ -52,7 +51,6 @@ class Manifest:
     options: dict[str, Any] = field(default_factory=dict)
     thresholds: Thresholds = field(default_factory=Thresholds)
     complete: bool = False
-    missing: tuple[str, ...] = ()
     more_faults: int = 0
     clips: tuple[Clip, ...] = ()
     faults: tuple[Fault, ...] = ()

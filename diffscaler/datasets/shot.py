@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured of a shot. None: not measured, because it cannot be or its model is not installed.
+    """What was measured of a shot. None: a single picture has no motion.
 
     motion: how far the picture moves, per cent of its longer side a second; None for a single picture
     motion_px: the same in pixels of the file from one frame to the next
@@ -15,7 +15,6 @@ class Scores:
     sharpness: variance of the Laplacian of the grey picture (0..255) at 512 pixels a side; higher is sharper
     text: share of the picture under lines of writing, 0..1
     brightness: mean luma, 0..1
-    clip: 100 * max(0, cos) of CLIP's picture and caption, mean over frames; aesthetics: the head's own scale
     """
 
     motion: float | None
@@ -24,8 +23,6 @@ class Scores:
     sharpness: float
     text: float
     brightness: float
-    clip: float | None = None
-    aesthetics: float | None = None
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,6 @@ class EventFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = path.stat().st_size if path.exists() else 0
-        self.first: int | None = None
 
     def new(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():

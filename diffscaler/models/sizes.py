@@ -1,13 +1,26 @@
-"""How many weights a diffusers folder holds, read from the heads of its safetensors files: nothing is loaded."""
+"""What weights files hold, read from the heads of safetensors files: nothing is loaded."""
 
 from __future__ import annotations
 
 import json
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 #: A head longer than this is no safetensors file's.
 MAX_HEAD_BYTES = 100 * 2**20
+
+
+class Held(NamedTuple):
+    """One tensor of a file: its shape, and the bytes it takes there."""
+
+    shape: tuple[int, ...]
+    size_bytes: int
+
+    @property
+    def count(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
 
 
 def weight_counts(folder: Path) -> dict[str, int]:
@@ -30,12 +43,22 @@ def weight_counts(folder: Path) -> dict[str, int]:
 
 def count_in(file: Path) -> int:
     """Number of weights in one safetensors file; 0 for a damaged one."""
+    return sum(tensor.count for tensor in tensors_in(file).values())
+
+
+def tensors_in(file: Path) -> dict[str, Held]:
+    """Every tensor of a safetensors file by its name; none for a damaged one."""
     try:
         with file.open("rb") as data:
             length = int.from_bytes(data.read(8), "little")
             if not 2 <= length <= MAX_HEAD_BYTES:
-                return 0
+                return {}
             head = json.loads(data.read(length))
-        return sum(math.prod(row["shape"]) for name, row in head.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return 0
+        found = {}
+        for name, row in head.items():
+            if name != "__metadata__":
+                start, stop = row["data_offsets"]
+                found[name] = Held(tuple(int(side) for side in row["shape"]), int(stop) - int(start))
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from diffscaler.errors import NotEnoughRoom
 from diffscaler.models.fit import LADDERS, Fit, Room, fit_model, needed_bytes
 from diffscaler.models.residency import Residency
-from diffscaler.models.sizes import count_in, weight_counts
+from diffscaler.models.sizes import count_in, tensors_in, weight_counts
 from diffscaler.models.spec import ModelSpec
 from diffscaler.models.traits import Traits
 
@@ -53,6 +53,15 @@ def test_weights_are_counted_without_loading_and_two_formats_of_one_are_one(spec
     assert weight_counts(spec.path) == expected
     save_file({"w": np.zeros((9, 1_000_000), np.float16)}, spec.path / "transformer" / "model.fp16.safetensors")
     assert weight_counts(spec.path) == expected
+
+
+def test_the_tensors_of_a_file_are_told_with_the_bytes_they_take(tmp_path: Path) -> None:
+    given = {"a": np.zeros((3, 5), np.float16), "b": np.zeros(7, np.int8), "c": np.zeros((), np.float64)}
+    save_file(given, tmp_path / "x.safetensors", metadata={"format": "np"})
+    found = tensors_in(tmp_path / "x.safetensors")
+    assert {name: (held.shape, held.size_bytes, held.count) for name, held in found.items()} == {
+        name: (array.shape, array.nbytes, array.size) for name, array in given.items()
+    }
 
 
 @given(st.binary(max_size=200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -18,9 +19,10 @@ from diffscaler.text2video.family import draw, native_sampling
 from diffscaler.text2video.load import load_pipeline
 from diffscaler.text2video.unet3d.diffusion import cosine_alphas_cumprod
 from tests.text2video.tiny_families import save_tiny
+from training.carry_out import carry_out
 from training.distillation import error, step, target
-from training.events import RunError
-from training.objectives import Prediction, convert
+from training.events import RunError, StopSignal
+from training.objectives import Prediction, clean_and_noise, prediction_target
 from training.recipes.clip_data import ClipData
 from training.recipes.denoising import Denoising, Example
 from training.recipes.distil.options import DistilRun
@@ -52,7 +54,7 @@ def test_a_perfect_student_lands_where_two_steps_of_its_teacher_do(kind: Predict
         return torch.tanh(clip @ mix)
 
     wanted = target(noisy, teacher, teacher, kind, *at)
-    student = convert(wanted, noisy, *at[0], "sample", kind)
+    student = prediction_target(*clean_and_noise(wanted, noisy, *at[0], "sample"), *at[0], kind)
     half = step(noisy, teacher(noisy), kind, at[0], at[1])
     two = step(half, teacher(half), kind, at[1], at[2])
     assert (step(noisy, student, kind, at[0], at[2]) - two).abs().max() < 1e-12
@@ -204,6 +206,53 @@ def test_the_teacher_is_in_the_checkpoint_and_guidance_is_outside_the_first_one_
     assert torch.equal(weights["weight_0"], first) and task.steps == 16
     task.loss(task.batch(1), torch.Generator().manual_seed(0))
     assert task.steps == 8 and any(torch.equal(weight, parameter) for weight in weights.values()), name
+
+
+def test_a_student_becomes_the_teacher_between_two_updates_and_never_turns_back(overfit, tmp_path: Path) -> None:
+    folder, clip, _ = overfit
+    parts, total = random.randrange(2, 5), random.choice([4, 5, 7])
+    print("parts of an update", parts, "updates", total)
+    place = Place(torch.device("cpu"), tmp_path)
+    config = run(
+        folder, tmp_path, max_train_steps=total, gradient_accumulation_steps=parts, train_batch_size=1, steps_to=8
+    )
+    task = DistilTask(config, place, open_student(config, place, ClipData([clip], [["a square"]])))
+    seen: list[list[int]] = []
+    for index in range(total * parts):
+        task.loss(task.batch(index), torch.Generator().manual_seed(index))
+        seen += [[]] * (index % parts == 0)
+        seen[-1] = [*seen[-1], task.steps]
+    assert all(len(set(update)) == 1 for update in seen)
+    first = [update[0] for update in seen].count(16)
+    assert [update[0] for update in seen] == [16] * first + [8] * (total - first) and first == -(-total // 2)
+    task.loss(task.batch(0), torch.Generator().manual_seed(0))
+    assert task.steps == 8
+
+
+@pytest.mark.parametrize(
+    "changed", [{"max_train_steps": 9}, {"steps_from": 16}, {"steps_to": 2}], ids=lambda changed: next(iter(changed))
+)
+def test_a_distillation_goes_on_as_it_began_or_not_at_all(overfit, clips_folder, tmp_path: Path, changed) -> None:
+    folder, _, _ = overfit
+    shared = {
+        "data": str(clips_folder), "max_train_steps": 6, "train_batch_size": 1, "save_n_steps": 1, "device": "cpu",
+        "report_to": "none", "threads": 1, "validate_every_steps": 0,
+    }  # fmt: skip
+
+    class StopAfterTwo(StopSignal):
+        looks = 0
+
+        def __bool__(self) -> bool:
+            # Also asked while the clips are read, where there is no step yet.
+            self.looks += (tmp_path / "out" / "checkpoints" / "step-00000002").is_dir()
+            return self.looks > 0
+
+    assert carry_out(run(folder, tmp_path / "out", **shared), StopAfterTwo()) is None
+    with pytest.raises(RunError, match=f"began with {next(iter(changed))} = ") as caught:
+        carry_out(run(folder, tmp_path / "out", **shared | changed), StopSignal())
+    assert caught.value.hint
+    assert carry_out(run(folder, tmp_path / "out", **shared), StopSignal()) is not None
+    assert text2video_folder(tmp_path / "out" / "model").native["num_inference_steps"] == 4
 
 
 def test_a_transformer_is_distilled_and_drawn_by_the_studio(tmp_path: Path) -> None:

@@ -19,9 +19,14 @@ from training.finetune.sources import data_hash, held_out_of, read_shots
 
 
 def shot(
-    frames: int, fps: float = 24.0, size: tuple[int, int] = (1920, 1080), key: str = "a:0", start: int = 0
+    frames: int,
+    fps: float = 24.0,
+    size: tuple[int, int] = (1920, 1080),
+    key: str = "a:0",
+    start: int = 0,
+    content: str = "a",
 ) -> Item:
-    return Item(Path("clip.mp4"), start, start + frames, ("a dog",), fps, *size, key)
+    return Item(Path("clip.mp4"), start, start + frames, ("a dog",), fps, *size, key, content)
 
 
 @given(st.integers(1, 400), st.floats(1, 120), st.integers(1, 24), st.integers(1, 16))
@@ -52,7 +57,7 @@ def test_a_frame_fills_its_bucket_and_its_crop_is_known(tmp_path):
     left = np.zeros((60, 120, 3), np.uint8)
     left[:, 60:] = 255  # the middle of the picture is the border
     Image.fromarray(left).save(tmp_path / "frame.png")
-    item = Item(tmp_path, 0, 1, ("half",), 8.0, 120, 60, "k:0")
+    item = Item(tmp_path, 0, 1, ("half",), 8.0, 120, 60, "k:0", "k")
     cropped = read_example(Example(item, (0,), 32, 32))
     assert cropped.frames.shape == (1, 32, 32, 3)
     assert (cropped.size, cropped.corner) == ((120, 60), (16, 0))
@@ -90,10 +95,15 @@ def test_every_clip_is_seen_once_an_epoch_and_batches_keep_to_a_bucket(buckets, 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.integers(0, 8))
 def test_no_file_is_both_learnt_and_held_out_and_more_data_moves_nothing_back(files, wanted):
-    shots = [shot(8, key=f"file{number}:{i}") for i, number in enumerate(files)]
-    learnt, apart = held_out_of(shots, wanted)
-    assert {s.key.split(":")[0] for s in learnt}.isdisjoint(s.key.split(":")[0] for s in apart)
-    assert len(learnt) + len(apart) == len(shots) and learnt
+    # Keys as both kinds of data make them: a plain folder's, and a prepared data set's.
+    for mark in (":", "-"):
+        shots = [shot(8, key=f"file{number}{mark}{i}", content=f"file{number}") for i, number in enumerate(files)]
+        learnt, apart = held_out_of(shots, wanted)
+        assert {s.content for s in learnt}.isdisjoint(s.content for s in apart)
+        assert len(learnt) + len(apart) == len(shots) and learnt
+        held = wanted if len(set(files)) >= 2 * wanted else 0
+        assert len({s.content for s in apart}) == held
+        assert [s.content for s in held_out_of(shots[::-1], wanted)[1]] == [s.content for s in apart[::-1]]
 
 
 def test_a_missing_caption_and_a_missing_folder_are_named(tmp_path):
@@ -105,7 +115,7 @@ def test_a_missing_caption_and_a_missing_folder_are_named(tmp_path):
 
 
 def test_a_changed_caption_is_other_data():
-    one, two = shot(8), Item(Path("clip.mp4"), 0, 8, ("a cat",), 24.0, 1920, 1080, "a:0")
+    one, two = shot(8), Item(Path("clip.mp4"), 0, 8, ("a cat",), 24.0, 1920, 1080, "a:0", "a")
     assert data_hash([one]) != data_hash([two]) == data_hash([two])
 
 
@@ -123,3 +133,22 @@ def test_a_damaged_cache_file_is_made_again(tmp_path):
     cache.path(["a", 1]).write_bytes(b"half of")
     assert cache.get(["a", 1], make)["x"].tolist() == [0, 1, 2] and len(made) == 2
     assert cache.get(["a", 2], make) and len(made) == 3
+
+
+def test_what_the_disk_does_not_take_is_kept_in_memory_as_far_as_that_goes_and_said_once(tmp_path):
+    import torch
+
+    (tmp_path / "file").write_text("in the way of a folder")
+    said: list[str] = []
+    cache = TensorCache(tmp_path / "file", said.append, memory_bytes=2 * 12)
+    made: list[int] = []
+
+    def get(number: int) -> list[float]:
+        return cache.get(["a", number], lambda: (made.append(number), {"x": torch.full((3,), float(number))})[1])[
+            "x"
+        ].tolist()
+
+    assert [get(number) for number in (0, 1, 0, 1)] == [[0.0] * 3, [1.0] * 3, [0.0] * 3, [1.0] * 3]
+    assert made == [0, 1] and cache.keeps_all and len(said) == 1
+    assert [get(2), get(2)] == [[2.0] * 3] * 2 and made == [0, 1, 2, 2] and not cache.keeps_all
+    assert len(said) == 1 and "cannot be written" in said[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from tests.training.test_trainer import events, weights
 from tests.training.toy import ENTRY, ToyConfig, ToyTask
 from training.config import load_config
+from training.events import RunError
 from training.launch import write_launch
 from training.recipes import RECIPES
 from training.task import Place
@@ -29,15 +32,70 @@ def config(folder: Path, **options) -> ToyConfig:
     return ToyConfig(recipe="toy", output_dir=str(folder), train_batch_size=4, linear=True, **options)
 
 
-def test_what_is_written_is_the_same_run_and_a_configuration_accelerate_reads(tmp_path):
-    from accelerate.commands.config.config_args import load_config_from_file
+def read_by_accelerate(command: str):
+    """What accelerate's own launcher makes of a command: its arguments, with what the configuration file adds."""
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
-    made = config(tmp_path, test_prompts='a "red" square | Ünïcode', mixed_precision="no")
-    command = write_launch(made, tmp_path, processes=16, machines=2)
-    assert load_config(tmp_path / "run.toml") == made
-    read = load_config_from_file(str(tmp_path / "accelerate.yaml"))
-    assert (read.num_processes, read.num_machines, read.mixed_precision) == (16, 2, "no")
-    assert command.endswith(f"-m training {tmp_path / 'run.toml'}")
+    program, verb, *arguments = shlex.split(command)
+    assert (program, verb) == ("accelerate", "launch")
+    args, _, _ = _validate_launch_command(launch_command_parser().parse_args(arguments))
+    return args
+
+
+def read_by_torchrun(command: str):
+    from torch.distributed.run import get_args_parser
+
+    program, *arguments = shlex.split(command)
+    assert program == "torchrun"
+    return get_args_parser().parse_args(arguments)
+
+
+@pytest.mark.parametrize("machines", [1, 2, 3])
+def test_cards_are_started_by_accelerate_as_many_on_each_machine(tmp_path, monkeypatch, machines):
+    from training import launch
+
+    cards = random.randrange(2, 9)
+    print("cards", cards)
+    monkeypatch.setattr(launch, "count_cards", lambda: cards)
+    folder = tmp_path / "a folder"
+    made = config(folder, test_prompts='a "red" square | Ünïcode', mixed_precision="bf16").model_copy(
+        update={"device": "auto"}
+    )
+    read = read_by_accelerate(write_launch(made, folder, machines=machines))
+    assert load_config(folder / "run.toml") == made
+    assert (read.num_processes, read.num_machines, read.mixed_precision) == (cards * machines, machines, "bf16")
+    assert read.multi_gpu and not read.use_cpu and read.machine_rank == 0
+    assert (read.module, read.training_script, read.training_script_args) == (
+        True, "training", [str(folder / "run.toml")],
+    )  # fmt: skip
+    if machines > 1:
+        assert (read.main_process_ip, read.main_process_port) == (launch.FIRST_MACHINE, launch.PORT)
+
+
+def test_one_process_is_started_by_accelerate_too(tmp_path):
+    read = read_by_accelerate(write_launch(config(tmp_path), tmp_path, processes=1))
+    assert (read.num_processes, read.num_machines, read.mixed_precision) == (1, 1, "no")
+    assert read.use_cpu and not read.multi_gpu
+
+
+@pytest.mark.parametrize("machines", [1, 2, 4])
+def test_processes_on_cpus_are_started_by_torch_as_many_on_each_machine(tmp_path, machines):
+    each = random.randrange(2, 9)
+    print("processes of a machine", each)
+    read = read_by_torchrun(write_launch(config(tmp_path), tmp_path, processes=each * machines, machines=machines))
+    assert (read.nnodes, read.nproc_per_node) == ("1:1" if machines == 1 else str(machines), str(each))
+    assert (read.module, read.training_script, read.training_script_args) == (
+        True, "training", [str(tmp_path / "run.toml")],
+    )  # fmt: skip
+    if machines > 1:
+        assert (read.node_rank, read.master_addr, read.master_port) == (0, "FIRST-MACHINE", 29500)
+
+
+@pytest.mark.parametrize("processes, machines", [(3, 2), (1, 2), (8, 3)])
+def test_processes_that_cannot_be_shared_out_are_refused_and_nothing_is_written(tmp_path, processes, machines):
+    with pytest.raises(RunError, match=f"{processes} processes cannot be shared out among {machines}") as caught:
+        write_launch(config(tmp_path / "run"), tmp_path / "run", processes, machines)
+    assert caught.value.hint and not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

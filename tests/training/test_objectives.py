@@ -9,18 +9,14 @@ from typing import get_args
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
-from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffscaler.text2video.unet3d.diffusion import cosine_alphas_cumprod
 from training.objectives import (
     Prediction,
     add_noise,
     alpha_sigma,
     clean_and_noise,
-    convert,
-    dropped,
     flow_alpha_sigma,
     flow_times,
     min_snr_weight,
@@ -28,7 +24,6 @@ from training.objectives import (
     signal_to_noise,
     training_noise,
     weighted_error,
-    zero_terminal_snr,
 )
 
 KINDS: tuple[Prediction, ...] = get_args(Prediction)
@@ -36,6 +31,11 @@ KINDS: tuple[Prediction, ...] = get_args(Prediction)
 
 def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def convert(predicted: torch.Tensor, noisy: torch.Tensor, alpha, sigma, kind: Prediction, to: Prediction):
+    """The same statement about `noisy`, made in other words."""
+    return prediction_target(*clean_and_noise(predicted, noisy, alpha, sigma, kind), alpha, sigma, to)
 
 
 @pytest.mark.parametrize(("kind", "to"), product(KINDS, KINDS))
@@ -141,22 +141,6 @@ def test_offset_noise_is_one_number_for_a_clip_and_channel() -> None:
     added = offset - plain
     assert (added - added[:, :, :1, :1, :1]).abs().max() < 1e-6
     assert abs(float(added[:, :, 0, 0, 0].std()) - 0.5) < 0.05
-
-
-def test_captions_are_left_out_as_often_as_asked() -> None:
-    generator = torch.Generator().manual_seed(0)
-    assert not dropped(1000, 0.0, generator).any() and dropped(1000, 1.0, generator).all()
-    assert abs(float(dropped(10_000, 0.15, generator).float().mean()) - 0.15) < 0.02
-
-
-def test_a_rescaled_schedule_ends_in_pure_noise_and_is_the_librarys() -> None:
-    library = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
-    betas = library.betas.double()
-    ours = zero_terminal_snr((1 - betas).cumprod(0))
-    theirs = (1 - rescale_zero_terminal_snr(betas)).cumprod(0)
-    assert ours[-1] == 0 and (ours - theirs).abs().max() < 1e-12
-    cosine = cosine_alphas_cumprod(100)
-    assert zero_terminal_snr(cosine)[0] == pytest.approx(float(cosine[0]), abs=1e-12)
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])

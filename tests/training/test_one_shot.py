@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.settings import Settings
@@ -101,6 +102,31 @@ def test_it_trains_the_queries_and_the_tails_of_an_sdxl_model_and_the_studio_dra
     text = family.encode_text("a green square", "")
     latents = family.denoise(text, native_sampling(spec.native, 0), lambda *_: None)
     assert family.decode(latents).shape == (3, 64, 64, 3)
+
+
+def test_the_way_back_is_looked_for_once_for_each_state_of_the_weights(tmp_path, monkeypatch):
+    from training.finetune import one_shot as module
+
+    write_clip(tmp_path / "clip")
+    ways: list[torch.Tensor] = []
+    monkeypatch.setattr(module, "inverted", lambda *given: (ways.append(inverted(*given)), ways[-1])[1])
+    made = one_shot(
+        tmp_path, save_sdxl_image(tmp_path / "base"), resolution=64, num_frames=2, max_train_steps=2, ema=True,
+        validation_steps=2, validate_every_steps=1, test_prompts="a green square | a blue square", learning_rate=1e-2,
+    )  # fmt: skip
+    assert carry_out(made, StopSignal()) is not None
+    # Two samples after each of two steps, and the model, whose weights are those of the last samples.
+    assert len(ways) == 2 and not torch.equal(*ways)
+    from safetensors.torch import load_file
+
+    stored = load_file(tmp_path / "models" / "clip" / "model" / "one_shot.safetensors")["inverted"]
+    assert torch.equal(stored, ways[-1][0])
+
+
+def test_the_one_clip_is_learnt_and_never_held_out(tmp_path):
+    with pytest.raises(ValidationError, match="held_out"):
+        one_shot(tmp_path, tmp_path, held_out=1)
+    assert one_shot(tmp_path, tmp_path).held_out == 0
 
 
 @pytest.mark.slow

@@ -7,14 +7,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.settings import ROOT, Settings
+from training.carry_out import export_checkpoint
 from training.commands import run
 from training.config import load_config
 from training.events import RunError, StopSignal
+from training.finetune.examples import read_example
 from training.options import RunConfig
-from training.recipes import RECIPES
+from training.recipes import RECIPES, clip_data
 from training.recipes.clip_data import read_clips
 from training.task import Place
 
@@ -33,7 +37,7 @@ def test_every_option_says_what_it_is(name: str) -> None:
         assert option == "recipe" or field.title, option
 
 
-def test_a_folder_of_clips_becomes_a_model_in_the_list(clips_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_of_clips_becomes_a_model_in_the_list(clips_folder: Path, tmp_path: Path, monkeypatch) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     output = settings.models_dir / "squares"
     file = tmp_path / "run.toml"
@@ -66,12 +70,20 @@ threads = 1
     assert spec.family and spec.family.name == "unet3d" and spec.title == "squares"
     assert spec.native["width"] == 8 and spec.native["num_frames"] == 4
 
+    # Its checkpoint becomes the same model: all words are known, though one clip is read.
+    opened: list[object] = []
+    monkeypatch.setattr(clip_data, "read_example", lambda example: (opened.append(example), read_example(example))[1])
+    (checkpoint,) = (output / "checkpoints").glob("step-*")
+    export_checkpoint(checkpoint, tmp_path / "again")
+    assert len(opened) == 1
+    for file in ("model.safetensors", "text_encoder/model.safetensors"):
+        again, finished = (load_file(folder / file) for folder in (tmp_path / "again", output / "model"))
+        assert all(torch.equal(again[name], finished[name]) for name in finished)
+
 
 def test_shorter_clips_keep_their_length_and_captions_may_be_missing_where_words_are_not_needed(
     clips_folder: Path, tmp_path: Path
 ) -> None:
-    import torch
-
     place = Place(torch.device("cpu"), tmp_path)
     for picture in sorted((clips_folder / "two").glob("frame*.png"))[1:]:
         picture.unlink()

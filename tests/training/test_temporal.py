@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,40 @@ def test_a_second_run_encodes_nothing_again_and_learns_the_same(overfit):
     for index in range(2):
         losses = [t.loss(t.batch(index), torch.Generator().manual_seed(index)).item() for t in (task, fresh)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_a_cache_that_cannot_be_written_costs_time_and_not_the_run(overfit, tmp_path, monkeypatch, memory):
+    from training.finetune import clip_task
+
+    root, base, _ = overfit
+    (tmp_path / "cache").write_text("in the way of a folder")
+    monkeypatch.setattr(clip_task, "TensorCache", partial(clip_task.TensorCache, memory_bytes=memory))
+    made = config(root, base, output_dir=str(tmp_path / "run"), cache_dir=str(tmp_path / "cache"), max_train_steps=2)
+    assert carry_out(made, StopSignal()) is not None
+    (warning,) = events(tmp_path / "run", "warning")
+    assert "cache of encoded clips cannot be written" in warning["message"]
+
+
+def test_a_checkpoint_becomes_a_model_without_its_clips_being_encoded_again(overfit, tmp_path, monkeypatch):
+    from training.carry_out import export_checkpoint
+    from training.finetune.encode import Encoder
+
+    root, base, made = overfit
+    made = config(root, base, output_dir=str(tmp_path / "run"), cache_dir=str(tmp_path / "cache"), max_train_steps=2)
+    carry_out(made, StopSignal())
+    shutil.rmtree(tmp_path / "cache")
+    encoded = []
+    monkeypatch.setattr(Encoder, "_encode", lambda *given: encoded.append(given))
+    monkeypatch.setattr(Encoder, "_read", lambda *given: encoded.append(given))
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").glob("step-*")
+    export_checkpoint(checkpoint, tmp_path / "out")
+    assert encoded == []
+    again, finished = (
+        load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+        for folder in (tmp_path / "out", tmp_path / "run" / "model")
+    )
+    assert all(torch.equal(again[name], finished[name]) for name in finished)
 
 
 def test_caption_dropout_takes_the_words_that_guidance_takes_for_none(overfit):

@@ -8,7 +8,9 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,8 +18,10 @@ from tests.training.toy import ENTRY, ToyConfig
 from training.carry_out import carry_out
 from training.checkpoints import Checkpoints
 from training.events import RunError, StopSignal
+from training.health import Health
 from training.options import RunConfig
 from training.recipes import RECIPES
+from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,6 +138,24 @@ def test_going_on_from_the_best_or_from_nothing_keeps_the_newer_ones_aside(tmp_p
     assert [s.step for s in Checkpoints(folder, 2).all()] == [5] and len(events(tmp_path, "resumed")) == 1
 
 
+def test_the_folder_says_what_its_run_was_told_last_and_a_refused_start_says_nothing(tmp_path):
+    from training.config import load_config
+
+    seed = random.randrange(2**31)
+    print("seed", seed)
+    run(tmp_path, max_train_steps=5, learning_rate=0.01)
+    (tmp_path / "accelerate.yaml").write_text("fitted: by hand\n")
+    run(tmp_path, max_train_steps=9, learning_rate=0.02, seed=seed)
+    said = load_config(tmp_path / "run.toml")
+    assert (said.max_train_steps, said.learning_rate, said.seed) == (9, 0.02, seed)
+    assert (tmp_path / "accelerate.yaml").read_text() == "fitted: by hand\n"
+    assert len(events(tmp_path, "launch")) == 1 and not list(tmp_path.glob("*.part"))
+    with_options(tmp_path / "checkpoints" / "step-00000009", recipe="other")
+    with pytest.raises(RunError, match="recipe other"):
+        run(tmp_path, max_train_steps=99)
+    assert load_config(tmp_path / "run.toml") == said
+
+
 def test_a_full_disk_costs_a_checkpoint_but_not_the_run_or_the_one_before(tmp_path, monkeypatch):
     import errno
 
@@ -158,6 +180,68 @@ def test_a_full_disk_costs_a_checkpoint_but_not_the_run_or_the_one_before(tmp_pa
     assert not list((tmp_path / "checkpoints").glob("*.part"))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("numbers", [3, 10**6])
+def test_a_full_disk_is_told_from_a_mistake_of_ours(tmp_path, numbers):
+    from training import snapshot
+    from training.checkpoints import NotSaved
+
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "optimizer.pt").symlink_to("/dev/full")
+    with pytest.raises(NotSaved, match="the disk is full"), snapshot.writing(tmp_path / "part"):
+        snapshot.write_torch({"state": torch.ones(numbers)}, tmp_path / "part" / "optimizer.pt")
+    assert not (tmp_path / "part").exists()
+    with pytest.raises(RuntimeError, match="shape"), snapshot.writing(tmp_path):
+        torch.ones(2).view(3)
+    assert tmp_path.is_dir()
+
+
+def test_checkpoints_that_can_be_neither_marked_nor_dropped_cost_a_sentence_each(tmp_path, monkeypatch):
+    from training import checkpoints
+
+    real = os.replace
+
+    def stubborn(source, target):
+        if Path(source).name == "manifest.json.part" or (Path(target).suffix == ".part" and Path(source).is_dir()):
+            raise PermissionError(13, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(checkpoints.os, "replace", stubborn)
+    run(tmp_path, max_train_steps=260, explode_at=150, save_n_steps=10, keep_checkpoints=1, learning_rate=1e-3)
+    said = [event["message"] for event in events(tmp_path, "warning")]
+    assert [any(word in sentence for sentence in said) for word in ("marked to be kept", "could not be removed")] == [
+        True, True,
+    ]  # fmt: skip
+    assert len(said) == 2 and all("Permission denied" in sentence for sentence in said)
+    assert len(events(tmp_path, "done")) == 1 and len(Checkpoints(tmp_path / "checkpoints", 1).all()) == 26
+    monkeypatch.undo()
+    assert Checkpoints(tmp_path / "checkpoints", 1).tidy() == ""
+
+
+def test_newer_checkpoints_that_cannot_be_set_aside_are_a_sentence(tmp_path, monkeypatch):
+    from training import checkpoints
+
+    run(tmp_path, max_train_steps=5)
+
+    def stubborn(source, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoints.os, "replace", stubborn)
+    with pytest.raises(RunError, match="could not be set aside: Permission denied") as caught:
+        run(tmp_path, max_train_steps=5, resume="no")
+    assert caught.value.hint
+
+
+def test_a_checkpoint_of_the_other_adam_is_refused_in_a_sentence_or_its_weights_are_taken(tmp_path):
+    run(tmp_path, max_train_steps=5)
+    with_options(next((tmp_path / "checkpoints").glob("step-*")), use_8bit_adam=True)  # which itself needs a card
+    with pytest.raises(RunError, match="of 8-bit Adam, which 32-bit Adam cannot take over") as caught:
+        run(tmp_path, max_train_steps=10)
+    assert "use_8bit_adam to true" in caught.value.hint
+    run(tmp_path, max_train_steps=10, disable_optimizer_restore=True)
+    assert events(tmp_path, "resumed")[-1]["step"] == 5
+
+
 def test_steps_without_finite_numbers_are_left_out(tmp_path):
     run(tmp_path, max_train_steps=20, nan_at=5, nan_for=3)
     assert len(events(tmp_path, "warning")) == 3
@@ -168,6 +252,56 @@ def test_a_run_that_makes_no_numbers_any_more_ends_with_a_sentence_and_its_check
     with pytest.raises(RunError, match="10 steps in a row") as error:
         run(tmp_path, max_train_steps=100, nan_at=50, nan_for=100, save_n_steps=20)
     assert "The checkpoint of step 40 is kept." in error.value.hint
+
+
+def test_what_fp16s_scaler_leaves_out_is_no_mistake_until_no_scale_helps():
+    trainer = Trainer.__new__(Trainer)
+    trainer.accelerator = SimpleNamespace(scaler=torch.amp.GradScaler("cpu", init_scale=2.0**20), is_main_process=True)
+    trainer.health, trainer.step = Health(3.0), 7
+    said = []
+    trainer.log = SimpleNamespace(warn=lambda step, sentence: said.append(sentence))
+    trainer.keeper = SimpleNamespace(whats_kept=lambda: "The checkpoint of step 5 is kept.")
+    weight = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+
+    def overflow():
+        trainer.accelerator.scaler.scale(weight * float("inf")).backward()
+        trainer.accelerator.scaler.step(optimizer)
+        trainer.accelerator.scaler.update()
+        optimizer.zero_grad()
+        trainer.watch(0.5, float("inf"))
+
+    for _ in range(20):
+        overflow()
+    assert said == [] and trainer.health.skipped == 0
+    with pytest.raises(RunError, match="beyond fp16 at every scale, up to step 7") as caught:
+        overflow()
+    assert "bf16" in caught.value.hint and "step 5 is kept" in caught.value.hint
+    # A loss that is no number is one in fp16 too.
+    trainer.watch(float("nan"), float("nan"))
+    assert len(said) == 1 and trainer.health.skipped == 1
+
+
+def test_what_is_drawn_between_two_looks_changes_no_random_number():
+    from training.snapshot import random_kept
+
+    def drawn():
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    seed = random.randrange(2**31)
+    print("seed", seed)
+    for start in (random.seed, np.random.seed, torch.manual_seed):
+        start(seed)
+    drawn()
+    state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    expected = drawn()
+    random.setstate(state[0])
+    np.random.set_state(state[1])
+    torch.set_rng_state(state[2])
+    with pytest.raises(KeyError), random_kept():
+        drawn()
+        raise KeyError
+    assert drawn() == expected
 
 
 def test_a_loss_that_runs_away_sounds_the_alarm_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -190,16 +324,40 @@ def test_any_checkpoint_becomes_a_model_with_its_averaged_weights(tmp_path):
     assert not torch.equal(early["0.weight"], late["0.weight"])
 
 
+def with_options(checkpoint, **changed):
+    """Make a checkpoint say it was made with other options; of its manifest the state is no part any more."""
+    state, manifest = checkpoint / "state.json", checkpoint / "manifest.json"
+    about = json.loads(state.read_text())
+    about["config"] |= changed
+    state.write_text(json.dumps(about))
+    listed = json.loads(manifest.read_text())
+    listed["files"].pop("state.json", None)
+    manifest.write_text(json.dumps(listed))
+
+
 def test_another_recipe_in_the_same_folder_is_refused(tmp_path):
     run(tmp_path, max_train_steps=5)
-    state = next((tmp_path / "checkpoints").glob("step-*")) / "state.json"
-    state.write_text(state.read_text().replace('"toy"', '"other"'))
-    manifest = state.with_name("manifest.json")
-    about = json.loads(manifest.read_text())
-    del about["files"]["state.json"]
-    manifest.write_text(json.dumps(about))
+    with_options(next((tmp_path / "checkpoints").glob("step-*")), recipe="other")
     with pytest.raises(RunError, match="recipe other"):
         run(tmp_path, max_train_steps=10)
+
+
+@pytest.mark.parametrize(
+    "changed, sentence",
+    [
+        ({"recipe": "gone"}, "made by another version"),
+        ({"no_option_any_more": 1}, "made by another version"),
+        ({"linear": True}, "does not fit the model it began with"),
+    ],
+)
+def test_a_checkpoint_that_cannot_become_a_model_is_a_sentence(tmp_path, capsys, changed, sentence):
+    from training.commands import export
+
+    run(tmp_path, max_train_steps=5)
+    checkpoint = next((tmp_path / "checkpoints").glob("step-*"))
+    with_options(checkpoint, **changed)
+    assert export([str(checkpoint), str(tmp_path / "out")]) == 1
+    assert sentence in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 # Libraries are imported once; each round is a process of its own, killed somewhere in a step or in a save.

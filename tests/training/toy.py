@@ -13,7 +13,7 @@ from training.options import RunConfig
 from training.recipes import RECIPES, RecipeEntry
 from training.task import trained
 
-ENTRY = RecipeEntry("toy", "Toy", "For tests.", "tests.training.toy:ToyConfig", "tests.training.toy:ToyTask")
+ENTRY = RecipeEntry("toy", "Toy", "For tests.", "nothing", "tests.training.toy:ToyConfig", "tests.training.toy:ToyTask")
 
 #: Batches from here on are for judging: they are what they are.
 HELD_OUT = 10**8

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from training.config import load_config
-from training.forecast import forecast
+from training.forecast import INDIFFERENT, forecast
 from training.forms import forms
 from training.launch import as_toml
 from training.options import RunConfig
 from training.recipes import RECIPES
-from ui import run_facts
+from ui import recipe_forms as recipe_module
+from ui import run_facts, run_outlook
 from ui.curve import loss_curve
 from ui.recipe_forms import Option, RecipeForm, recipe_forms
 from ui.recipe_pane import RecipePane, asked
@@ -30,7 +34,7 @@ from ui.run_file import merged, read, unknown, written
 from ui.run_outlook import outlook
 from ui.training_events import read_run
 from ui.training_form import TrainRequest
-from ui.training_tab import TrainingWatch
+from ui.training_tab import TrainingTab, TrainingWatch, place_of
 from ui.training_table import draft_of, table_of, write_config
 
 
@@ -179,6 +183,76 @@ def test_time_and_memory_are_forecast_from_a_run_of_the_same_settings_and_never_
     assert second["seconds"] == pytest.approx(100 / speed) and second["memory_bytes"] == 7_000_000
     assert "as a went" in second["words"]
     assert forecast(small(tmp_path, max_train_steps=100, num_frames=5))["seconds"] is None
+    epochs = forecast(small(tmp_path, max_train_steps=100, num_train_epochs=2))
+    assert epochs["seconds"] == second["seconds"] and "Time: at most" in epochs["words"]
+
+
+def measured_run(folder: Path, config: RunConfig, events: list[dict[str, Any]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.toml").write_text(as_toml(config))
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+STEP = {"event": "step", "steps_per_second": 2.0, "memory_bytes": 9_000_000}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"attn_heads": 4}, {"attn_dim_head": 16}, {"init_kernel_size": 5}, {"use_sparse_linear_attn": False},
+     {"use_bert_text_cond": False}, {"image_share": 0.5}, {"validate_every_steps": 0},
+     {"gradient_accumulation_steps": 2}],
+    ids=lambda changed: next(iter(changed)),
+)  # fmt: skip
+def test_a_run_that_differs_in_what_a_step_computes_forecasts_nothing(tmp_path: Path, changed: dict[str, Any]) -> None:
+    measured_run(tmp_path / "models" / "a", small(tmp_path, **changed), [STEP])
+    assert forecast(small(tmp_path))["earlier"] is None
+    assert forecast(small(tmp_path, **changed))["earlier"] == "a"
+
+
+def test_a_run_that_differs_in_numbers_and_names_forecasts(tmp_path: Path) -> None:
+    rng = random.Random()
+    changed = {"seed": rng.randrange(2**31), "learning_rate": rng.uniform(1e-6, 1e-2), "save_n_steps": 7, "data": "y"}
+    changed |= {"validate_every_steps": rng.randrange(1, 99), "snr_gamma": 5.0, "max_train_steps": 3}
+    print(changed)
+    measured_run(tmp_path / "models" / "a", small(tmp_path, **changed), [STEP])
+    assert forecast(small(tmp_path))["earlier"] == "a"
+
+
+def test_every_option_a_forecast_passes_over_is_one_of_a_recipe() -> None:
+    known = {name for entry in RECIPES.values() for name in entry.config_class().model_fields}
+    assert known >= INDIFFERENT
+
+
+def test_steps_of_other_options_or_of_several_processes_forecast_nothing(tmp_path: Path) -> None:
+    config, run = small(tmp_path), tmp_path / "models" / "a"
+    begun = {"event": "start", "processes": 1}
+    measured_run(run, config, [begun, {**STEP, "memory_bytes": 99_000_000, "steps_per_second": 1.0}, begun, STEP])
+    assert forecast(config)["memory_bytes"] == 9_000_000 and forecast(config)["seconds"] == config.max_train_steps / 2
+    measured_run(run, config, [begun, STEP, begun])
+    assert forecast(config)["earlier"] is None
+    measured_run(run, config, [{**begun, "processes": 2}, STEP])
+    assert forecast(config)["earlier"] is None
+
+
+def test_room_and_memory_of_a_tuned_model_are_those_of_its_files(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    from tests.text2video.tiny import save_tiny_animatediff
+    from training.counting import count
+    from training.finetune.options import MotionLoraConfig, TemporalConfig
+
+    base = save_tiny_animatediff(tmp_path / "base")
+    given = {"output_dir": str(tmp_path / "a"), "data": "x", "pretrained_model_name_or_path": str(base)}
+    every = [tensor for file in base.rglob("*.safetensors") for tensor in load_file(file).values()]
+    whole = sum(tensor.numel() * tensor.element_size() for tensor in every)
+    unet = load_file(base / "unet" / "diffusion_pytorch_model.safetensors")
+    temporal = [tensor for name, tensor in unet.items() if ".motion_modules." in name]
+    counted = count(TemporalConfig(**given))
+    assert counted is not None and counted.model_bytes == whole
+    assert counted.trained == sum(tensor.numel() for tensor in temporal)
+    assert counted.held_bytes == whole - sum(tensor.numel() * tensor.element_size() for tensor in temporal)
+    lora = count(MotionLoraConfig(**given, rank=2))
+    assert lora is not None and lora.model_bytes == 4 * lora.trained and lora.held_bytes == whole
 
 
 def test_the_numbers_that_learn_are_those_the_network_has(tmp_path: Path) -> None:
@@ -193,6 +267,69 @@ def test_the_numbers_that_learn_are_those_the_network_has(tmp_path: Path) -> Non
 def test_the_page_waits_with_the_forecast_until_there_is_a_model(known: dict[str, RecipeForm], tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     assert "once it has a model" in outlook(draft_of({"recipe": "dit"}, settings), settings)
+
+
+def test_the_page_asks_for_a_forecast_again_when_the_runs_it_rests_on_have_changed(
+    known: dict[str, RecipeForm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks: list[str] = []
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        asks.append(arguments[0])
+        return subprocess.CompletedProcess(arguments, 0, json.dumps({"words": f"Answer {len(asks)}."}), "")
+
+    monkeypatch.setattr(run_outlook, "ask", ask)
+    settings = Settings(data_dir=tmp_path)
+    table = draft_of({"recipe": "unet3d", "steps": str(random.randrange(2, 10**6))}, settings)
+    for name in ("one", "two"):
+        measured_run(settings.models_dir / name, small(tmp_path), [STEP])
+    first = outlook(table, settings)
+    assert outlook(table, settings) == first and len(asks) == 1
+    # Neither is the newest log touched, nor does any log grow.
+    (settings.models_dir / "one" / "run.toml").write_text(as_toml(small(tmp_path, dim=16)))
+    assert outlook(table, settings) != first and len(asks) == 2
+    shutil.rmtree(settings.models_dir / "one")
+    outlook(table, settings)
+    assert len(asks) == 3
+
+
+def test_a_trainer_that_does_not_answer_costs_its_pane_and_not_the_studio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "python"
+    wrong.write_text("#!/bin/sh\necho 'No module named pydantic' >&2\nexit 1\n")
+    wrong.chmod(0o755)
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    recipe_module._asked.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(wrong))
+        tab = TrainingTab(studio)
+        with gr.Blocks() as page:
+            tab.place()
+            tab.wire(page)
+        pane, values = tab.form, dict.fromkeys(tab.form.fields)
+        assert "does not say what it can do" in pane.about.value and "No module named pydantic" in pane.about.value
+        assert pane.on_load("", None, **values)[pane.about] == pane.trouble == pane.about.value
+        assert pane.on_form("", None, **values) == {pane.wrong: pane.trouble}
+        assert tab.on_outlook("", None, **values) == ""
+        done = tab.on_train("", None, **{**values, "name": "rain", "recipe": "mini"})
+        assert "does not say what it can do" in done[tab.watch.said]
+        assert place_of(read_run(tmp_path)) == "its folder"
+    again = pane.on_load("", None, **values)
+    assert again[pane.fields["recipe"]].value == "mini" and "Needs" in again[pane.about]
+    assert [name for _, name in again[pane.fields["recipe"]].choices] == list(pane.forms) != []
+    assert read(again[pane.text])["recipe"] == "mini" and again[pane.wrong] == ""
+
+
+def test_an_answer_that_is_no_list_of_recipes_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "python"
+    odd.write_text("#!/bin/sh\necho 'a warning of a library'\n")
+    odd.chmod(0o755)
+    recipe_module._asked.cache_clear()
+    monkeypatch.setattr(sys, "executable", str(odd))
+    with pytest.raises(DiffScalerError, match="cannot be read") as caught:
+        recipe_forms()
+    assert "a warning of a library" in caught.value.hint
 
 
 def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp_path: Path) -> None:
@@ -221,7 +358,12 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
 def test_a_stopped_run_offers_to_resume_and_a_done_one_says_where_its_result_is(tmp_path: Path) -> None:
     studio = Studio(Settings(data_dir=tmp_path / "data"))
     watch = TrainingWatch(studio, "training", "Train", "")
-    for recipe, place in (("unet3d", "the model list of Text to video"), ("motion-lora", "the LoRAs")):
+    for recipe, place in (
+        ("unet3d", "the model list of Text to video"),
+        ("motion-lora", "the LoRAs"),
+        ("temporal-decoder", "its folder"),
+        ("judge", "its folder, for the bench"),
+    ):
         output = studio.settings.models_dir / recipe
         output.mkdir(parents=True)
         (output / "events.jsonl").write_text(json.dumps({"event": "start", "recipe": recipe}) + "\n")

@@ -63,7 +63,6 @@ def summary(made: Manifest) -> str:
     lines += [f"  {left.count(reason)} left out: {reason}" for reason in dict.fromkeys(left)]
     bare = sum(not clip.captions_of(shot) for clip, shot in made.kept())
     lines += [f"  {bare} without a caption"] if bare else []
-    lines += [f"  {name}: not measured, its model is not installed" for name in made.missing]
     lines += [f"  {fault.where}: {fault.sentence}" for fault in made.faults[:20]]
     more = len(made.faults) - 20 + made.more_faults
     return "\n".join([*lines, *([f"  and {more} more"] if more > 0 else [])])

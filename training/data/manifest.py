@@ -32,6 +32,8 @@ class Item:
     captions: what is true of it; several are equally good, and a trainer draws one at random each epoch. () for none.
     fps: of the file; width, height: pixels as shown
     key: content of the file and first frame: what latents and embeddings of this shot can be cached under
+    content: SHA-256 of the file, or of another one that shows the same: shots of one content belong on one side when
+    some are held out
     """
 
     path: Path
@@ -42,6 +44,7 @@ class Item:
     width: int
     height: int
     key: str
+    content: str
 
     @property
     def num_frames(self) -> int:
@@ -87,12 +90,14 @@ def read_manifest(path: Path, captions_needed: bool = True) -> Dataset:
         made = stored.read(path)
     except DiffScalerError as error:
         raise RunError(error.message, error.hint) from None
+    same = contents(made)
     items = tuple(
         Item(
-            Path(clip.path), shot.start, shot.stop, clip.captions_of(shot), clip.fps, clip.width, clip.height, shot.key
+            Path(clip.path), shot.start, shot.stop, clip.captions_of(shot), clip.fps, clip.width, clip.height, shot.key,
+            same[clip.sha256],
         )
         for clip, shot in made.kept()
-    )
+    )  # fmt: skip
     name = stored.manifest_path(path).parent.name
     left_out = Counter(reason for _, shot in made.shots() for reason in reasons(shot, made.thresholds))
     if not items:
@@ -104,6 +109,23 @@ def read_manifest(path: Path, captions_needed: bool = True) -> Dataset:
             "Write what they show in the grid, or take them out there.",
         )
     return Dataset(name, items, made.digest(), dict(left_out), made.complete)
+
+
+def contents(made: stored.Manifest) -> dict[str, str]:
+    """SHA-256 of each clip -> one for all clips of which kept shots repeat each other, as a file saved again does."""
+    one = {clip.sha256: clip.sha256 for clip in made.clips}
+
+    def standing_for(sha256: str) -> str:
+        while one[sha256] != sha256:
+            sha256 = one[sha256]
+        return sha256
+
+    owner = {shot.key: clip.sha256 for clip, shot in made.shots()}
+    for clip, shot in made.kept():
+        if shot.duplicate_of in owner:
+            first, second = sorted((standing_for(clip.sha256), standing_for(owner[shot.duplicate_of])))
+            one[second] = first
+    return {sha256: standing_for(sha256) for sha256 in one}
 
 
 def frames_of(item: Item, first: int = 0, count: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:

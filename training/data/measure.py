@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from diffscaler.datasets.shot import Clip, Shot
 from diffscaler.errors import MediaError
-from diffscaler.library.files import sha256_of
+from diffscaler.library.files import room_for, sha256_of
 from diffscaler.video.pictures import pictures_in
 from training.data.footage import Picture, fitted, open_footage
 from training.data.options import Options
@@ -72,7 +73,10 @@ def shot_of(found: FoundShot, sha256: str, pictures: Path) -> Shot:
 
 
 def save_strip(frames: tuple[Picture, ...], path: Path) -> None:
-    """Frames of a shot side by side as JPEG, whole or not at all. frames: uint8 RGB (H, W, 3) each"""
+    """Frames of a shot side by side as JPEG, whole or not at all. frames: uint8 RGB (H, W, 3) each
+
+    Raises NotEnoughRoom.
+    """
     last = len(frames) - 1
     chosen = [frames[round(i * last / (STRIP_FRAMES - 1))] for i in range(STRIP_FRAMES)] if last > 0 else list(frames)
     height, width = chosen[0].shape[:2]
@@ -81,6 +85,11 @@ def save_strip(frames: tuple[Picture, ...], path: Path) -> None:
         size = (max(1, round(width * STRIP_HEIGHT / height)), STRIP_HEIGHT)
     strip = np.hstack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in chosen])
     _, data = cv2.imencode(".jpg", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(data.tobytes())
-    os.replace(part, path)
+    # Two workers of one process may measure two copies of a clip at once.
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with room_for("the pictures of shots"):
+            part.write_bytes(data.tobytes())
+            os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

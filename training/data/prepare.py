@@ -87,7 +87,6 @@ class Making:
             layout=self.listing.layout,
             options=self.options.row(),
             complete=complete,
-            missing=("CLIP score", "aesthetics"),
             more_faults=max(0, len(faults) - MOST_FAULTS),
             clips=told_apart([one for one in made if isinstance(one, Clip)]),
             faults=tuple(faults[:MOST_FAULTS]),

@@ -52,18 +52,19 @@ class ClipTask(ABC):
         self.order = BatchOrder(
             [e.bucket for e in self.examples], config.train_batch_size, place.processes, config.seed
         )
-        cache = TensorCache(cache_folder(config.cache_dir) if config.use_cache else None)
+        cache = TensorCache(cache_folder(config.cache_dir) if config.use_cache else None, place.warn)
         self.encoder = Encoder(pipeline, sdxl, config, place, cache)
 
     def first_pass(self) -> None:
         """Encode what the run needs; called once the network is ready, for it may refuse the data."""
-        if not self.config.use_cache:
+        if not (self.config.use_cache and self.place.learns):
             return
         batches = self.config.max_train_steps * self.config.gradient_accumulation_steps
         needed = [*(self.examples[i] for i in self.order.first(batches)), *self.apart]
         captions = [caption for example in needed for caption in example.shot.captions]
         self.encoder.first_pass(needed, captions)
-        if self.place.processes == 1:
+        # What could be kept nowhere is encoded anew whenever a step needs it.
+        if self.place.processes == 1 and self.encoder.cache.keeps_all:
             self.encoder.release()
 
     def _examples(self, shots: Sequence[Any]) -> list[Example]:

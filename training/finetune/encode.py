@@ -38,6 +38,7 @@ class Encoder:
         self.pipeline, self.sdxl, self.config, self.place, self.cache = pipeline, sdxl, config, place, cache
         # Encoders overflow in half precision; in 32 bits unless the configuration says otherwise.
         pipeline.vae.to(place.device, torch.bfloat16 if config.vae_b16 else torch.float32)
+        self.released = False
         self.vae_digest = digest_of(pipeline.vae)
         self.text_digest = digest_of(*(getattr(pipeline, name) for name in ENCODERS if hasattr(pipeline, name)))
 
@@ -56,6 +57,7 @@ class Encoder:
 
     def release(self) -> None:
         """Drop the text encoders; captions must be cached by now. Sampling needs the VAE, so that one stays."""
+        self.released = True
         for name in ENCODERS:
             if hasattr(self.pipeline, name):
                 setattr(self.pipeline, name, None)
@@ -92,6 +94,8 @@ class Encoder:
 
     @torch.no_grad()
     def _read(self, caption: str) -> Tensors:
+        if self.released:
+            raise RunError("An encoded caption has gone from the cache.", "Start the run again: it is encoded anew.")
         count = "num_videos_per_prompt" if takes(self.pipeline.encode_prompt, "num_videos_per_prompt") else COUNT
         found = self.pipeline.encode_prompt(
             caption, device=self.place.device, do_classifier_free_guidance=True,

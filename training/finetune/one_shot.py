@@ -20,6 +20,7 @@ from diffscaler.text2video.guidance import guided
 from diffscaler.text2video.inversion import Walk, inverted, redrawn
 from diffscaler.text2video.motion import decode_each, to_numpy
 from diffscaler.text2video.one_shot import FILE_NAME, NOISE, as_video, is_tuned, pipeline_class, predicted
+from training.cache import digest_of_tensors
 from training.events import RunError
 from training.finetune.about import write_about
 from training.finetune.clip_task import ClipTask
@@ -65,6 +66,7 @@ class OneShotTask(ClipTask):
             unet.enable_gradient_checkpointing()
         super().__init__(config, place, pipeline, unet, hasattr(pipeline, "text_encoder_2"))
         self.clip = self.examples[0]
+        self._noise: tuple[str, Tensor] | None = None
         self.texts = {text: self.encoder.words(text) for text in ("", *self.prompts(), *config.prompts)}
         self.first_pass()
         # For good, not only for the forward pass: gradient checkpointing runs parts of it again later.
@@ -72,7 +74,7 @@ class OneShotTask(ClipTask):
         self.video.enter_context(as_video(unet, len(self.clip.frames)))
 
     def _examples(self, shots: Any) -> list[Example]:
-        """The first window of the first shot, and nothing held out."""
+        """The first window of the first shot."""
         if self.config.prompt:
             shots = [replace(shot, captions=(self.config.prompt,)) for shot in shots]
         return super()._examples(shots[:1])[:1]
@@ -108,9 +110,15 @@ class OneShotTask(ClipTask):
         return Walk.of(self.pipeline.scheduler, self.config.validation_steps)
 
     def noise_of_clip(self) -> Tensor:
-        """What the clip comes from: float32 (1, C, F, h, w), found without words and without guidance."""
-        mean = self.encoder.latents(self.clip)["mean"][None].to(self.place.device)
-        return inverted(mean, self.walk, self.asked(("",)))
+        """What the clip comes from: float32 (1, C, F, h, w), found without words and without guidance.
+
+        Looked for once for each state of the weights: the way back takes longer than drawing a sample.
+        """
+        weights = digest_of_tensors(self.trainable())
+        if self._noise is None or self._noise[0] != weights:
+            mean = self.encoder.latents(self.clip)["mean"][None].to(self.place.device)
+            self._noise = weights, inverted(mean, self.walk, self.asked(("",)))
+        return self._noise[1]
 
     def sample(self, prompt: str, seed: int) -> np.ndarray | None:
         """The clip with other words; the seed has no part in it."""

@@ -131,6 +131,9 @@ class OneShotConfig(FineTuneConfig):
         int, Field(title="Sampler steps", description="Also of the way back.", ge=2, le=1000)
     ] = 50
     validation_guidance: Annotated[float, Field(title="Guidance of samples", ge=0, le=30)] = 12.5
+    held_out: Annotated[
+        Literal[0], Field(title="Held-out clips", description="There is one clip, and it is learnt.")
+    ] = 0  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _one_clip(self) -> OneShotConfig:

@@ -59,7 +59,8 @@ def _shot(path: Path, captions: tuple[str, ...], folder_fps: float) -> Item:
     except DiffScalerError as error:
         raise RunError(error.message, error.hint) from None
     fps = folder_fps if path.is_dir() else float(info.fps)
-    return Item(path, 0, info.num_frames, captions, fps, info.width, info.height, f"{_content(path)}:0")
+    content = _content(path)
+    return Item(path, 0, info.num_frames, captions, fps, info.width, info.height, f"{content}:0", content)
 
 
 def _content(path: Path) -> str:
@@ -80,13 +81,13 @@ def data_hash(shots: list[Item]) -> str:
 
 
 def held_out_of(shots: list[Item], wanted: int) -> tuple[list[Item], list[Item]]:
-    """(to learn from, to judge by). Which ones does not change when others are added, and a file is on one side only;
-    none where that would leave fewer than half to learn from."""
-    files = sorted(
-        {shot.key.partition(":")[0] for shot in shots}, key=lambda key: hashlib.sha256(key.encode()).digest()
-    )
+    """(to learn from, to judge by): the shots of `wanted` files are judged by.
+
+    A file is on one side only, with all its shots and copies, and which side follows from its content: neither names
+    nor the order of the data move it. None are held out where that would leave fewer than half to learn from.
+    """
+    files = sorted({shot.content for shot in shots}, key=lambda content: hashlib.sha256(content.encode()).digest())
     if not wanted or len(files) < 2 * wanted:
         return shots, []
     apart = set(files[:wanted])
-    kept = [shot for shot in shots if shot.key.partition(":")[0] not in apart]
-    return kept, [shot for shot in shots if shot.key.partition(":")[0] in apart]
+    return [shot for shot in shots if shot.content not in apart], [shot for shot in shots if shot.content in apart]

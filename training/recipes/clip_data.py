@@ -28,12 +28,14 @@ PER_EVENT = 8
 @dataclass(frozen=True)
 class ClipData:
     """frames: a clip each, uint8 RGB (F, H, W, 3), of any lengths and sizes; captions: one or more true ones of each,
-    ("",) for a clip that has none; apart, apart_captions: likewise, of clips that are never trained on."""
+    ("",) for a clip that has none; apart, apart_captions: likewise, of clips that are never trained on;
+    unread_captions: of clips that were not read, for nothing will be learnt."""
 
     frames: Sequence[Clip]
     captions: Sequence[Sequence[str]]
     apart: Sequence[Clip] = field(default=())
     apart_captions: Sequence[Sequence[str]] = field(default=())
+    unread_captions: Sequence[Sequence[str]] = field(default=())
 
     @cached_property
     def digest(self) -> str:
@@ -62,7 +64,8 @@ def read_clips(
     legal: Callable[[int], int] = lambda count: count,
     captions_needed: bool = True,
 ) -> ClipData:
-    """The clips of a data set or folder, resized and cropped to the nearest bucket of size.
+    """The clips of a data set or folder, resized and cropped to the nearest bucket of size; where nothing will be
+    learnt the first one alone, for its shape, and the words of all.
 
     resolution, aspect_ratio, step: see `examples_of`; legal: the longest length a clip of `count` frames may be cut to,
     0 leaves it out; captions_needed: whether a clip without one is refused
@@ -81,6 +84,9 @@ def read_clips(
     ]
     if not sides[0]:
         raise RunError("None of the clips is long enough.", "Use longer clips, or ask for fewer frames.")
+    unread = [] if place.learns else [*sides[0][1:], *sides[1]]
+    if unread:
+        sides = [sides[0][:1], []]
     total = sum(map(len, sides))
     read: list[list[Clip]] = [[], []]
     for side, examples in enumerate(sides):
@@ -88,8 +94,8 @@ def read_clips(
             read[side].append(read_example(example).frames)
             if (done := len(read[0]) + len(read[1])) % PER_EVENT == 0 or done == total:
                 place.preparing("reading", done, total)
-    captions = [[example.shot.captions or ("",) for example in examples] for examples in sides]
-    return ClipData(read[0], captions[0], read[1], captions[1])
+    said = [[example.shot.captions or ("",) for example in examples] for examples in (*sides, unread)]
+    return ClipData(read[0], said[0], read[1], said[1], said[2])
 
 
 def cut_to(example: Example, count: int) -> Example | None:

@@ -27,6 +27,12 @@ def prepared(folder: Path, dataset: Path, stopped=lambda: False, workers: int = 
     return prepare(folder, dataset, Options(), Report(EventLog(dataset / "events.jsonl")), stopped, workers)
 
 
+def frames_in(path: Path) -> np.ndarray:
+    from diffscaler.video.reader import read_frames
+
+    return np.concatenate([chunk.frames for chunk in read_frames(path, 0, 8)])
+
+
 def events(dataset: Path) -> list[dict]:
     return [json.loads(line) for line in (dataset / "events.jsonl").read_text().splitlines()]
 
@@ -53,6 +59,26 @@ def test_a_trainer_reads_the_shots_that_are_kept_with_their_captions_and_frames(
     assert frames.shape == (14, 90, 160, 3) and frames[..., 2].mean() > frames[..., 0].mean() + 40
     assert np.array_equal(np.stack(list(frames_of(data[1], 3, 2))), frames[3:5])
     assert (tmp_path / "set" / "pictures" / next(made.shots())[1].thumbnail).stat().st_size > 500
+
+
+def test_the_shots_of_a_file_and_its_copies_are_all_learnt_or_all_held_out(tmp_path, footage):
+    from tests.video.make import video
+    from training.finetune.sources import held_out_of
+
+    for number in range(3):
+        parts = [scene((60 + 60 * i, 200 - 50 * i, 40 + 50 * number), 10 + 5 * number + i, 14) for i in range(3)]
+        clip(footage / f"long{number}.mp4", np.concatenate(parts), f"three scenes, {number}")
+    (footage / "again.mp4").write_bytes((footage / "long0.mp4").read_bytes())
+    (footage / "again.txt").write_text("a copy")
+    video(footage / "rough.mp4", frames_in(footage / "long1.mp4"), crf="34")
+    (footage / "rough.txt").write_text("saved again")
+    prepared(footage, tmp_path / "set")
+    set_thresholds(tmp_path / "set", Thresholds(duplicates=True))
+    items = list(read_manifest(tmp_path / "set"))
+    learnt, apart = held_out_of(items, 2)
+    same = {"again.mp4": "long0.mp4", "rough.mp4": "long1.mp4"}
+    sides = [{same.get(item.path.name, item.path.name) for item in side} for side in (learnt, apart)]
+    assert sides[0].isdisjoint(sides[1]) and len(sides[1]) == 2 and len(learnt) + len(apart) == len(items)
 
 
 def test_frames_stand_in_the_order_people_count(tmp_path):
@@ -224,6 +250,19 @@ def test_a_manifest_is_read_as_it_was_written_with_any_letters(tmp_path, footage
     assert stored.read(tmp_path / "set").clips == (odd,)
 
 
+def test_a_data_set_of_a_studio_that_had_other_scores_is_still_read(tmp_path, footage):
+    made = prepared(footage, tmp_path / "set")
+    file = tmp_path / "set" / "manifest.jsonl"
+    head, *rows = [json.loads(line) for line in file.read_text().splitlines()]
+    head |= {"missing": ["CLIP score"], "thresholds": head["thresholds"] | {"clip_min": 20.0, "motion_min": 0.2}}
+    for row in rows:
+        for shot in row["clip"]["shots"]:
+            shot["scores"] |= {"clip": None, "aesthetics": 4.5}
+    file.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
+    read = stored.read(tmp_path / "set")
+    assert read.clips == made.clips and read.thresholds == replace(made.thresholds, motion_min=0.2)
+
+
 def test_the_command_says_what_it_found(tmp_path, footage):
     clip(footage / "page.mp4", np.repeat(page()[None], 12, 0))
     (footage / "bad.gif").write_bytes(b"GIF89a")
@@ -231,12 +270,38 @@ def test_the_command_says_what_it_found(tmp_path, footage):
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "3 clips" in done.stdout and "4 shots, 3 kept" in done.stdout and "1 left out: writing" in done.stdout
-    assert "bad.gif" in done.stdout and "CLIP score: not measured" in done.stdout
+    assert "bad.gif" in done.stdout and "not measured" not in done.stdout
     assert [event["event"] for event in events(tmp_path / "set")][::3][:1] == ["found"]
     gone = subprocess.run(
         [*command[:4], str(tmp_path / "x"), *command[5:]], cwd=REPOSITORY, capture_output=True, text=True
     )
     assert gone.returncode == 1 and "There is no folder" in gone.stderr and "Traceback" not in gone.stderr
+
+
+def test_a_full_disk_ends_the_preparing_at_a_shots_strip_too(tmp_path, footage, monkeypatch):
+    from diffscaler.errors import NotEnoughRoom
+    from training.data import measure
+
+    def full(source, target):
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measure.os, "replace", full)
+        with pytest.raises(NotEnoughRoom, match="disk is full"):
+            prepared(footage, tmp_path / "set")
+    assert not list((tmp_path / "set").rglob("*.part"))
+    assert prepared(footage, tmp_path / "set").faults == ()
+
+
+def test_two_workers_may_write_the_strip_of_one_shot_at_once(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from training.data.measure import save_strip
+
+    frames, path = tuple(travelling(3, 4, 2.0, (640, 360))), tmp_path / "strip.jpg"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: save_strip(frames, path), range(64)))
+    assert [file.name for file in tmp_path.iterdir()] == ["strip.jpg"] and path.stat().st_size > 500
 
 
 def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path, footage, monkeypatch):

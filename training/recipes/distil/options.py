@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,8 @@ from training.options import RunConfig
 
 class DistilRun(RunConfig):
     """The steps of a run are shared out among the halvings: 32 to 4 has three."""
+
+    FIXED: ClassVar[tuple[str, ...]] = ("max_train_steps", "steps_from", "steps_to")
 
     recipe: Literal["distil"] = "distil"
     data: Annotated[str, Field(title="Data", min_length=1, max_length=1000)]

@@ -31,7 +31,6 @@ class DistilTask:
                 f"This model cannot be drawn in {config.steps_from} steps: {error}.", "Begin with fewer."
             ) from None
         self.teacher = Teacher(self.denoiser).to(place.device)
-        self.batches = config.max_train_steps * config.gradient_accumulation_steps
 
     @property
     def steps(self) -> int:
@@ -59,8 +58,7 @@ class DistilTask:
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """The student's error at levels of its own walk, spread evenly over a batch. When its share of the run is over
         the student first becomes the teacher."""
-        halving = min(self.config.halvings - 1, max(batch["index"], 0) * self.config.halvings // self.batches)
-        if batch["index"] >= 0 and halving != int(self.teacher.halving):
+        if batch["index"] >= 0 and (halving := self._halving_at(batch["index"])) > int(self.teacher.halving):
             self.teacher.become(halving)
         clean, levels = batch["latents"], self.denoiser.levels
         own, between = levels.walk(self.steps), levels.walk(2 * self.steps)[1::2]
@@ -81,6 +79,12 @@ class DistilTask:
             wanted = distillation.target(noisy, teacher(times[0]), teacher(times[1]), kind, now, middle, end)
         said = self.denoiser.predict(noisy, times[0].to(clean.device), batch["words"], batch["dropped"])
         return distillation.error(said.float(), noisy, wanted, kind, now).mean()
+
+    def _halving_at(self, index: int) -> int:
+        """Which halving a batch belongs to. Its step decides, so that none begins between the parts of an update; the
+        steps of the whole run are those it began with, see RunConfig.FIXED."""
+        step = index // self.config.gradient_accumulation_steps
+        return min(self.config.halvings - 1, step * self.config.halvings // self.config.max_train_steps)
 
     def _at(self, times: Tensor, clean: Tensor) -> distillation.At:
         alpha, sigma = self.denoiser.levels.alpha_sigma(times, clean.ndim)

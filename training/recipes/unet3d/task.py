@@ -183,7 +183,8 @@ def encoder_of(config: Unet3DRun, clips: ClipData, device: Any) -> tuple[TextEnc
     """The encoder of a new network's words, and whether it trains along. Raises ModelNotFound."""
     if not config.text_encoder:
         # Those held out too: which words there are must not hang on which clips are.
-        said = (text for group in (*clips.captions, *clips.apart_captions) for text in group)
+        groups = (*clips.captions, *clips.apart_captions, *clips.unread_captions)
+        said = (text for group in groups for text in group)
         encoder = caption_encoder(said, config.seed)
         encoder.model.to(device.torch_name)
         encoder.pooling = config.text_pooling
