@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import opentimelineio as otio
 import pytest
+from PIL import Image
 
 from diffscaler import plan
 from diffscaler.engine import Engine
@@ -24,7 +25,7 @@ from diffscaler.projects.deliver import Delivered, FilmFiles, Item, Wanted
 from diffscaler.projects.handover import Handover, Handovers
 from diffscaler.projects.project import Project, Take, edges_by_shot
 from diffscaler.projects.reading import new_project
-from diffscaler.requests import ShotRequest
+from diffscaler.requests import DeliverRequest, FaceSwapRequest, ShotRequest, UpscaleRequest
 from diffscaler.screenplay.shot_table import read_csv
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
@@ -32,7 +33,7 @@ from diffscaler.video.probe import probe
 from diffscaler.video.wav import write_wav
 from tests.fakes import FakeLender, FakeWatcher
 from tests.film.speaking import FakeSpeech
-from tests.film.test_soundtrack import heard, shown
+from tests.film.test_soundtrack import heard, onset_s, shown
 from ui.film_files import of_handover
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in for espeak-ng is a script with a #! line")
@@ -157,6 +158,46 @@ def test_where_nobody_speaks_it_says_why_and_one_s_own_sound_is_heard(
     gone = edits.set_film(loud, loud.film.model_copy(update={"sound": "0" * 64}))
     with pytest.raises(InvalidRequest, match=r"sea\.wav is not in this studio"):
         write(studio, gone, "animatic")
+
+
+def test_an_animatic_that_is_worked_on_keeps_its_dialogue_its_sound_and_its_subtitles(
+    studio: Studio, film: Project, home: Path
+) -> None:
+    told = {"sound": studio.library.add_sound(home / "sea.wav"), "sound_name": "sea.wav", "sound_at": "0.5"}
+    loud = edits.set_film(film, film.film.model_copy(update={**told, "sound_track": "own", "cards": "none"}))
+    made = write(studio, loud, "animatic")
+    before, clip = heard(made.files[0]), made.animatic
+    voice = onset_s(*before)
+    asked: list[Any] = [
+        DeliverRequest(clip=clip, encoding="prores", frame_rate="30"),
+        UpscaleRequest(clip=clip, scale=1, fps_times=2),
+    ]
+    for request in asked:
+        *_, job = studio.follow(studio.submit(request).id)
+        path = studio.library.path(job.result or "")
+        info = probe(path)
+        assert len(info.audio) == 2 and info.duration_s == pytest.approx(len(MADE) * FRAMES / 24, abs=0.05)
+        assert onset_s(*heard(path, 0)) == pytest.approx(voice, abs=0.02)
+        assert onset_s(*heard(path, 1)) == pytest.approx(0.5, abs=0.02)
+        assert [text for *_, text in shown(path)] == ["Hello, dog."]
+        assert shown(path)[0][0] == pytest.approx(shown(made.files[0])[0][0], abs=0.02)
+        again = studio.recipe(DeliverRequest(clip=job.result or "", encoding="h264")).root
+        assert again.params["soundtrack"]["own"] == told["sound"] and [at.stage for at in again.inputs[1:]] == ["speak"]
+
+
+def test_faces_and_upscalers_leave_a_film_its_sound_and_take_no_line_for_transparency(
+    studio: Studio, film: Project, tmp_path: Path
+) -> None:
+    clip = write(studio, film, "animatic").animatic
+    track = studio.library.clip(clip).node.params["soundtrack"]
+    Image.new("RGB", (64, 64)).save(tmp_path / "face.png")
+    face = studio.add_file(tmp_path / "face.png").key
+    swapped = studio.recipe(FaceSwapRequest(clip=clip, faces=(face,), consent="me")).root
+    larger = studio.recipe(UpscaleRequest(clip=clip, scale=2)).root
+    for root in (swapped, larger):
+        assert root.params["soundtrack"] == track and [at.stage for at in root.inputs[1:]] == ["speak"]
+    trial = studio.recipe(UpscaleRequest(clip=clip, scale=2, start_s=0, length_s=0.5)).root
+    assert "soundtrack" not in trial.params and trial.inputs[1:] == (), "a part of it is heard out of step"
 
 
 @pytest.mark.parametrize("media", ["clips", "prores"])
