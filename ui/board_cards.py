@@ -100,7 +100,7 @@ def _scene_head(shot: Shot) -> str:
 
 def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     """One shot: its picture, its slate, its prompt, and its takes."""
-    shown = shown_take(takes)
+    shown, key = shown_take(takes), escape(shot.id)
     asked, trouble = view.asked(shot, shown)
     why = why_stale(view.project, shot, shown, asked) if asked else trouble
     seconds = float(shot.frames / rate_of(view.project.film.rate))
@@ -117,8 +117,8 @@ def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     state = " stale" if why else ""
     chips = "".join(_chip(view, take) for take in takes)
     return (
-        f'<article class="shot{state}{" open" if opened else ""}" id="shot-{shot.id}">'
-        f'<button type="button" class="frame" data-do="shot" data-key="{shot.id}" aria-expanded="{str(opened).lower()}"'
+        f'<article class="shot{state}{" open" if opened else ""}" id="shot-{key}">'
+        f'<button type="button" class="frame" data-do="shot" data-key="{key}" aria-expanded="{str(opened).lower()}"'
         f' title="{escape(shot.text)}">{_picture(view, shot, takes, shown)}'
         f'<span class="slate"><b>{escape(shot.name)}</b><span class="tc">{shot.frames} f, {seconds:.1f} s</span></span>'
         f'<span class="how">{escape(how)}</span><span class="says">{said}</span></button>{lost}{stale}'

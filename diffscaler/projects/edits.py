@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
@@ -171,6 +172,8 @@ def _unlocked(shot: Shot) -> Shot:
 def _free_id(project: Project, wanted: str) -> str:
     """An id that no shot has or had."""
     taken = {*project.shots, *(take.shot for take in project.takes)}
+    if not shots_.is_id(f"{wanted}.{len(taken)}"):  # a part of a part of a part: their ids get longer
+        wanted = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     found, count = wanted, 1
     while found in taken:
         count += 1

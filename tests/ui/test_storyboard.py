@@ -70,6 +70,15 @@ def test_nothing_a_script_says_becomes_markup(studio: Studio, tab: StoryboardTab
     assert sum("&lt;img src=x" in html for html in panes) >= 3
 
 
+def test_an_id_that_an_earlier_version_let_in_becomes_no_markup(studio: Studio, tab: StoryboardTab) -> None:
+    film = new_project(SCRIPT, "x")
+    evil = replace(film.board.shots[0], id=f'">{EVIL}')
+    film = studio.projects.add(replace(film, board=replace(film.board, shots=(evil,), orphans=(film.board.shots[1],))))
+    updates = tab.opened(at_film(film, shot=evil.id))
+    assert all(EVIL not in updates[at] for at in (tab.board, tab.editor.head, tab.editor.tools))
+    assert updates[tab.board].count("&lt;img src=x") >= 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
