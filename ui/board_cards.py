@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import ClipNotFound, DiffScalerError
 from diffscaler.projects.asking import Asked, Asking
 from diffscaler.projects.freshness import why_stale
 from diffscaler.projects.orders import Standing
@@ -23,6 +24,8 @@ from ui.pictures import poster_url, preview_url, url_of
 
 #: Posters made in one look at the board; the rest come with the next one, so that no look takes long.
 POSTERS_AT_ONCE = 6
+#: Seconds until a poster that could not be made is tried again: others get their turn, and no look tries it in vain.
+MISSED_S = 60.0
 
 WAITING = {
     "queued": "waiting", "running": "drawing", "failed": "failed", "stopped": "stopped", "gone": "not made",
@@ -33,8 +36,9 @@ WAITING = {
 class BoardView:
     """A film as the page shows it.
 
-    asking: None where its model is not installed; posters: how many may still be made in this look; wanting: whether
-    one was not; pictures: addresses of posters by clip, kept for the next look
+    asking: None where its model is not installed, which `lacking` says; posters: how many may still be made in this
+    look; wanting: whether one was not; pictures: addresses of posters by clip; missed: of those that could not be made,
+    when that was, in monotonic seconds; both are kept for the next look
     """
 
     studio: Studio
@@ -44,11 +48,13 @@ class BoardView:
     posters: int = 0
     wanting: bool = False
     pictures: dict[str, str] = field(default_factory=dict)
+    missed: dict[str, float] = field(default_factory=dict)
+    lacking: str = ""
 
     def asked(self, shot: Shot, take: Take | None) -> tuple[Asked | None, str]:
         """What a shot's take would be today, and why nothing can be asked for."""
         if self.asking is None:
-            return None, ""
+            return None, self.lacking if take is None else ""
         try:
             asking = self.asking
             return (asking.again(shot, take) if take else asking.of(shot, draft=True)), ""
@@ -62,14 +68,19 @@ class BoardView:
             self.pictures[clip] = url_of(path)
         if clip in self.pictures:
             return self.pictures[clip]
+        if time.monotonic() - self.missed.get(clip, -MISSED_S) < MISSED_S:
+            return None
         if self.posters <= 0:
             self.wanting = True
             return None
         self.posters -= 1
         try:
-            return poster_url(self.studio, self.studio.library.clip(clip))
-        except DiffScalerError:  # deleted since
+            made = poster_url(self.studio, self.studio.library.clip(clip))
+        except ClipNotFound:  # deleted since
             return None
+        if made is None:
+            self.missed[clip] = time.monotonic()
+        return made
 
 
 def board_html(view: BoardView, opened: str) -> str:
@@ -170,4 +181,4 @@ def mark_of(view: BoardView) -> str:
     """What the cost depends on, in short."""
     standing = view.standing
     states = sorted(f"{job.id}{job.state}" for job in standing.jobs.values())
-    return f"{view.project.id} {view.project.changed} {len(standing.made)} {hash(tuple(states))}"
+    return f"{view.project.id} {view.project.changed} {len(standing.made)} {hash(tuple(states))} {view.lacking}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from pydantic import ValidationError
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import DiffScalerError, InvalidRequest, ModelNotFound
 from diffscaler.jobs.job import Job
 from diffscaler.projects import making
 from diffscaler.projects.film import FilmSettings
+from diffscaler.projects.store import FilmGone
 from diffscaler.screenplay.rates import RATE_NAMES
 from diffscaler.studio import Studio
 from ui import pieces
@@ -47,6 +47,7 @@ class StoryboardPage:
         self.editor, self.files, self.shown_as = ShotEditor(studio), FilmFiles(studio), FilmShown(studio)
         self.costs = FilmCosts(studio)
         self.pictures: dict[str, str] = {}
+        self.missed: dict[str, float] = {}
         #: Changes whenever what the film will cost may have.
         self.mark = gr.State("")
         #: What the board shows, in short.
@@ -128,29 +129,40 @@ class StoryboardPage:
     # -- what is shown ------------------------------------------------------------------------------------------------
 
     def view(self, at: At, posters: int = 0) -> BoardView | None:
-        """The open film as it stands; None when none is open or it is gone. posters: how many may be made now"""
-        with suppress(DiffScalerError):
-            if not at["film"]:
-                return None
+        """The open film as it stands; None when none is open or it is gone. posters: how many may be made now
+
+        Raises InvalidRequest for a film that this version of the studio cannot read.
+        """
+        if not at["film"]:
+            return None
+        try:
             film = self.studio.projects.get(at["film"])
-            asking = None
-            with suppress(DiffScalerError):  # its model was removed: the board says so on each shot that needs it
-                asking = making.asking_of(self.studio, film)
-            standing = making.standing_of(self.studio, film)
-            return BoardView(self.studio, film, standing, asking, posters, pictures=self.pictures)
-        return None
+        except FilmGone:
+            return None
+        asking, lacking = None, ""
+        try:
+            asking = making.asking_of(self.studio, film)
+        except ModelNotFound as error:  # it was removed: the button says so, and each shot that has no take
+            lacking = error.message
+        standing = making.standing_of(self.studio, film)
+        return BoardView(
+            self.studio, film, standing, asking, posters, pictures=self.pictures, missed=self.missed, lacking=lacking
+        )  # fmt: skip
 
     def shown(self, at: At | None, *, typed: bool = False, posters: int = 0) -> Updates:
         """Everything that shows the film. typed: a person is at the panel's fields, which stay as they are
 
         posters: of how many takes; an edit is answered without waiting for any, the timer brings them
         """
-        at = known(at)
-        view = self.view(at, posters)
+        at, board = known(at), BEGIN
+        try:
+            view = self.view(at, posters)
+        except InvalidRequest as error:
+            view, board = None, pieces.message(error.message, error.hint)
         if view is None:
             return {
                 self.at: {**NOWHERE}, self.mark: "", self.seen: "", self.timer: gr.Timer(active=False),
-                self.board: BEGIN,
+                self.board: board,
                 self.outline: "", self.cast: "", self.go: gr.Button("Preview", visible=True, interactive=True),
                 self.stop: gr.Button(visible=False), **self.editor.shown(None, at),
             }  # fmt: skip
@@ -199,10 +211,10 @@ class StoryboardPage:
 
     def on_mark(self, at: At) -> Updates:
         """What Preview will take now; said after the edit itself has been shown."""
-        view = self.view(known(at))
-        if view is None:
-            return {self.needs: ""}
         try:
+            view = self.view(known(at))
+            if view is None:
+                return {self.needs: ""}
             outlook = self.costs.outlook(view)
         except (DiffScalerError, ValidationError):
             return {self.go: gr.Button("Preview"), self.needs: ""}  # what is wrong is said when it is pressed

@@ -177,13 +177,13 @@ class StoryboardTab(StoryboardPage):
 
     def on_preview(self, at: At) -> Iterator[Updates]:
         """Queue what is missing or stale, saying how far the planning is: a long film has many shots."""
-        at, updates = known(at), {self.said: ""}
+        at, updates, queued = known(at), {self.said: ""}, False
         with said(updates, self.said):
-            if not at["film"]:
-                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
             view = self.view(at)
-            if view is None or view.asking is None:
-                raise InvalidRequest("The film's model is not installed.", "Choose another model.")
+            if view is None:
+                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
+            if view.asking is None:
+                raise InvalidRequest(view.lacking, "Choose another model, or install it.")
             orders = needed(view.project, view.asking, view.standing)
             recipes = []
             for first in range(0, len(orders), PLANNED_AT_ONCE):
@@ -195,7 +195,12 @@ class StoryboardTab(StoryboardPage):
                 updates[self.said] = pieces.message(
                     "Every shot is made.", "Change one, or ask for another take.", "info"
                 )
-        yield self.shown(at) | updates
+            queued = True
+        shown = self.shown(at) | updates
+        if not queued and (priced := self.on_mark(at).get(self.go)):
+            # The film is as it was, so nothing else gives the button its own words back.
+            shown[self.go] = gr.Button(str(priced.value), visible=shown[self.go].visible, interactive=True)
+        yield shown
 
     def on_stop(self, at: At) -> Updates:
         updates: Updates = {self.said: ""}

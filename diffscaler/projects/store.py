@@ -21,6 +21,10 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 _COLUMNS = "id, title, script, format, board, film, cast_sheet, created, changed"
 
 
+class FilmGone(InvalidRequest):
+    """There is no such film, or no longer."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """A film in a list. changed: seconds since 1970"""
@@ -40,7 +44,7 @@ class ProjectStore:
     def folder(self, project_id: str) -> Path:
         """Where files delivered for a film lie. The id is one of ours, so it is safe in a path.
 
-        Raises InvalidRequest when there is no such film.
+        Raises FilmGone when there is none.
         """
         self.get(project_id)
         return self.root / "delivered" / project_id
@@ -61,7 +65,7 @@ class ProjectStore:
         return made
 
     def get(self, project_id: str) -> Project:
-        """Raises InvalidRequest when there is no such film."""
+        """Raises FilmGone when there is none, InvalidRequest for one that another version kept in another way."""
         with self.db.reading() as db:
             return _read(db, project_id)
 
@@ -131,7 +135,7 @@ def _save_takes(db: Any, project_id: str, takes: Iterable[Take]) -> None:
 def _read(db: Any, project_id: str) -> Project:
     row = db.execute(f"SELECT {_COLUMNS} FROM project WHERE id = ?", (project_id,)).fetchone()
     if row is None:
-        raise InvalidRequest("That film is no longer in the studio.", "Open another, or import its folder.")
+        raise FilmGone("That film is no longer in the studio.", "Open another, or import its folder.")
     takes = db.execute("SELECT * FROM take WHERE project = ? ORDER BY created, number, draft DESC", (project_id,))
     try:
         return Project(
