@@ -51,7 +51,12 @@ class BoardActs:
     # -- shots --------------------------------------------------------------------------------------------------------
 
     def do_lock(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.edit_shot(film, data["key"], locked=not film.shot(data["key"]).locked))
+        def changed(film: Project) -> Project:
+            locked = film.shot(data["key"]).locked
+            on = wanted(data)
+            return film if on == locked else edits.edit_shot(film, data["key"], locked=not locked)
+
+        self._edit(at, changed)
 
     def do_up(self, at: At, data: dict[str, str]) -> None:
         self._edit(at, lambda film: edits.move_shot(film, data["key"], -1))
@@ -75,7 +80,7 @@ class BoardActs:
 
     def do_circle(self, at: At, data: dict[str, str]) -> None:
         number, draft = int(data["number"]), bool(data.get("draft"))
-        self._edit(at, lambda film: edits.circle(film, data["key"], number, draft))
+        self._edit(at, lambda film: edits.circle(film, data["key"], number, draft, wanted(data)))
 
     def do_another(self, at: At, data: dict[str, str]) -> At:
         film = self.studio.projects.get(str(at["film"]))

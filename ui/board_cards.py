@@ -124,7 +124,7 @@ def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     lost = f'<p class="lost">not drawn: {escape(", ".join(dropped))}</p>' if dropped else ""
     stale = f'<p class="why">{escape(why)}</p>' if why else ""
     lock = pieces.do("lock", "locked" if shot.locked else "lock", cls="link lock", key=shot.id, pressed=shot.locked,
-                     title="A locked shot is not changed, split or merged")  # fmt: skip
+                     was=was(shot.locked), title="A locked shot is not changed, split or merged")  # fmt: skip
     state = " stale" if why else ""
     chips = "".join(_chip(view, take) for take in takes)
     return (
@@ -160,7 +160,13 @@ def _chip(view: BoardView, take: Take) -> str:
     title = f"{take.label}: {WAITING.get(state, 'made')}. {'Circled' if take.circled else 'Circle it'}"
     data = {"key": take.shot, "number": str(take.number), "draft": "1" if take.draft else ""}
     label = f"{take.number}{'d' if take.draft else ''}"
+    data["was"] = was(take.circled)
     return pieces.do("circle", label, cls=f"take {state}", title=title, pressed=take.circled, **data)
+
+
+def was(on: bool) -> str:
+    """What a button tells of its state when it is pressed: the other state is meant, whatever another page did."""
+    return "1" if on else ""
 
 
 def _gone(view: BoardView, takes: dict[str, list[Take]], opened: str) -> str:

@@ -82,6 +82,8 @@ class StoryboardPage:
                     self.shown_as.place()
                     self.files.place()
         self.settings |= self.shown_as.settings
+        #: What the settings and the script were when they were filled in.
+        self.held = {name: gr.State(None) for name in (*self.settings, "script")}
 
     def _place_script(self) -> None:
         self.films = gr.Dropdown([NEW], value="", label="Film", elem_id="films")
@@ -119,7 +121,7 @@ class StoryboardPage:
     @property
     def everything(self) -> list[Any]:
         """With what a person types into, which is filled in only when another film or script is opened."""
-        written = [self.files.links, self.files.timer, self.shown_as.own]
+        written = [self.files.links, self.files.timer, self.shown_as.own, *self.held.values()]
         return [*self.tiles, self.films, self.drop, self.script, self.read, *written, *self.settings.values()]
 
     def models(self) -> list[tuple[str, str]]:
@@ -192,7 +194,9 @@ class StoryboardPage:
             updates[self.shown_as.own] = self.shown_as.sound(None)
             return updates | {self.script: "", self.read: gr.Button("Read it")}
         film = self.studio.projects.get(at["film"])
-        updates |= {setting: getattr(film.film, name) for name, setting in self.settings.items()}
+        values = {name: getattr(film.film, name) for name in self.settings}
+        updates |= {self.settings[name]: value for name, value in values.items()}
+        updates |= {self.held[name]: (film.id, value) for name, value in {**values, "script": film.script}.items()}
         return updates | {
             self.script: film.script, self.read: gr.Button("Read it again"), self.outline: outline_html(film),
             self.shown_as.own: self.shown_as.sound(film),

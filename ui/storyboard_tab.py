@@ -13,13 +13,14 @@ from diffscaler.projects import edits, making
 from diffscaler.projects.deliver import Wanted
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.orders import needed
-from diffscaler.projects.project import Project
+from diffscaler.projects.project import Project, Role, appearances
 from diffscaler.screenplay.source import decoded, read_bytes
 from diffscaler.studio import Studio
 from ui import pieces
 from ui.board_acts import NOWHERE, At, BoardActs, known
 from ui.controls import filled
 from ui.estimate import upscalers
+from ui.held import UNKNOWN, Held, decided, held_of
 from ui.pane import QUIET
 from ui.script_intake import Intake, Taken
 from ui.storyboard_page import KIND as KIND
@@ -43,16 +44,17 @@ class StoryboardTab(StoryboardPage):
         at = self.at
         self.drop.upload(self.on_drop, inputs_kwargs={"at": at, "file": self.drop, **self.settings},
                          outputs=self.everything, api_visibility="private", show_progress_on=[self.drop])  # fmt: skip
-        self.read.click(self.on_read, inputs_kwargs={"at": at, "text": self.script, **self.settings},
-                        outputs=self.everything, **QUIET)  # fmt: skip
+        script = {"at": at, "text": self.script, "held": self.held["script"], **self.settings}
+        self.read.click(self.on_read, inputs_kwargs=script, outputs=self.everything, **QUIET)
         self.films.input(self.on_film, [at, self.films], self.everything, **QUIET)
         for name, setting in self.settings.items():
             # A text is kept when it is finished, not at each letter.
             events = [setting.blur, setting.submit] if isinstance(setting, gr.Textbox) else [setting.input]
-            gr.on(events, self.setter(name), [at, setting], self.tiles, **QUIET)
+            gr.on(events, self.setter(name), [at, setting, self.held[name]],
+                  [*self.tiles, self.held[name], setting], **QUIET)  # fmt: skip
         for name, box in self.editor.fields.items():
             events = [box.blur, box.submit] if isinstance(box, (gr.Textbox, gr.Number)) else [box.input]
-            gr.on(events, self.typing(name), [at, box], self.tiles, **QUIET)
+            gr.on(events, self.typing(name), [at, box, self.editor.held[name]], self.tiles, **QUIET)
         self.board.click(self.on_board, at, self.everything, **QUIET)
         gr.on([self.editor.head.click, self.editor.tools.click, self.editor.takes.click], self.on_act, at,
               self.tiles, **QUIET)  # fmt: skip
@@ -95,10 +97,26 @@ class StoryboardTab(StoryboardPage):
         at = known(at)
         return {self.drop: None} | self.taken(at, lambda: self.intake.file(at["film"], Path(str(file)), values))
 
-    def on_read(self, at: At, text: str, **values: Any) -> Updates:
-        """What stands in the page is the script now."""
+    def on_read(self, at: At, text: str, held: Held | None = None, **values: Any) -> Updates:
+        """What stands in the page is the script now, unless another page has read another one since."""
         at = known(at)
-        return self.taken(at, lambda: self.intake.text(at["film"], text or "", values))
+        kept: list[str] = []
+
+        def take() -> Taken:
+            if not at["film"]:
+                return self.intake.text("", text or "", values)
+            kept.append(self.studio.projects.get(at["film"]).script)
+            # Browsers write line ends in their own way.
+            shown, written, now = (
+                one.replace("\r\n", "\n") if one is not UNKNOWN else one
+                for one in (held_of(held, at["film"]), text or "", kept[0])
+            )
+            return self.intake.text(at["film"], decided(shown, written, now, "The script"), values)
+
+        updates = self.taken(at, take)
+        if kept and self.script not in updates:
+            updates[self.held["script"]] = (at["film"], kept[0])
+        return updates
 
     def on_film(self, at: At, film: str | None) -> Updates:
         updates: Updates = {self.said: ""}
@@ -111,31 +129,63 @@ class StoryboardTab(StoryboardPage):
     def setter(self, name: str) -> Any:
         """What happens when one of the film's settings is set."""
 
-        def on_setting(at: At, value: Any) -> Updates:
-            def changed(film: Project) -> Project:
-                row = {**film.film.model_dump(), **({} if value is None else {name: value})}
-                return edits.set_film(film, FilmSettings.model_validate(row))
+        def on_setting(at: At, value: Any, held: Held | None = None) -> Updates:
+            at, kept = known(at), list[Any]()
+            setting, shown = self.settings[name], held_of(held, at["film"])
 
-            return self.edited(at, changed)
+            def changed(film: Project) -> Project:
+                now = getattr(film.film, name)
+                kept.append(now)
+                row = {**film.film.model_dump(), **({} if value is None else {name: value})}
+                wanted = getattr(FilmSettings.model_validate(row), name)
+                chosen = decided(shown, wanted, now, str(setting.label))
+                made = edits.set_film(film, film.film.model_copy(update={name: chosen}))
+                kept.append(chosen)
+                return made
+
+            updates = self.edited(at, changed)
+            return updates | self.settled(setting, self.held[name], (at["film"], value), shown, kept)
 
         return on_setting
+
+    def settled(self, box: Any, held: gr.State, left: Held, shown: Any, kept: list[Any]) -> Updates:
+        """A field after a person has left it: it shows what is kept, unless that is less than they wrote.
+
+        left: what they left there; kept: what was there, and what is there since, where anything is
+        """
+        if not kept:
+            return {}
+        updates: Updates = {held: (left[0], kept[-1])}
+        if kept[-1] != left[1] and (left[1] == shown or not isinstance(box, (gr.Textbox, gr.Number))):
+            updates[box] = kept[-1]
+        return updates
 
     def typing(self, name: str) -> Any:
         """What happens when a field of the open shot is set."""
 
-        def on_field(at: At, value: Any) -> Updates:
-            at = known(at)
+        def on_field(at: At, value: Any, held: Held | None = None) -> Updates:
+            at, kept = known(at), list[Any]()
+            box, shown = self.editor.fields[name], held_of(held, at["shot"])
 
             def changed(film: Project) -> Project:
                 shot = film.shot(at["shot"])
-                if value is None or getattr(shot, name) == value:
+                now = getattr(shot, name)
+                kept.append(now)
+                if value is None:
                     return film
-                return edits.edit_shot(film, shot.id, **{name: int(value) if name == "frames" else value})
+                chosen = decided(shown, int(value) if name == "frames" else value, now, str(box.label))
+                made = film if chosen == now else edits.edit_shot(film, shot.id, **{name: chosen})
+                kept.append(chosen)
+                return made
 
             if not at["shot"]:
                 return {self.said: gr.skip()}
             # A text box is not filled in again while its neighbour may have the cursor.
-            return self.edited(at, changed, typed=name in ("prompt", "frames"))
+            typed = name in ("prompt", "frames")
+            updates = self.edited(at, changed, typed=typed)
+            if typed:
+                updates |= self.settled(box, self.editor.held[name], (at["shot"], value), shown, kept)
+            return updates
 
         return on_field
 
@@ -157,6 +207,8 @@ class StoryboardTab(StoryboardPage):
     def on_act(self, at: At, event: gr.EventData) -> Updates:
         at, updates = known(at), {self.said: ""}
         data = {name: str(getattr(event, name, "")) for name in ("key", "number", "draft", "clip", "scene")}
+        if (was := getattr(event, "was", None)) is not None:
+            data["was"] = str(was)
         with said(updates, self.said):
             at = self.acts.do(str(event.do), at, data)
         return self.shown(at) | updates
@@ -165,7 +217,14 @@ class StoryboardTab(StoryboardPage):
         verb, value = str(event.do), str(event.value)[:200].strip()
         if verb not in ("member", "appearance"):
             return {self.said: gr.skip()}
-        return self.edited(at, lambda film: edits.set_role(film, str(event.character), **{verb: value}))
+        name, was = str(event.character), getattr(event, "was", UNKNOWN)
+
+        def changed(film: Project) -> Project:
+            now = film.cast.get(name, Role()).member if verb == "member" else appearances(film).get(name, "")
+            what = f"Who plays {name}" if verb == "member" else f"How {name} looks"
+            return edits.set_role(film, name, **{verb: decided(was, value, now, what)})
+
+        return self.edited(at, changed)
 
     def on_table(self, at: At, file: str) -> Updates:
         def changed(film: Project) -> Project:

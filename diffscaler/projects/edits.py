@@ -79,15 +79,20 @@ def move_shot(project: Project, shot_id: str, places: int) -> Project:
     return _arranged(project, shots)
 
 
-def circle(project: Project, shot_id: str, number: int, draft: bool) -> Project:
-    """Mark the take that goes into the film, or take that mark away. Raises InvalidRequest for none."""
+def circle(project: Project, shot_id: str, number: int, draft: bool, on: bool | None = None) -> Project:
+    """Mark the take that goes into the film, or take that mark away. on: which of both, None for the other one
+
+    Raises InvalidRequest where there is no such take.
+    """
     if not any((t.number, t.draft) == (number, draft) for t in project.takes_of(shot_id)):
         raise InvalidRequest("That take is not there any more.", "Pick another.")
 
     def marked(take: Take) -> Take:
         if take.shot != shot_id:
             return take
-        return replace(take, circled=(take.number, take.draft) == (number, draft) and not take.circled)
+        if (take.number, take.draft) == (number, draft):
+            return replace(take, circled=not take.circled if on is None else on)
+        return take if on is False else replace(take, circled=False)
 
     return replace(project, takes=tuple(map(marked, project.takes)))
 
