@@ -19,10 +19,13 @@ from diffscaler import plan
 from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest
 from diffscaler.film import cards
+from diffscaler.film.cutting import ShotInFilm
 from diffscaler.film.making import FilmStopped
 from diffscaler.projects import edits
+from diffscaler.projects.as_made import as_made
 from diffscaler.projects.deliver import Delivered, FilmFiles, Item, Wanted
 from diffscaler.projects.handover import Handover, Handovers
+from diffscaler.projects.orders import Standing
 from diffscaler.projects.project import Project, Take, edges_by_shot
 from diffscaler.projects.reading import new_project
 from diffscaler.requests import DeliverRequest, FaceSwapRequest, ShotRequest, UpscaleRequest
@@ -262,6 +265,31 @@ def test_takes_from_before_a_dissolve_are_cut_and_takes_that_fit_no_more_are_ref
         write(studio, replace(film, takes=()), "animatic")
     with pytest.raises(InvalidRequest, match="Nothing was chosen"):
         write(studio, film)
+
+
+def test_a_shot_shows_the_frames_it_was_drawn_for_whatever_becomes_of_its_dissolves(film: Project) -> None:
+    """Its clip's handles were noted when it was made; the film may have come to need others, or none."""
+    one, other = film.board.shots[1:3]
+    assert (edges_by_shot(film)[one.id].tail, edges_by_shot(film)[other.id].head) == (FRAMES // 2, FRAMES // 2)
+
+    def made(handles: dict[str, tuple[int, int]], dissolve_s: float = 0.5) -> dict[str, ShotInFilm]:
+        takes = []
+        for shot, (head, tail) in handles.items():
+            request = ShotRequest(name=shot, card="x", frames=head + FRAMES + tail, head=head, width=360, height=360)
+            takes.append(Take(shot, 1, 1, False, shot.ljust(40, "0"), request))
+        at = edits.set_film(film, film.film.model_copy(update={"cards": "none", "dissolve_s": dissolve_s}))
+        standing = Standing(frozenset(take.clip for take in takes), {})
+        cut = as_made(replace(at, takes=tuple(takes)), standing).cut("none")
+        return {placed.shot.id: placed.in_film for placed in cut}
+
+    for dissolve_s, dissolve in ((0.5, FRAMES), (0.25, 6), (0.0, 0)):
+        shown = made({one.id: (0, 6), other.id: (6, 0)}, dissolve_s)
+        assert shown[one.id] == ShotInFilm(start=0, stop=FRAMES)
+        assert shown[other.id] == ShotInFilm(start=6, stop=6 + FRAMES, dissolve=dissolve), "never a frame of its handle"
+    shown = made({one.id: (0, 6), other.id: (0, 6)})
+    assert shown[other.id] == ShotInFilm(start=0, stop=FRAMES), "as long, and the frames lie at the other end"
+    with pytest.raises(InvalidRequest, match="and its take has 10"):
+        made({one.id: (8, -2)})
 
 
 def test_a_film_that_is_stopped_leaves_nothing_half_written(studio: Studio, film: Project) -> None:

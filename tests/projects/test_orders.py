@@ -20,7 +20,7 @@ from diffscaler.projects import edits, making
 from diffscaler.projects.asking import Asking
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.forecast import forecast
-from diffscaler.projects.freshness import why_stale
+from diffscaler.projects.freshness import difference, why_stale
 from diffscaler.projects.orders import Order, another_take, needed
 from diffscaler.projects.project import Project, shown_take
 from diffscaler.projects.reading import new_project, read_again
@@ -310,5 +310,10 @@ def test_shots_that_dissolve_are_drawn_with_frames_for_it(studio: Studio) -> Non
     found = {order.shot.name: order for order in orders(studio, film)}
     handles = {name: order.take.request.frames - order.shot.frames for name, order in found.items()}
     assert handles == {"SC1_SH010": 0, "SC1_SH020": 6, "SC2_SH010": 6, "SC2_SH020": 0, "SC2_SH030": 0}
+    heads = {name: order.take.request.head for name, order in found.items()}
+    assert heads == {"SC1_SH010": 0, "SC1_SH020": 0, "SC2_SH010": 6, "SC2_SH020": 0, "SC2_SH030": 0}
+    last = found["SC1_SH020"].take.request
+    assert difference(last.model_copy(update={"head": 6}), last) == "It dissolves at another end now."
+    assert difference(last.model_copy(update={"head": None}), last) == "", "a take of before that was noted"
     cuts = edits.set_film(film, film.film.model_copy(update={"dissolve_s": 0}))
     assert all(order.take.request.frames == order.shot.frames for order in orders(studio, cuts))
