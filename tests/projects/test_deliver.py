@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,11 +21,12 @@ from diffscaler import plan
 from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest
 from diffscaler.film import cards
+from diffscaler.film import folder as folders
 from diffscaler.film.cutting import ShotInFilm
 from diffscaler.film.making import FilmStopped
 from diffscaler.projects import edits
 from diffscaler.projects.as_made import as_made
-from diffscaler.projects.deliver import Delivered, FilmFiles, Item, Wanted
+from diffscaler.projects.deliver import LEFT_S, Delivered, FilmFiles, Item, Wanted
 from diffscaler.projects.handover import Handover, Handovers
 from diffscaler.projects.orders import Standing
 from diffscaler.projects.project import Project, Take, edges_by_shot
@@ -303,6 +306,38 @@ def test_a_film_that_is_stopped_leaves_nothing_half_written(studio: Studio, film
     handover.stop()
     handover.start()
     assert handover.wait(60) and handover.state == "stopped" and "goes on from there" in of_handover(handover)
+
+
+def test_what_a_studio_that_was_killed_left_behind_is_removed_in_time(studio: Studio, film: Project) -> None:
+    folder = studio.projects.folder(film.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    left = [folder / name for name in (".0123abcd", ".89abcdef", f"{'0a' * 16}.part", ".mine", "mine.zip")]
+    for path in left[:2]:
+        (path / "clips").mkdir(parents=True)
+        (path / "clips" / "SC1_SH010.mp4").write_bytes(b"half a clip")
+    for path in left[2:]:
+        path.write_bytes(b"x")
+    for path in (left[0], *left[2:]):
+        os.utime(path, (time.time() - 2 * LEFT_S,) * 2)
+    write(studio, film, "list")
+    assert [path.name for path in left if path.exists()] == [".89abcdef", ".mine", "mine.zip"], (
+        "none that may be at work"
+    )
+    for path in (*left[3:], left[1] / "clips" / "SC1_SH010.mp4"):
+        path.unlink()
+    shutil.rmtree(left[1])
+
+
+def test_a_folder_that_cannot_be_prepared_is_not_left_there(
+    studio: Studio, film: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place_for(_: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders, "place_for", place_for)
+    with pytest.raises(InvalidRequest, match="No space left"):
+        write(studio, film, "list")
+    assert not [path for path in studio.projects.folder(film.id).iterdir() if path.name.startswith(".")]
 
 
 def test_a_film_is_written_beside_the_page_and_says_what_ended_it(studio: Studio, film: Project) -> None:
