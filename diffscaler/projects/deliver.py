@@ -162,7 +162,7 @@ class FilmFiles:
         film, shots, panels = self.project, made.board(), list[Panel]()
         paths = {shot: self.studio.library.path(clip) for shot, clip in made.clips.items()}
         for number, shot in enumerate(shots, 1):
-            panels += panels_of([shot], paths)
+            panels += panels_of([shot], paths, self.said.append)
             self.teller.part("Boards", number / len(shots))
         script = film.read
         pages = BoardPages(film.title, script.title_page.author, film.film.rate, scenes_of(film))
