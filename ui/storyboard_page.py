@@ -11,6 +11,7 @@ from diffscaler.errors import DiffScalerError, InvalidRequest, ModelNotFound
 from diffscaler.jobs.job import Job
 from diffscaler.projects import making
 from diffscaler.projects.film import FilmSettings
+from diffscaler.projects.orders import Standing
 from diffscaler.projects.store import FilmGone
 from diffscaler.screenplay.rates import RATE_NAMES
 from diffscaler.studio import Studio
@@ -24,12 +25,15 @@ from ui.film_files import FilmFiles
 from ui.film_shown import FilmShown
 from ui.models_shelf import choices
 from ui.pane import pane
+from ui.pictures import preview_url
 from ui.script_panel import cast_html, outline_html
 from ui.shot_editor import ShotEditor
 from ui.watch import Updates, Watch, remembered
 
 KIND = "storyboard"
 LOOK_S = 1.0
+#: Ends what a board showed of which some posters are not made yet.
+WANTING = " wanting"
 BEGIN = (
     '<div class="invite begin"><p>Drop a screenplay, Fountain or Final Draft, or write one beside this.</p>'
     f"<p>{pieces.do('example', 'Open an example', cls='link')}</p></div>"
@@ -168,16 +172,15 @@ class StoryboardPage:
                 self.outline: "", self.cast: "", self.go: gr.Button("Preview", visible=True, interactive=True),
                 self.stop: gr.Button(visible=False), **self.editor.shown(None, at),
             }  # fmt: skip
-        busy = [job for job in view.standing.jobs.values() if not job.ended]
-        if busy:
-            self.studio.keeper.ensure()
+        busy = self._kept_going(view.standing)
+        glance = self._glance(view.project.changed, view.standing)  # before it is drawn: what comes meanwhile is news
         board = board_html(view, str(at["shot"]))
         return {
             self.at: at,
             self.mark: mark_of(view),
             self.timer: gr.Timer(active=bool(busy) or view.wanting),
             self.board: board,
-            self.seen: f"{hash(board)} {len(busy)}",
+            self.seen: f"{glance} {hash(board)} {len(busy)}{WANTING if view.wanting else ''}",
             self.cast: cast_html(view.project, self.studio.cast.list()),
             self.go: gr.Button(visible=not busy, interactive=True),
             self.stop: gr.Button(visible=bool(busy), value=stop_label(busy)),
@@ -206,9 +209,33 @@ class StoryboardPage:
         return self.opened(known(at)) | self.watch.restore(watched)
 
     def look(self, at: At, seen: str) -> Updates:
-        """One look while jobs run; nothing is sent when it shows what the last one did."""
+        """One look while jobs run; nothing is sent when it shows what the last one did, and nothing is drawn when
+        neither film nor jobs nor previews have changed."""
+        film = known(at)["film"]
+        if film and not seen.endswith(WANTING):
+            try:
+                changed, clips = self.studio.projects.glance(film)
+            except FilmGone:
+                return self.shown(at)
+            standing = making.standing_of_clips(self.studio, clips)
+            if self._kept_going(standing) and seen.partition(" ")[0] == self._glance(changed, standing):
+                return {self.seen: gr.skip()}
         updates = self.shown(at, typed=True, posters=POSTERS_AT_ONCE)
         return {self.seen: gr.skip()} if updates[self.seen] == seen else updates
+
+    def _kept_going(self, standing: Standing) -> list[Job]:
+        """The jobs that have not ended; somebody works on them."""
+        busy = [job for job in standing.jobs.values() if not job.ended]
+        if busy:
+            self.studio.keeper.ensure()
+        return busy
+
+    def _glance(self, changed: float, standing: Standing) -> str:
+        """What the board is made from, in short. changed: of the film, seconds since 1970"""
+        jobs = sorted((job.id, job.state) for job in standing.jobs.values())
+        running = [job_id for job_id, state in jobs if state == "running"]
+        previews = [preview_url(self.studio, job_id) for job_id in running]
+        return str(hash((changed, standing.made, tuple(jobs), tuple(previews))))
 
     def refresh(self, at: At) -> Updates:
         return self.shown(at, posters=POSTERS_AT_ONCE)

@@ -31,7 +31,11 @@ def asking_of(studio: Studio, project: Project) -> Asking:
 
 def standing_of(studio: Studio, project: Project) -> Standing:
     """Where the takes of a film are now."""
-    clips = [take.clip for take in project.takes]
+    return standing_of_clips(studio, [take.clip for take in project.takes])
+
+
+def standing_of_clips(studio: Studio, clips: Sequence[str]) -> Standing:
+    """Where takes are now, by their clips."""
     return Standing(studio.library.complete_of(clips), studio.queue.of_clips(clips))
 
 

@@ -69,6 +69,15 @@ class ProjectStore:
         with self.db.reading() as db:
             return _read(db, project_id)
 
+    def glance(self, project_id: str) -> tuple[float, tuple[str, ...]]:
+        """When a film was changed last, and the clips of its takes: whether it must be read again. Raises FilmGone."""
+        with self.db.reading() as db:
+            row = db.execute("SELECT changed FROM project WHERE id = ?", (project_id,)).fetchone()
+            if row is None:
+                raise _gone()
+            clips = db.execute("SELECT clip FROM take WHERE project = ?", (project_id,)).fetchall()
+        return float(row["changed"]), tuple(str(clip["clip"]) for clip in clips)
+
     def change(self, project_id: str, edit: Callable[[Project], Project]) -> Project:
         """The film after an edit, kept. Nothing is kept of an edit that raises; takes that it leaves out stay.
 
@@ -108,6 +117,10 @@ class ProjectStore:
         return (str(row["project"]), str(row["shot"])) if row else None
 
 
+def _gone() -> FilmGone:
+    return FilmGone("That film is no longer in the studio.", "Open another, or import its folder.")
+
+
 def _name(take: Take) -> tuple[str, int, bool]:
     return take.shot, take.number, take.draft
 
@@ -135,7 +148,7 @@ def _save_takes(db: Any, project_id: str, takes: Iterable[Take]) -> None:
 def _read(db: Any, project_id: str) -> Project:
     row = db.execute(f"SELECT {_COLUMNS} FROM project WHERE id = ?", (project_id,)).fetchone()
     if row is None:
-        raise FilmGone("That film is no longer in the studio.", "Open another, or import its folder.")
+        raise _gone()
     takes = db.execute("SELECT * FROM take WHERE project = ? ORDER BY created, number, draft DESC", (project_id,))
     try:
         return Project(

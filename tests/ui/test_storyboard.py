@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import ui.board_cards
+import ui.storyboard_page
 from diffscaler.errors import NotEnoughRoom
 from diffscaler.plan import node
 from diffscaler.projects import edits, making
@@ -266,6 +267,42 @@ def test_posters_that_cannot_be_made_do_not_keep_others_waiting(
     looks = [tab.look(at_film(film), "") for _ in range(3)]
     assert len(tries) == POSTERS_AT_ONCE + 2, "each once"
     assert looks[1][tab.board].count('loading="lazy"') == 2 and not looks[1][tab.timer].active
+
+
+def test_a_look_at_a_film_that_stays_as_it_is_draws_nothing(
+    studio: Studio, tab: StoryboardTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    *_, shown = tab.on_preview(at_film(film))
+    kept: list[int] = []
+    monkeypatch.setattr(studio.keeper, "ensure", lambda: kept.append(1))
+    drawn: list[int] = []
+    real = ui.storyboard_page.board_html
+    monkeypatch.setattr(ui.storyboard_page, "board_html", lambda *at: drawn.append(1) or real(*at))
+
+    def look() -> bool:
+        """Whether something was drawn, and sent."""
+        nonlocal shown
+        before = len(drawn)
+        updates = tab.look(at_film(film), shown[tab.seen])
+        shown = updates if tab.board in updates else shown
+        assert (tab.board in updates) == (len(drawn) > before)
+        return len(drawn) > before
+
+    assert [look() for _ in range(3)] == [False] * 3 and len(kept) == 3, "the worker is kept going all the same"
+    studio.projects.change(film.id, lambda p: edits.edit_shot(p, p.board.shots[0].id, note="On another page"))
+    assert [look(), look()] == [True, False]
+    job = studio.queue.lease("test")
+    assert job and [look(), look()] == [True, False]
+    preview = studio.queue.preview_path(job.id)
+    preview.parent.mkdir(parents=True, exist_ok=True)
+    preview.write_bytes(b"a picture")
+    assert [look(), look()] == [True, False]
+    studio.queue.end(job.id, "failed", sentence="No.")
+    assert [look(), look()] == [True, False]
+    for job in studio.queue.list(ended=False):
+        studio.queue.stop(job.id)
+    assert look() and not shown[tab.timer].active
 
 
 def test_a_film_that_is_gone_is_not_open_any_more(tab: StoryboardTab) -> None:
