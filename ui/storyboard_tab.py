@@ -11,9 +11,8 @@ import gradio as gr
 from diffscaler.errors import InvalidRequest
 from diffscaler.projects import edits, making
 from diffscaler.projects.deliver import Wanted
-from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.orders import needed
-from diffscaler.projects.project import Project, Role, appearances
+from diffscaler.projects.project import Project
 from diffscaler.screenplay.source import decoded, read_bytes
 from diffscaler.studio import Studio
 from ui import pieces
@@ -23,14 +22,14 @@ from ui.estimate import upscalers
 from ui.held import UNKNOWN, Held, decided, held_of
 from ui.pane import QUIET
 from ui.script_intake import Intake, Taken
+from ui.storyboard_fields import StoryboardFields
 from ui.storyboard_page import KIND as KIND
-from ui.storyboard_page import StoryboardPage
 from ui.watch import Updates, said
 
 PLANNED_AT_ONCE = 12
 
 
-class StoryboardTab(StoryboardPage):
+class StoryboardTab(StoryboardFields):
     """What the page does. The film lies in the studio's database; the page remembers where in it a person is."""
 
     def __init__(self, studio: Studio) -> None:
@@ -126,79 +125,6 @@ class StoryboardTab(StoryboardPage):
 
     # -- a person works on it -----------------------------------------------------------------------------------------
 
-    def setter(self, name: str) -> Any:
-        """What happens when one of the film's settings is set."""
-
-        def on_setting(at: At, value: Any, held: Held | None = None) -> Updates:
-            at, kept = known(at), list[Any]()
-            setting, shown = self.settings[name], held_of(held, at["film"])
-
-            def changed(film: Project) -> Project:
-                now = getattr(film.film, name)
-                kept.append(now)
-                row = {**film.film.model_dump(), **({} if value is None else {name: value})}
-                wanted = getattr(FilmSettings.model_validate(row), name)
-                chosen = decided(shown, wanted, now, str(setting.label))
-                made = edits.set_film(film, film.film.model_copy(update={name: chosen}))
-                kept.append(chosen)
-                return made
-
-            updates = self.edited(at, changed)
-            return updates | self.settled(setting, self.held[name], (at["film"], value), shown, kept)
-
-        return on_setting
-
-    def settled(self, box: Any, held: gr.State, left: Held, shown: Any, kept: list[Any]) -> Updates:
-        """A field after a person has left it: it shows what is kept, unless that is less than they wrote.
-
-        left: what they left there; kept: what was there, and what is there since, where anything is
-        """
-        if not kept:
-            return {}
-        updates: Updates = {held: (left[0], kept[-1])}
-        if kept[-1] != left[1] and (left[1] == shown or not isinstance(box, (gr.Textbox, gr.Number))):
-            updates[box] = kept[-1]
-        return updates
-
-    def typing(self, name: str) -> Any:
-        """What happens when a field of the open shot is set."""
-
-        def on_field(at: At, value: Any, held: Held | None = None) -> Updates:
-            at, kept = known(at), list[Any]()
-            box, shown = self.editor.fields[name], held_of(held, at["shot"])
-
-            def changed(film: Project) -> Project:
-                shot = film.shot(at["shot"])
-                now = getattr(shot, name)
-                kept.append(now)
-                if value is None:
-                    return film
-                chosen = decided(shown, int(value) if name == "frames" else value, now, str(box.label))
-                made = film if chosen == now else edits.edit_shot(film, shot.id, **{name: chosen})
-                kept.append(chosen)
-                return made
-
-            if not at["shot"]:
-                return {self.said: gr.skip()}
-            # A text box is not filled in again while its neighbour may have the cursor.
-            typed = name in ("prompt", "frames")
-            updates = self.edited(at, changed, typed=typed)
-            if typed:
-                updates |= self.settled(box, self.editor.held[name], (at["shot"], value), shown, kept)
-            return updates
-
-        return on_field
-
-    def edited(self, at: At, edit: Any, *, typed: bool = False) -> Updates:
-        """The page after an edit of the open film."""
-        at = known(at)
-        updates: Updates = {self.said: ""}
-        if not at["film"]:
-            return {self.said: gr.skip()}
-        with said(updates, self.said):
-            self.studio.projects.change(at["film"], edit)
-        return self.shown(at, typed=typed) | updates
-
     def on_board(self, at: At, event: gr.EventData) -> Updates:
         if str(event.do) != "example":
             return self.on_act(at, event)
@@ -212,19 +138,6 @@ class StoryboardTab(StoryboardPage):
         with said(updates, self.said):
             at = self.acts.do(str(event.do), at, data)
         return self.shown(at) | updates
-
-    def on_cast(self, at: At, event: gr.EventData) -> Updates:
-        verb, value = str(event.do), str(event.value)[:200].strip()
-        if verb not in ("member", "appearance"):
-            return {self.said: gr.skip()}
-        name, was = str(event.character), getattr(event, "was", UNKNOWN)
-
-        def changed(film: Project) -> Project:
-            now = film.cast.get(name, Role()).member if verb == "member" else appearances(film).get(name, "")
-            what = f"Who plays {name}" if verb == "member" else f"How {name} looks"
-            return edits.set_role(film, name, **{verb: decided(was, value, now, what)})
-
-        return self.edited(at, changed)
 
     def on_table(self, at: At, file: str) -> Updates:
         def changed(film: Project) -> Project:
