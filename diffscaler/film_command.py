@@ -147,7 +147,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.dry_run:
         for number, (shot, recipe) in enumerate(zip(shots, recipes, strict=True), 1):
             report.shot(number, shot.shot, None, shot_notes(shot.compiled, recipe, model.name), 0)
-        write_boards(args.board, folder, pages, panels_of(shots, {}), shape, report.note)
+        write_boards(args.board, folder, pages, panels_of(shots, {}, report.note), shape, report.note)
         return DONE
     delivery = FilmDelivery(studio, folder, report, facts)
     try:
@@ -162,7 +162,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return STOPPED
     written = [folder.shot_list, *folder.write_cut(cut)]
     pictures = {shot.shot.id: file for shot, file in zip(shots, files, strict=True)}
-    written += write_boards(args.board, folder, pages, panels_of(shots, pictures), shape, report.note)
+    written += write_boards(args.board, folder, pages, panels_of(shots, pictures, report.note), shape, report.note)
     report.written(animatic, clip.meta, sound, written)
     sys.stdout.flush()
     return DONE

@@ -66,6 +66,8 @@ def open_film(args: argparse.Namespace, settings: Settings) -> int:
     sys.stdout.write(f"{film.id}  {film.title}: {len(film.board.shots)} shots, {len(film.takes)} takes\n")
     for name in opened.unread:
         sys.stderr.write(f"{name} could not be read; its take can be made again.\n")
+    if opened.silent:
+        sys.stderr.write(f"{opened.silent} could not be read; choose the sound again.\n")
     return DONE
 
 

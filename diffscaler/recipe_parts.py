@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from diffscaler import plan
 from diffscaler.errors import InvalidRequest
+from diffscaler.film.speak_stage import Speak
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.plan import Node, node
@@ -21,7 +22,11 @@ from diffscaler.upscale.siblings import needed_sibling
 from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.video.alpha_stage import Alpha, AlphaParams
 from diffscaler.video.destination import check_encoder
+from diffscaler.video.soundtrack import Soundtrack
 from diffscaler.video.stage import Encode, EncodeParams
+
+#: Stages whose output is heard: what else an encoder is given beside the frames is their transparency.
+SOUNDS = (DecodeSound.name, Speak.name)
 
 # How often a clip is encoded at most until its bitrate is met; two are usual.
 BITRATE_PASSES = 4
@@ -38,6 +43,14 @@ class Recipe:
     def request_row(self) -> dict[str, Any]:
         """The request as JSON data that `request_from` reads back."""
         return {"type": type(self.request).__name__, **self.request.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """sounds: inputs of the encoder; told: what it is told of a soundtrack that lays them out, {} for a plain sound"""
+
+    sounds: tuple[Node, ...] = ()
+    told: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class RecipeParts:
@@ -57,9 +70,21 @@ class RecipeParts:
         return self._about(key).get("prompt", "")
 
     def _sound_of(self, key: str) -> tuple[Node, ...]:
-        """The sound that was made for a delivered clip; nothing where its sound is an imported file's."""
-        node = self.library.clip(key).node
-        return tuple(at for at in node.inputs[1:] if at.stage == DecodeSound.name) if node.stage == "encode" else ()
+        """The sound that was made for a delivered clip; nothing where its sound is an imported file's, or is laid out
+        over a film."""
+        return () if (heard := self._heard_of(key)).told else heard.sounds
+
+    def _heard_of(self, key: str, times: int = 1) -> Heard:
+        """What is heard with a delivered clip, and its subtitles, for another file of the same length.
+
+        times: frames that file has for each one of the clip
+        """
+        at = self.library.clip(key).node
+        if at.stage != Encode.name:
+            return Heard()
+        track = Soundtrack.model_validate(at.params.get("soundtrack", {})).times(times)
+        sounds = tuple(source for source in at.inputs[1:] if source.stage in SOUNDS)
+        return Heard(sounds, {} if track.empty else {"soundtrack": track})
 
     def _alpha_of(self, key: str) -> tuple[Node, ...]:
         """The transparency of a clip, as a grey clip: that of an imported file, or of what was made from one."""
@@ -67,7 +92,7 @@ class RecipeParts:
         if clip.stage == plan.IMPORT and clip.meta.alpha:
             return (node(Alpha(AlphaParams(sha256=clip.node.params["sha256"]), ()), clip.node),)
         inputs = clip.node.inputs[1:] if clip.stage == "encode" else ()
-        return tuple(at for at in inputs if at.stage != DecodeSound.name)
+        return tuple(at for at in inputs if at.stage not in SOUNDS)
 
     def frames_of(self, key: str) -> Node:
         """The best frames behind a clip: a delivered file stands for the lossless frames it was written from."""

@@ -14,7 +14,7 @@ from diffscaler.framing import window_of
 from diffscaler.models.annotators import pick_annotator
 from diffscaler.plan import Node, node
 from diffscaler.predict import meta_of_plan
-from diffscaler.recipe_parts import Recipe, consent_row
+from diffscaler.recipe_parts import Heard, Recipe, consent_row
 from diffscaler.requests import (
     AnimaticRequest,
     DeliverRequest,
@@ -175,13 +175,13 @@ class Recipes(SwapRecipes):
         """
         frames = self.frames_of(request.clip)
         whole = meta_of_plan(self.library, frames)
-        sound, alpha = self._sound_of(request.clip), self._alpha_of(request.clip)
+        heard, alpha = self._heard_of(request.clip, request.fps_times), self._alpha_of(request.clip)
         if whole.still and request.fps_times > 1:
             raise InvalidRequest("A picture has no frame rate to raise.", "Leave the frame rate as it is.")
         size = size_after(whole, request.scale)
         factor, tried = size[0] / whole.width, excerpt_of(whole, request)
         if tried:
-            frames, sound = node(Excerpt(tried, ()), frames), ()
+            frames, heard = node(Excerpt(tried, ()), frames), Heard()
             alpha = tuple(node(Excerpt(tried, ()), at) for at in alpha)
             size = (round(tried.width * factor), round(tried.height * size[1] / whole.height))
         if request.scale != 1:
@@ -200,21 +200,22 @@ class Recipes(SwapRecipes):
         told += [f"{request.scale}x" if request.scale in (2, 4) else str(request.scale)] if request.scale != 1 else []
         told += [f"{float(whole.fps * request.fps_times):.5g} fps"] if request.fps_times > 1 else []
         title = f"{'Trial: ' if tried else ''}{', '.join(told)}"
-        return self._delivered(frames, request, title, self._about(request.clip), (*sound, *alpha))
+        return self._delivered(frames, request, title, self._about(request.clip), (*heard.sounds, *alpha), **heard.told)
 
     def deliver(self, request: DeliverRequest) -> Recipe:
         """A clip -> a file for a destination: from its frames where they are kept, else from the file it has."""
         clip = self.library.clip(request.clip)
         frames = self._frames_there(request.clip)
         meta = meta_of_plan(self.library, frames)
-        alpha = self._alpha_of(request.clip)
+        heard, alpha = self._heard_of(request.clip), self._alpha_of(request.clip)
         info = self.library.file_info(frames.params["sha256"]) if frames.stage == plan.IMPORT else {}
         return self._delivered(
             frames,
             request,
             f"{clip.title}, delivered",
             self._about(request.clip),
-            (*self._sound_of(request.clip), *alpha),
+            (*heard.sounds, *alpha),
+            **heard.told,
             # A deep file is read again at its depth; with transparency, which goes along in 8 bits, it is not.
             **destination(request, meta, info, "" if alpha else frames.params.get("sha256", "")),
         )

@@ -24,11 +24,10 @@ from diffscaler.models.hub import hub_of
 from diffscaler.models.shelf import Removal, Shelf
 from diffscaler.models.web import Hub
 from diffscaler.projects.store import ProjectStore
-from diffscaler.recipe_parts import Recipe
+from diffscaler.recipe_parts import SOUNDS, Recipe
 from diffscaler.recipes import Recipes, request_from
 from diffscaler.requests import Request
 from diffscaler.settings import Settings
-from diffscaler.text2video.sound_stage import DecodeSound
 from diffscaler.video.stage import Encode, EncodeParams
 
 
@@ -87,7 +86,7 @@ class Studio:
         frames = plan.node(Beginning(BeginningParams(num_frames=done.num_frames), ()), done.frames)
         given = dict(root.params)
         # Of unfinished frames neither size nor number need be that of the transparency, so it is left out.
-        beside = [at for at in root.inputs[1:] if at.stage == DecodeSound.name]
+        beside = [at for at in root.inputs[1:] if at.stage in SOUNDS]
         words = f"{done.words}, see-through parts black" if len(beside) < len(root.inputs[1:]) else done.words
         encode = Encode(EncodeParams.model_validate({**given, "about": {**given["about"], "part": words}}), ())
         request = request_from(job.request or {})

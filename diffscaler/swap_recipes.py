@@ -72,8 +72,9 @@ class SwapRecipes(RecipeParts):
             about["cast"] = cast
         if any(not isinstance(role.people, str) for role in request.playing):
             about["people"] = "told apart " + (BY_VECTORS if self._recognizer(request.commercial_only) else BY_LOOKS)
-        beside = (*self._sound_of(request.clip), *self._alpha_of(request.clip))
-        return self._delivered(swapped, request, title, about, beside)
+        heard = self._heard_of(request.clip)
+        beside = (*heard.sounds, *self._alpha_of(request.clip))
+        return self._delivered(swapped, request, title, about, beside, **heard.told)
 
     def find_people(self, request: FindPeopleRequest) -> Recipe:
         """A clip -> its people; where a recogniser may be used, by their identities as well."""

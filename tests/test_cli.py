@@ -252,3 +252,9 @@ def test_a_model_that_drew_here_says_how_fast(home: Path, capsys: pytest.Capture
     assert run(["models", "list"]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny "))
     assert "4 frames of 64x64, 2 steps took about" in line and line.endswith(f"here ({speed['place']})")
+
+
+def test_words_behind_a_training_file_are_not_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.toml").write_text("")
+    assert run(["train", str(tmp_path / "run.toml"), "--resume", "best"]) == 1
+    assert "'--resume best' is too much." in capsys.readouterr().err

@@ -6,6 +6,7 @@ from typing import Any
 
 from diffscaler.errors import InvalidRequest
 from diffscaler.projects import edits, making
+from diffscaler.projects.forecast import forecast
 from diffscaler.projects.orders import another_take
 from diffscaler.projects.project import Project
 from diffscaler.studio import Studio
@@ -50,7 +51,12 @@ class BoardActs:
     # -- shots --------------------------------------------------------------------------------------------------------
 
     def do_lock(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.edit_shot(film, data["key"], locked=not film.shot(data["key"]).locked))
+        def changed(film: Project) -> Project:
+            locked = film.shot(data["key"]).locked
+            on = wanted(data)
+            return film if on == locked else edits.edit_shot(film, data["key"], locked=not locked)
+
+        self._edit(at, changed)
 
     def do_up(self, at: At, data: dict[str, str]) -> None:
         self._edit(at, lambda film: edits.move_shot(film, data["key"], -1))
@@ -74,7 +80,7 @@ class BoardActs:
 
     def do_circle(self, at: At, data: dict[str, str]) -> None:
         number, draft = int(data["number"]), bool(data.get("draft"))
-        self._edit(at, lambda film: edits.circle(film, data["key"], number, draft))
+        self._edit(at, lambda film: edits.circle(film, data["key"], number, draft, wanted(data)))
 
     def do_another(self, at: At, data: dict[str, str]) -> At:
         film = self.studio.projects.get(str(at["film"]))
@@ -88,7 +94,15 @@ class BoardActs:
     def _order(self, film: Project, shots: list[str]) -> None:
         asking = making.asking_of(self.studio, film)
         orders = another_take(film, asking, [film.shot(shot) for shot in shots])
-        making.submit(self.studio, film.id, orders, making.planned(self.studio, orders))
+        recipes = making.planned(self.studio, orders)
+        cost = forecast(self.studio, [order.shot.scene for order in orders], recipes)
+        making.check_room(self.studio, recipes, cost)
+        making.submit(self.studio, film.id, orders, recipes)
+
+
+def wanted(data: dict[str, str]) -> bool | None:
+    """What a press of a button with two states means, by the state its page showed; None where it does not say."""
+    return None if "was" not in data else data["was"] != "1"
 
 
 def known(at: At | None) -> At:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import ClipNotFound, DiffScalerError
 from diffscaler.projects.asking import Asked, Asking
 from diffscaler.projects.freshness import why_stale
 from diffscaler.projects.orders import Standing
@@ -23,6 +24,8 @@ from ui.pictures import poster_url, preview_url, url_of
 
 #: Posters made in one look at the board; the rest come with the next one, so that no look takes long.
 POSTERS_AT_ONCE = 6
+#: Seconds until a poster that could not be made is tried again: others get their turn, and no look tries it in vain.
+MISSED_S = 60.0
 
 WAITING = {
     "queued": "waiting", "running": "drawing", "failed": "failed", "stopped": "stopped", "gone": "not made",
@@ -33,8 +36,9 @@ WAITING = {
 class BoardView:
     """A film as the page shows it.
 
-    asking: None where its model is not installed; posters: how many may still be made in this look; wanting: whether
-    one was not; pictures: addresses of posters by clip, kept for the next look
+    asking: None where its model is not installed, which `lacking` says; posters: how many may still be made in this
+    look; wanting: whether one was not; pictures: addresses of posters by clip; missed: of those that could not be made,
+    when that was, in monotonic seconds; both are kept for the next look
     """
 
     studio: Studio
@@ -44,11 +48,13 @@ class BoardView:
     posters: int = 0
     wanting: bool = False
     pictures: dict[str, str] = field(default_factory=dict)
+    missed: dict[str, float] = field(default_factory=dict)
+    lacking: str = ""
 
     def asked(self, shot: Shot, take: Take | None) -> tuple[Asked | None, str]:
         """What a shot's take would be today, and why nothing can be asked for."""
         if self.asking is None:
-            return None, ""
+            return None, self.lacking if take is None else ""
         try:
             asking = self.asking
             return (asking.again(shot, take) if take else asking.of(shot, draft=True)), ""
@@ -62,14 +68,19 @@ class BoardView:
             self.pictures[clip] = url_of(path)
         if clip in self.pictures:
             return self.pictures[clip]
+        if time.monotonic() - self.missed.get(clip, -MISSED_S) < MISSED_S:
+            return None
         if self.posters <= 0:
             self.wanting = True
             return None
         self.posters -= 1
         try:
-            return poster_url(self.studio, self.studio.library.clip(clip))
-        except DiffScalerError:  # deleted since
+            made = poster_url(self.studio, self.studio.library.clip(clip))
+        except ClipNotFound:  # deleted since
             return None
+        if made is None:
+            self.missed[clip] = time.monotonic()
+        return made
 
 
 def board_html(view: BoardView, opened: str) -> str:
@@ -100,7 +111,7 @@ def _scene_head(shot: Shot) -> str:
 
 def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     """One shot: its picture, its slate, its prompt, and its takes."""
-    shown = shown_take(takes)
+    shown, key = shown_take(takes), escape(shot.id)
     asked, trouble = view.asked(shot, shown)
     why = why_stale(view.project, shot, shown, asked) if asked else trouble
     seconds = float(shot.frames / rate_of(view.project.film.rate))
@@ -113,12 +124,12 @@ def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     lost = f'<p class="lost">not drawn: {escape(", ".join(dropped))}</p>' if dropped else ""
     stale = f'<p class="why">{escape(why)}</p>' if why else ""
     lock = pieces.do("lock", "locked" if shot.locked else "lock", cls="link lock", key=shot.id, pressed=shot.locked,
-                     title="A locked shot is not changed, split or merged")  # fmt: skip
+                     was=was(shot.locked), title="A locked shot is not changed, split or merged")  # fmt: skip
     state = " stale" if why else ""
     chips = "".join(_chip(view, take) for take in takes)
     return (
-        f'<article class="shot{state}{" open" if opened else ""}" id="shot-{shot.id}">'
-        f'<button type="button" class="frame" data-do="shot" data-key="{shot.id}" aria-expanded="{str(opened).lower()}"'
+        f'<article class="shot{state}{" open" if opened else ""}" id="shot-{key}">'
+        f'<button type="button" class="frame" data-do="shot" data-key="{key}" aria-expanded="{str(opened).lower()}"'
         f' title="{escape(shot.text)}">{_picture(view, shot, takes, shown)}'
         f'<span class="slate"><b>{escape(shot.name)}</b><span class="tc">{shot.frames} f, {seconds:.1f} s</span></span>'
         f'<span class="how">{escape(how)}</span><span class="says">{said}</span></button>{lost}{stale}'
@@ -149,7 +160,13 @@ def _chip(view: BoardView, take: Take) -> str:
     title = f"{take.label}: {WAITING.get(state, 'made')}. {'Circled' if take.circled else 'Circle it'}"
     data = {"key": take.shot, "number": str(take.number), "draft": "1" if take.draft else ""}
     label = f"{take.number}{'d' if take.draft else ''}"
+    data["was"] = was(take.circled)
     return pieces.do("circle", label, cls=f"take {state}", title=title, pressed=take.circled, **data)
+
+
+def was(on: bool) -> str:
+    """What a button tells of its state when it is pressed: the other state is meant, whatever another page did."""
+    return "1" if on else ""
 
 
 def _gone(view: BoardView, takes: dict[str, list[Take]], opened: str) -> str:
@@ -170,4 +187,4 @@ def mark_of(view: BoardView) -> str:
     """What the cost depends on, in short."""
     standing = view.standing
     states = sorted(f"{job.id}{job.state}" for job in standing.jobs.values())
-    return f"{view.project.id} {view.project.changed} {len(standing.made)} {hash(tuple(states))}"
+    return f"{view.project.id} {view.project.changed} {len(standing.made)} {hash(tuple(states))} {view.lacking}"

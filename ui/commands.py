@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from diffscaler import __version__, cli
+from diffscaler.errors import InvalidRequest
 from diffscaler.settings import ROOT, Settings, read_settings
 from diffscaler.suite import run_tests
 from diffscaler.wording import worded
@@ -93,7 +94,15 @@ def serve(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def train(args: argparse.Namespace, settings: Settings) -> int:
-    """Runs the trainer in front. Ctrl-C reaches it too: it saves and ends, and we wait for that."""
+    """Runs the trainer in front. Ctrl-C reaches it too: it saves and ends, and we wait for that.
+
+    Raises InvalidRequest for words behind a training file: they would be passed over in silence.
+    """
+    if args.rest and args.config not in DATA_COMMANDS:
+        raise InvalidRequest(
+            f"`train` takes one file and nothing behind it: {' '.join(args.rest)!r} is too much.",
+            "What a run is to do stands in its file.",
+        )
     command = [sys.executable, "-m", "training"]
     if args.config in DATA_COMMANDS:
         # From here, where the paths that were given count.

@@ -14,20 +14,24 @@ from diffscaler.recipes import Recipes
 from diffscaler.studio import Studio
 from diffscaler.wording import bytes_in_words, seconds_in_words
 from ui.board_cards import BoardView
+from ui.pieces import message
 
 KEPT = 4000
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """orders: what Preview would make; cost: of them"""
+    """orders: what Preview would make; cost: of them; lacking: what keeps it from drawing anything, as a sentence"""
 
     orders: tuple[Order, ...]
     cost: Forecast
+    lacking: str = ""
 
     @property
     def label(self) -> str:
         """On the button."""
+        if self.lacking:
+            return "Preview: the model is missing"
         if not self.orders:
             return "Preview: every shot is made"
         if not self.cost.whole.takes:
@@ -37,6 +41,8 @@ class Outlook:
     @property
     def words(self) -> str:
         """Under it, as HTML."""
+        if self.lacking:
+            return message(self.lacking, "Choose another model, or install it.")
         whole = self.cost.whole
         if not whole.takes:
             return ""
@@ -57,7 +63,7 @@ class FilmCosts:
     def outlook(self, view: BoardView) -> Outlook:
         """Raises what planning raises."""
         if view.asking is None:
-            return Outlook((), Forecast())
+            return Outlook((), Forecast(), view.lacking)
         orders = needed(view.project, view.asking, view.standing)
         plans = Recipes(self.studio.library, CatalogueOnce(self.studio.settings))
         recipes: list[Recipe] = []

@@ -62,7 +62,8 @@ class Intake:
         opened = open_package(path, self.studio.library)
         film = self.studio.projects.add(opened.project)
         lost = f"{len(opened.unread)} clips could not be read; their shots can be drawn again." if opened.unread else ""
-        return film.id, pieces.message("The film is open.", lost, "info")
+        lost += f" {opened.silent} could not be read: choose the sound again." if opened.silent else ""
+        return film.id, pieces.message("The film is open.", lost.strip(), "info")
 
 
 def is_another(film: Project, text: str) -> bool:

@@ -64,9 +64,11 @@ def cast_html(project: Project, members: Sequence[Member]) -> str:
         data = f'data-character="{escape(name)}"'
         rows.append(
             f'<li><b>{escape(name)}</b><span class="quiet">{escape(count)}</span>'
-            f'<label>played by <select data-change="member" {data}>{_choices(members, role.member)}</select></label>'
+            f'<label>played by <select data-change="member" {data} data-was="{escape(role.member)}">'
+            f"{_choices(members, role.member)}</select></label>"
             f'<label>looks like <input type="text" maxlength="200" data-change="appearance" {data}'
-            f' value="{escape(words)}" placeholder="a tall woman in a red coat"></label></li>'
+            f' data-was="{escape(words)}" value="{escape(words)}"'
+            ' placeholder="a tall woman in a red coat"></label></li>'
         )
     if not rows:
         return '<p class="quiet">Nobody speaks in this script, and nobody is introduced.</p>'

@@ -14,7 +14,7 @@ from diffscaler.projects.project import Take, shown_take
 from diffscaler.screenplay.shot import ANGLES, MOVES, SIZES, Shot
 from diffscaler.studio import Studio
 from ui import pieces
-from ui.board_cards import WAITING, BoardView
+from ui.board_cards import WAITING, BoardView, was
 from ui.pane import pane
 from ui.watch import Updates
 from ui.wipe import compared
@@ -36,6 +36,7 @@ class ShotEditor:
                 self.angle = gr.Dropdown(list(ANGLES), label="Angle", elem_id="shot-angle")
                 self.move = gr.Dropdown(list(MOVES), label="Move", elem_id="shot-move")
                 self.frames = gr.Number(label="Frames", precision=0, minimum=1, elem_id="shot-frames")
+            self.held = {name: gr.State(None) for name in self.fields}
             self.tools = pane(elem_id="shot-tools")
             self.takes = pane(elem_id="shot-takes", elem_classes=["monitor"])
 
@@ -48,7 +49,7 @@ class ShotEditor:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.column, self.head, self.tools, self.takes, *self.fields.values()]
+        return [self.column, self.head, self.tools, self.takes, *self.held.values(), *self.fields.values()]
 
     def shown(self, view: BoardView | None, at: dict[str, Any], *, typed: bool = False) -> Updates:
         """The panel for the open shot, away where none is. typed: a person is at the fields, which stay"""
@@ -64,6 +65,7 @@ class ShotEditor:
         }
         if not typed:
             live = not shot.locked
+            updates |= {state: (shot.id, getattr(shot, name)) for name, state in self.held.items()}
             updates |= {
                 self.prompt: gr.Textbox(value=shot.prompt, interactive=live and shot.role != "title"),
                 self.size: gr.Dropdown(value=shot.size, interactive=live),
@@ -107,7 +109,9 @@ class ShotEditor:
             button("down", "↓", "Later in its scene", off),
             button("split", "Split", "In two halves", off or shot.frames < 2),
             button("merge", "Merge with next", "One shot of both; the takes of the next are kept", off),
-            pieces.do("lock", "Unlock" if shot.locked else "Lock", key=shot.id, pressed=shot.locked),
+            pieces.do(
+                "lock", "Unlock" if shot.locked else "Lock", key=shot.id, pressed=shot.locked, was=was(shot.locked)
+            ),
         ]
         if "prompt" in shot.edited and not off:
             row.append(button("follow", "As the script says", "Put the prompt together from the script again"))
@@ -140,7 +144,7 @@ class ShotEditor:
         state = view.standing.state(take.clip)
         data = {"key": take.shot, "number": str(take.number), "draft": "1" if take.draft else "", "clip": take.clip}
         circle = pieces.do("circle", "○" if not take.circled else "●", cls="circle", pressed=take.circled,
-                           title="The take that goes into the film", **data)  # fmt: skip
+                           title="The take that goes into the film", was=was(take.circled), **data)  # fmt: skip
         tools = ""
         if state == "made":
             tools = pieces.do("look", "show", cls="link", pressed=take == looked, **data)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from pydantic import ValidationError
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import DiffScalerError, InvalidRequest, ModelNotFound
 from diffscaler.jobs.job import Job
 from diffscaler.projects import making
 from diffscaler.projects.film import FilmSettings
+from diffscaler.projects.orders import Standing
+from diffscaler.projects.store import FilmGone
 from diffscaler.screenplay.rates import RATE_NAMES
 from diffscaler.studio import Studio
 from ui import pieces
@@ -24,12 +25,15 @@ from ui.film_files import FilmFiles
 from ui.film_shown import FilmShown
 from ui.models_shelf import choices
 from ui.pane import pane
+from ui.pictures import preview_url
 from ui.script_panel import cast_html, outline_html
 from ui.shot_editor import ShotEditor
 from ui.watch import Updates, Watch, remembered
 
 KIND = "storyboard"
 LOOK_S = 1.0
+#: Ends what a board showed of which some posters are not made yet.
+WANTING = " wanting"
 BEGIN = (
     '<div class="invite begin"><p>Drop a screenplay, Fountain or Final Draft, or write one beside this.</p>'
     f"<p>{pieces.do('example', 'Open an example', cls='link')}</p></div>"
@@ -47,6 +51,7 @@ class StoryboardPage:
         self.editor, self.files, self.shown_as = ShotEditor(studio), FilmFiles(studio), FilmShown(studio)
         self.costs = FilmCosts(studio)
         self.pictures: dict[str, str] = {}
+        self.missed: dict[str, float] = {}
         #: Changes whenever what the film will cost may have.
         self.mark = gr.State("")
         #: What the board shows, in short.
@@ -81,6 +86,8 @@ class StoryboardPage:
                     self.shown_as.place()
                     self.files.place()
         self.settings |= self.shown_as.settings
+        #: What the settings and the script were when they were filled in.
+        self.held = {name: gr.State(None) for name in (*self.settings, "script")}
 
     def _place_script(self) -> None:
         self.films = gr.Dropdown([NEW], value="", label="Film", elem_id="films")
@@ -118,7 +125,7 @@ class StoryboardPage:
     @property
     def everything(self) -> list[Any]:
         """With what a person types into, which is filled in only when another film or script is opened."""
-        written = [self.files.links, self.files.timer, self.shown_as.own]
+        written = [self.files.links, self.files.timer, self.shown_as.own, *self.held.values()]
         return [*self.tiles, self.films, self.drop, self.script, self.read, *written, *self.settings.values()]
 
     def models(self) -> list[tuple[str, str]]:
@@ -128,42 +135,52 @@ class StoryboardPage:
     # -- what is shown ------------------------------------------------------------------------------------------------
 
     def view(self, at: At, posters: int = 0) -> BoardView | None:
-        """The open film as it stands; None when none is open or it is gone. posters: how many may be made now"""
-        with suppress(DiffScalerError):
-            if not at["film"]:
-                return None
+        """The open film as it stands; None when none is open or it is gone. posters: how many may be made now
+
+        Raises InvalidRequest for a film that this version of the studio cannot read.
+        """
+        if not at["film"]:
+            return None
+        try:
             film = self.studio.projects.get(at["film"])
-            asking = None
-            with suppress(DiffScalerError):  # its model was removed: the board says so on each shot that needs it
-                asking = making.asking_of(self.studio, film)
-            standing = making.standing_of(self.studio, film)
-            return BoardView(self.studio, film, standing, asking, posters, pictures=self.pictures)
-        return None
+        except FilmGone:
+            return None
+        asking, lacking = None, ""
+        try:
+            asking = making.asking_of(self.studio, film)
+        except ModelNotFound as error:  # it was removed: the button says so, and each shot that has no take
+            lacking = error.message
+        standing = making.standing_of(self.studio, film)
+        return BoardView(
+            self.studio, film, standing, asking, posters, pictures=self.pictures, missed=self.missed, lacking=lacking
+        )  # fmt: skip
 
     def shown(self, at: At | None, *, typed: bool = False, posters: int = 0) -> Updates:
         """Everything that shows the film. typed: a person is at the panel's fields, which stay as they are
 
         posters: of how many takes; an edit is answered without waiting for any, the timer brings them
         """
-        at = known(at)
-        view = self.view(at, posters)
+        at, board = known(at), BEGIN
+        try:
+            view = self.view(at, posters)
+        except InvalidRequest as error:
+            view, board = None, pieces.message(error.message, error.hint)
         if view is None:
             return {
                 self.at: {**NOWHERE}, self.mark: "", self.seen: "", self.timer: gr.Timer(active=False),
-                self.board: BEGIN,
+                self.board: board,
                 self.outline: "", self.cast: "", self.go: gr.Button("Preview", visible=True, interactive=True),
                 self.stop: gr.Button(visible=False), **self.editor.shown(None, at),
             }  # fmt: skip
-        busy = [job for job in view.standing.jobs.values() if not job.ended]
-        if busy:
-            self.studio.keeper.ensure()
+        busy = self._kept_going(view.standing)
+        glance = self._glance(view.project.changed, view.standing)  # before it is drawn: what comes meanwhile is news
         board = board_html(view, str(at["shot"]))
         return {
             self.at: at,
             self.mark: mark_of(view),
             self.timer: gr.Timer(active=bool(busy) or view.wanting),
             self.board: board,
-            self.seen: f"{hash(board)} {len(busy)}",
+            self.seen: f"{glance} {hash(board)} {len(busy)}{WANTING if view.wanting else ''}",
             self.cast: cast_html(view.project, self.studio.cast.list()),
             self.go: gr.Button(visible=not busy, interactive=True),
             self.stop: gr.Button(visible=bool(busy), value=stop_label(busy)),
@@ -180,7 +197,9 @@ class StoryboardPage:
             updates[self.shown_as.own] = self.shown_as.sound(None)
             return updates | {self.script: "", self.read: gr.Button("Read it")}
         film = self.studio.projects.get(at["film"])
-        updates |= {setting: getattr(film.film, name) for name, setting in self.settings.items()}
+        values = {name: getattr(film.film, name) for name in self.settings}
+        updates |= {self.settings[name]: value for name, value in values.items()}
+        updates |= {self.held[name]: (film.id, value) for name, value in {**values, "script": film.script}.items()}
         return updates | {
             self.script: film.script, self.read: gr.Button("Read it again"), self.outline: outline_html(film),
             self.shown_as.own: self.shown_as.sound(film),
@@ -190,19 +209,43 @@ class StoryboardPage:
         return self.opened(known(at)) | self.watch.restore(watched)
 
     def look(self, at: At, seen: str) -> Updates:
-        """One look while jobs run; nothing is sent when it shows what the last one did."""
+        """One look while jobs run; nothing is sent when it shows what the last one did, and nothing is drawn when
+        neither film nor jobs nor previews have changed."""
+        film = known(at)["film"]
+        if film and not seen.endswith(WANTING):
+            try:
+                changed, clips = self.studio.projects.glance(film)
+            except FilmGone:
+                return self.shown(at)
+            standing = making.standing_of_clips(self.studio, clips)
+            if self._kept_going(standing) and seen.partition(" ")[0] == self._glance(changed, standing):
+                return {self.seen: gr.skip()}
         updates = self.shown(at, typed=True, posters=POSTERS_AT_ONCE)
         return {self.seen: gr.skip()} if updates[self.seen] == seen else updates
+
+    def _kept_going(self, standing: Standing) -> list[Job]:
+        """The jobs that have not ended; somebody works on them."""
+        busy = [job for job in standing.jobs.values() if not job.ended]
+        if busy:
+            self.studio.keeper.ensure()
+        return busy
+
+    def _glance(self, changed: float, standing: Standing) -> str:
+        """What the board is made from, in short. changed: of the film, seconds since 1970"""
+        jobs = sorted((job.id, job.state) for job in standing.jobs.values())
+        running = [job_id for job_id, state in jobs if state == "running"]
+        previews = [preview_url(self.studio, job_id) for job_id in running]
+        return str(hash((changed, standing.made, tuple(jobs), tuple(previews))))
 
     def refresh(self, at: At) -> Updates:
         return self.shown(at, posters=POSTERS_AT_ONCE)
 
     def on_mark(self, at: At) -> Updates:
         """What Preview will take now; said after the edit itself has been shown."""
-        view = self.view(known(at))
-        if view is None:
-            return {self.needs: ""}
         try:
+            view = self.view(known(at))
+            if view is None:
+                return {self.needs: ""}
             outlook = self.costs.outlook(view)
         except (DiffScalerError, ValidationError):
             return {self.go: gr.Button("Preview"), self.needs: ""}  # what is wrong is said when it is pressed

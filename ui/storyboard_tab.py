@@ -11,7 +11,6 @@ import gradio as gr
 from diffscaler.errors import InvalidRequest
 from diffscaler.projects import edits, making
 from diffscaler.projects.deliver import Wanted
-from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.orders import needed
 from diffscaler.projects.project import Project
 from diffscaler.screenplay.source import decoded, read_bytes
@@ -20,16 +19,17 @@ from ui import pieces
 from ui.board_acts import NOWHERE, At, BoardActs, known
 from ui.controls import filled
 from ui.estimate import upscalers
+from ui.held import UNKNOWN, Held, decided, held_of
 from ui.pane import QUIET
 from ui.script_intake import Intake, Taken
+from ui.storyboard_fields import StoryboardFields
 from ui.storyboard_page import KIND as KIND
-from ui.storyboard_page import StoryboardPage
 from ui.watch import Updates, said
 
 PLANNED_AT_ONCE = 12
 
 
-class StoryboardTab(StoryboardPage):
+class StoryboardTab(StoryboardFields):
     """What the page does. The film lies in the studio's database; the page remembers where in it a person is."""
 
     def __init__(self, studio: Studio) -> None:
@@ -43,16 +43,17 @@ class StoryboardTab(StoryboardPage):
         at = self.at
         self.drop.upload(self.on_drop, inputs_kwargs={"at": at, "file": self.drop, **self.settings},
                          outputs=self.everything, api_visibility="private", show_progress_on=[self.drop])  # fmt: skip
-        self.read.click(self.on_read, inputs_kwargs={"at": at, "text": self.script, **self.settings},
-                        outputs=self.everything, **QUIET)  # fmt: skip
+        script = {"at": at, "text": self.script, "held": self.held["script"], **self.settings}
+        self.read.click(self.on_read, inputs_kwargs=script, outputs=self.everything, **QUIET)
         self.films.input(self.on_film, [at, self.films], self.everything, **QUIET)
         for name, setting in self.settings.items():
             # A text is kept when it is finished, not at each letter.
             events = [setting.blur, setting.submit] if isinstance(setting, gr.Textbox) else [setting.input]
-            gr.on(events, self.setter(name), [at, setting], self.tiles, **QUIET)
+            gr.on(events, self.setter(name), [at, setting, self.held[name]],
+                  [*self.tiles, self.held[name], setting], **QUIET)  # fmt: skip
         for name, box in self.editor.fields.items():
             events = [box.blur, box.submit] if isinstance(box, (gr.Textbox, gr.Number)) else [box.input]
-            gr.on(events, self.typing(name), [at, box], self.tiles, **QUIET)
+            gr.on(events, self.typing(name), [at, box, self.editor.held[name]], self.tiles, **QUIET)
         self.board.click(self.on_board, at, self.everything, **QUIET)
         gr.on([self.editor.head.click, self.editor.tools.click, self.editor.takes.click], self.on_act, at,
               self.tiles, **QUIET)  # fmt: skip
@@ -95,10 +96,26 @@ class StoryboardTab(StoryboardPage):
         at = known(at)
         return {self.drop: None} | self.taken(at, lambda: self.intake.file(at["film"], Path(str(file)), values))
 
-    def on_read(self, at: At, text: str, **values: Any) -> Updates:
-        """What stands in the page is the script now."""
+    def on_read(self, at: At, text: str, held: Held | None = None, **values: Any) -> Updates:
+        """What stands in the page is the script now, unless another page has read another one since."""
         at = known(at)
-        return self.taken(at, lambda: self.intake.text(at["film"], text or "", values))
+        kept: list[str] = []
+
+        def take() -> Taken:
+            if not at["film"]:
+                return self.intake.text("", text or "", values)
+            kept.append(self.studio.projects.get(at["film"]).script)
+            # Browsers write line ends in their own way.
+            shown, written, now = (
+                one.replace("\r\n", "\n") if one is not UNKNOWN else one
+                for one in (held_of(held, at["film"]), text or "", kept[0])
+            )
+            return self.intake.text(at["film"], decided(shown, written, now, "The script"), values)
+
+        updates = self.taken(at, take)
+        if kept and self.script not in updates:
+            updates[self.held["script"]] = (at["film"], kept[0])
+        return updates
 
     def on_film(self, at: At, film: str | None) -> Updates:
         updates: Updates = {self.said: ""}
@@ -108,47 +125,6 @@ class StoryboardTab(StoryboardPage):
 
     # -- a person works on it -----------------------------------------------------------------------------------------
 
-    def setter(self, name: str) -> Any:
-        """What happens when one of the film's settings is set."""
-
-        def on_setting(at: At, value: Any) -> Updates:
-            def changed(film: Project) -> Project:
-                row = {**film.film.model_dump(), **({} if value is None else {name: value})}
-                return edits.set_film(film, FilmSettings.model_validate(row))
-
-            return self.edited(at, changed)
-
-        return on_setting
-
-    def typing(self, name: str) -> Any:
-        """What happens when a field of the open shot is set."""
-
-        def on_field(at: At, value: Any) -> Updates:
-            at = known(at)
-
-            def changed(film: Project) -> Project:
-                shot = film.shot(at["shot"])
-                if value is None or getattr(shot, name) == value:
-                    return film
-                return edits.edit_shot(film, shot.id, **{name: int(value) if name == "frames" else value})
-
-            if not at["shot"]:
-                return {self.said: gr.skip()}
-            # A text box is not filled in again while its neighbour may have the cursor.
-            return self.edited(at, changed, typed=name in ("prompt", "frames"))
-
-        return on_field
-
-    def edited(self, at: At, edit: Any, *, typed: bool = False) -> Updates:
-        """The page after an edit of the open film."""
-        at = known(at)
-        updates: Updates = {self.said: ""}
-        if not at["film"]:
-            return {self.said: gr.skip()}
-        with said(updates, self.said):
-            self.studio.projects.change(at["film"], edit)
-        return self.shown(at, typed=typed) | updates
-
     def on_board(self, at: At, event: gr.EventData) -> Updates:
         if str(event.do) != "example":
             return self.on_act(at, event)
@@ -157,15 +133,11 @@ class StoryboardTab(StoryboardPage):
     def on_act(self, at: At, event: gr.EventData) -> Updates:
         at, updates = known(at), {self.said: ""}
         data = {name: str(getattr(event, name, "")) for name in ("key", "number", "draft", "clip", "scene")}
+        if (was := getattr(event, "was", None)) is not None:
+            data["was"] = str(was)
         with said(updates, self.said):
             at = self.acts.do(str(event.do), at, data)
         return self.shown(at) | updates
-
-    def on_cast(self, at: At, event: gr.EventData) -> Updates:
-        verb, value = str(event.do), str(event.value)[:200].strip()
-        if verb not in ("member", "appearance"):
-            return {self.said: gr.skip()}
-        return self.edited(at, lambda film: edits.set_role(film, str(event.character), **{verb: value}))
 
     def on_table(self, at: At, file: str) -> Updates:
         def changed(film: Project) -> Project:
@@ -177,13 +149,13 @@ class StoryboardTab(StoryboardPage):
 
     def on_preview(self, at: At) -> Iterator[Updates]:
         """Queue what is missing or stale, saying how far the planning is: a long film has many shots."""
-        at, updates = known(at), {self.said: ""}
+        at, updates, queued = known(at), {self.said: ""}, False
         with said(updates, self.said):
-            if not at["film"]:
-                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
             view = self.view(at)
-            if view is None or view.asking is None:
-                raise InvalidRequest("The film's model is not installed.", "Choose another model.")
+            if view is None:
+                raise InvalidRequest("There is no film yet.", "Drop a script, or write one.")
+            if view.asking is None:
+                raise InvalidRequest(view.lacking, "Choose another model, or install it.")
             orders = needed(view.project, view.asking, view.standing)
             recipes = []
             for first in range(0, len(orders), PLANNED_AT_ONCE):
@@ -195,7 +167,12 @@ class StoryboardTab(StoryboardPage):
                 updates[self.said] = pieces.message(
                     "Every shot is made.", "Change one, or ask for another take.", "info"
                 )
-        yield self.shown(at) | updates
+            queued = True
+        shown = self.shown(at) | updates
+        if not queued and (priced := self.on_mark(at).get(self.go)):
+            # The film is as it was, so nothing else gives the button its own words back.
+            shown[self.go] = gr.Button(str(priced.value), visible=shown[self.go].visible, interactive=True)
+        yield shown
 
     def on_stop(self, at: At) -> Updates:
         updates: Updates = {self.said: ""}

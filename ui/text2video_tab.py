@@ -185,10 +185,15 @@ class Text2VideoTab:
         updates = self.watch.restore(state) | self.refresh((draft or {}).get("model"))
         updates |= {self.takes: self.render_takes(state), self.cast.shelf.pane: self.cast.shelf.render(picked)}
         updates |= self.leads.render(list(leads))
-        known = {choice[1] for choice in self.models()}
+        # What was removed since is not chosen again.
+        offered = {
+            "model": self.models(), "upscaler": upscalers(self.studio), "interpolator": interpolators(self.studio)
+        }  # fmt: skip
         for name, value in (draft or {}).items():
-            if name in self.fields and not (name in ("model", "upscaler", "interpolator") and value not in known):
+            if name in self.fields and name not in offered:
                 updates[self.fields[name]] = value
+            elif value in {choice[1] for choice in offered.get(name, [])}:
+                updates[self.fields[name]] = gr.Dropdown(choices=offered[name], value=value)
         return updates
 
     def refresh(self, chosen: str | None = None) -> Updates:

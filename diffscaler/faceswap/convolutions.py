@@ -68,9 +68,12 @@ def quicken(model: Any) -> dict[str, Floats]:
         graph.initializer.extend(winograd.transforms())
         graph.initializer.extend(winograd.named(name, values.shape) for name, values in new.items())
     left = {name for node in graph.node for name in node.input}
-    for name, weight in replaced.items():
-        if name not in left:
-            graph.initializer.remove(weight)
+    gone = {name for name in replaced if name not in left}
+    for name in gone:
+        graph.initializer.remove(replaced[name])
+    # Up to IR 3 graphs list their weights among the inputs as well: what is left there without one must be fed.
+    for value in [value for value in graph.input if value.name in gone]:
+        graph.input.remove(value)
     return new
 
 

@@ -40,7 +40,7 @@ class Placed:
     @property
     def in_film(self) -> ShotInFilm:
         """Which frames of its clip the film shows."""
-        start, edges = self.compiled.edges.head, self.edges
+        start, edges = self.compiled.head, self.edges
         return ShotInFilm(
             start=start, stop=start + self.shot.frames, dissolve=edges.dissolve_in, fade_in=edges.fade_in,
             fade_out=edges.fade_out,

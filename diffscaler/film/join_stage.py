@@ -36,7 +36,7 @@ class JoinShots:
     """Clips as a film. It joins, as its inputs are read one after another, two of them at once where one turns into the
     other; a chunk of each of these is in memory at a time, however many there are."""
 
-    name, version, lookback, joins = "join_shots", 1, 0, True
+    name, version, lookback, joins = "join_shots", 2, 0, True
     Params = JoinShotsParams
 
     def __init__(self, params: JoinShotsParams, models: tuple[ModelRef, ...]) -> None:

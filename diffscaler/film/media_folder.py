@@ -39,7 +39,7 @@ def media_clip(key: str, shot: CompiledShot, media: MediaName, rate: str, file: 
     The shot's own first frame is 01:00:00:00 in every file, and its handle lies before that: so a file stays as it is
     when shots before it come or go. What tells files apart is the reel: the file's name and the take.
     """
-    start = frame_of(f"01:00:00{';' if drop_frame else ':'}00", rate) - shot.edges.head
+    start = frame_of(f"01:00:00{';' if drop_frame else ':'}00", rate) - shot.head
     reel = reel_of(file.stem, shot.take) if file.suffix == ".mov" else ""
     timecode = timecode_of(start, rate, drop_frame)
     return MediaClip(DeliverRequest(clip=key, encoding=ENCODINGS[media], timecode=timecode, reel=reel), start, reel)

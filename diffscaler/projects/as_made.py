@@ -48,7 +48,7 @@ class AsMade:
         if left := every - len(self.shots):
             yield f"{left} of {every} shots are not made yet and are left out."
         edges = edges_by_shot(self.project)
-        short = [shot.shot.name for shot in self.shots if _handles(edges[shot.shot.id]) > _handles(shot.edges)]
+        short = [shot.shot.name for shot in self.shots if _dissolves(edges[shot.shot.id]) != _dissolves(shot.edges)]
         if short:
             yield f"Without frames to dissolve with, so they are cut: {_few(short)}. Preview makes them anew."
 
@@ -66,19 +66,26 @@ def scenes_of(project: Project) -> dict[str, Scene]:
 
 
 def _made(shot: Shot, take: Take, edges: Edges, project: Project) -> CompiledShot:
-    """A shot with its take. One that was drawn before it dissolved has no frames for that, and is cut."""
+    """A shot with its take, which shows the frames it was drawn for. One that was drawn before it dissolved, or for a
+    shorter dissolve, has no frames for that, and is cut there."""
     request, film = take.request, project.film
     if (request.rate, request.width, request.height) != (film.rate, film.width, film.height):
         raise InvalidRequest(
             f"{shot.name} was made in another size or at another frame rate.", "Press Preview: it is made anew."
         )
-    if request.frames < shot.frames:
+    head = request.head
+    if head is None:  # a take of before that was noted: its length tells whether it was made for these edges
+        head = edges.head if request.frames == shot.frames + edges.head + edges.tail else 0
+    tail = request.frames - head - shot.frames
+    if tail < 0:
         raise InvalidRequest(
-            f"{shot.name} lasts {shot.frames} frames on the board, and its take has {request.frames}.",
+            f"{shot.name} lasts {shot.frames} frames on the board, and its take has {request.frames - head}.",
             "Press Preview: it is made anew.",
         )
-    if request.frames != shot.frames + _handles(edges):
-        edges = replace(edges, dissolve_in=0, dissolve_out=0)
+    if head < edges.head:
+        edges = replace(edges, dissolve_in=0)
+    if tail < edges.tail:
+        edges = replace(edges, dissolve_out=0)
     return CompiledShot(shot, request, take.number, edges=edges, draft=take.draft)
 
 
@@ -92,8 +99,8 @@ def _undrawn(shot: Shot, project: Project) -> CompiledShot:
     return CompiledShot(shot, ShotRequest.model_validate(form | {"drawn": drawn}), edges=PLAIN)
 
 
-def _handles(edges: Edges) -> int:
-    return edges.head + edges.tail
+def _dissolves(edges: Edges) -> tuple[int, int]:
+    return edges.dissolve_in, edges.dissolve_out
 
 
 def _few(names: Iterable[str]) -> str:

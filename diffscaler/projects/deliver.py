@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from diffscaler.film.delivering import FilmDelivery, FilmFacts, OwnSound, Report
 from diffscaler.film.folder import FilmFolder
 from diffscaler.film.sound_choice import heard, sound_start
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.library.files import remove_tree
 from diffscaler.projects.as_made import AsMade, as_made, scenes_of
 from diffscaler.projects.making import standing_of
 from diffscaler.projects.package import Piece, Which, pieces, write_zip
@@ -34,6 +35,10 @@ MediaChoice = Literal["clips", "prores", "dnxhr", "mp4"]
 Item = Literal["animatic", "cut", "pdf", "html", "sheet", "list", "film", "everything"]
 BOARDS: tuple[BoardName, ...] = ("pdf", "html", "sheet")
 PACKAGES: tuple[tuple[Item, Which], ...] = (("film", "circled"), ("everything", "all"))
+
+#: Names of what is not finished: a folder that is being filled, a zip or a copy on its way.
+_WORK = re.compile(r"\.[0-9a-f]{8}(\.part)?|[0-9a-f]{32}\.part")
+LEFT_S = 24 * 3600.0
 
 #: What comes behind the film's name, and the files of it.
 Found = tuple[str, list[Piece]]
@@ -84,14 +89,15 @@ class FilmFiles:
             raise InvalidRequest("Nothing was chosen.", "Say what to write.")
         target = self.studio.projects.folder(self.project.id)
         target.mkdir(parents=True, exist_ok=True)
+        sweep(target)
         folder = FilmFolder(target / f".{uuid.uuid4().hex[:8]}")
-        folder.prepare()
         try:
+            folder.prepare()
             found = list(self._made(folder))
             files = self._one_zip(found, target) if self.wanted.one_zip else self._each(found, target)
             return Delivered(tuple(files), self.animatic, tuple(self.said))
         finally:
-            shutil.rmtree(folder.root, ignore_errors=True)
+            remove_tree(folder.root)
 
     @property
     def name(self) -> str:
@@ -156,7 +162,7 @@ class FilmFiles:
         film, shots, panels = self.project, made.board(), list[Panel]()
         paths = {shot: self.studio.library.path(clip) for shot, clip in made.clips.items()}
         for number, shot in enumerate(shots, 1):
-            panels += panels_of([shot], paths)
+            panels += panels_of([shot], paths, self.said.append)
             self.teller.part("Boards", number / len(shots))
         script = film.read
         pages = BoardPages(film.title, script.title_page.author, film.film.rate, scenes_of(film))
@@ -189,6 +195,14 @@ class FilmFiles:
         path = target / f"{self.name} delivered.zip"
         _packed(list(every.values()), path, self.teller.part)
         return [path]
+
+
+def sweep(target: Path) -> None:
+    """Remove what was left in a film's folder by writing that ended with the studio itself, a day ago or more: what is
+    younger may be written just now."""
+    for left in target.iterdir():
+        if _WORK.fullmatch(left.name) and time.time() - left.stat().st_mtime > LEFT_S:
+            remove_tree(left)
 
 
 def own_sound(project: Project, library: ClipLibrary) -> OwnSound | None:

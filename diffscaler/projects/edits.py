@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
@@ -78,15 +79,20 @@ def move_shot(project: Project, shot_id: str, places: int) -> Project:
     return _arranged(project, shots)
 
 
-def circle(project: Project, shot_id: str, number: int, draft: bool) -> Project:
-    """Mark the take that goes into the film, or take that mark away. Raises InvalidRequest for none."""
+def circle(project: Project, shot_id: str, number: int, draft: bool, on: bool | None = None) -> Project:
+    """Mark the take that goes into the film, or take that mark away. on: which of both, None for the other one
+
+    Raises InvalidRequest where there is no such take.
+    """
     if not any((t.number, t.draft) == (number, draft) for t in project.takes_of(shot_id)):
         raise InvalidRequest("That take is not there any more.", "Pick another.")
 
     def marked(take: Take) -> Take:
         if take.shot != shot_id:
             return take
-        return replace(take, circled=(take.number, take.draft) == (number, draft) and not take.circled)
+        if (take.number, take.draft) == (number, draft):
+            return replace(take, circled=not take.circled if on is None else on)
+        return take if on is False else replace(take, circled=False)
 
     return replace(project, takes=tuple(map(marked, project.takes)))
 
@@ -171,6 +177,8 @@ def _unlocked(shot: Shot) -> Shot:
 def _free_id(project: Project, wanted: str) -> str:
     """An id that no shot has or had."""
     taken = {*project.shots, *(take.shot for take in project.takes)}
+    if not shots_.is_id(f"{wanted}.{len(taken)}"):  # a part of a part of a part: their ids get longer
+        wanted = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     found, count = wanted, 1
     while found in taken:
         count += 1

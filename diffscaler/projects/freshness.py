@@ -37,6 +37,8 @@ def difference(before: ShotRequest, now: ShotRequest) -> str:
     """What differs in what two requests ask for, in one sentence; "" where they make the same clip."""
     if before.frames != now.frames:
         return f"It lasts {now.frames} frames now, and {before.frames} when it was made."
+    if before.head is not None and before.head != now.head:
+        return "It dissolves at another end now."
     if (before.drawn is None) != (now.drawn is None):
         return "It was a card and is a picture now, or the other way round."
     if before.drawn is not None and now.drawn is not None:

@@ -16,7 +16,7 @@ from diffscaler.jobs.job import Job
 from diffscaler.models.catalogue import CatalogueOnce
 from diffscaler.projects.asking import Asking
 from diffscaler.projects.forecast import Forecast
-from diffscaler.projects.orders import Order, Standing, ordered, same_take
+from diffscaler.projects.orders import Order, Standing, next_number, ordered, same_take
 from diffscaler.projects.project import Project, Take, shown_take, takes_by_shot
 from diffscaler.recipe_parts import Recipe
 from diffscaler.recipes import Recipes
@@ -31,7 +31,11 @@ def asking_of(studio: Studio, project: Project) -> Asking:
 
 def standing_of(studio: Studio, project: Project) -> Standing:
     """Where the takes of a film are now."""
-    clips = [take.clip for take in project.takes]
+    return standing_of_clips(studio, [take.clip for take in project.takes])
+
+
+def standing_of_clips(studio: Studio, clips: Sequence[str]) -> Standing:
+    """Where takes are now, by their clips."""
     return Standing(studio.library.complete_of(clips), studio.queue.of_clips(clips))
 
 
@@ -101,9 +105,22 @@ def film_clips(project: Project, standing: Standing) -> dict[str, Take]:
 
 
 def _unlike(project: Project, orders: Sequence[Order]) -> list[Order]:
-    """Orders without those that another page has put on the board meanwhile."""
-    found = []
+    """Orders as the board has room for them: what it shows of this clip already is not put there twice, and where
+    another clip bears the take's number (the shot was edited on another page, or a model was replaced since), the take
+    gets the next one. A take is never said to be a clip that was made from something else."""
+    found: list[Order] = []
+    takes, numbers = takes_by_shot(project), dict[tuple[str, int], int]()
     for order in orders:
-        there = any(same_take(take, order.take) for take in project.takes_of(order.shot.id))
-        found.append(replace(order, fresh=False) if there else order)
+        mine, wanted = takes.setdefault(order.shot.id, []), order.take
+        namesake = next((take for take in mine if same_take(take, wanted)), None)
+        if namesake is not None and namesake.clip == wanted.clip:
+            found.append(replace(order, fresh=False))
+            continue
+        known = (order.shot.id, wanted.number)
+        if namesake is not None or known in numbers:  # a final goes with its draft
+            numbers.setdefault(known, next_number(mine))
+            wanted = replace(wanted, number=numbers[known], circled=False)
+            order = replace(order, take=wanted, fresh=True, instead_of=order.instead_of or namesake)
+        mine.append(wanted)
+        found.append(order)
     return found

@@ -5,6 +5,7 @@ board.json       every shot with its id, edits and locks; shots whose text left 
 script.fountain  and script.fdx, where the script came from Final Draft
 shots.csv        the board for a spreadsheet
 clips/           the circled takes, or all
+sound/           the sound of one's own that lies under it
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from diffscaler.delivery import place_for
-from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.errors import ClipNotFound, DiffScalerError, InvalidRequest
 from diffscaler.library.clips import ClipLibrary
-from diffscaler.library.files import room_for
+from diffscaler.library.files import remove_tree, room_for, safe_suffix
 from diffscaler.projects.edits import shot_list
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.making import film_clips
@@ -35,6 +36,8 @@ from diffscaler.requests import ClipKey, ShotRequest
 from diffscaler.screenplay.fdx_writer import fdx_of
 
 VERSION = 1
+#: Of the own sound: three hours of uncompressed stereo at 48 kHz have 2 GB.
+SOUND_BYTES = 4_000_000_000
 Which = Literal["circled", "all"]
 
 
@@ -43,7 +46,7 @@ class PackedTake(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shot: str = Field(min_length=1, max_length=200)
+    shot: str
     number: int = Field(ge=1)
     roll: int = Field(ge=1)
     draft: bool
@@ -55,7 +58,7 @@ class PackedTake(BaseModel):
 
 
 class Packed(BaseModel):
-    """film.json."""
+    """film.json. sound: the own sound of `film`, as it is called in the package, "" where it is not in it"""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +68,7 @@ class Packed(BaseModel):
     film: FilmSettings
     cast: dict[str, Role]
     takes: tuple[PackedTake, ...]
+    sound: str = Field("", max_length=300)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,10 @@ def pieces(project: Project, standing: Standing, library: ClipLibrary, which: Wh
         "film": project.film.model_dump(mode="json"),
         "cast": {name: vars(role) for name, role in project.cast.items()}, "takes": takes,
     }  # fmt: skip
+    if sound := _sound_of(library, project.film):
+        name = f"sound/{_plain(Path(project.film.sound_name).stem) or 'sound'}{safe_suffix(sound)}"
+        table["sound"] = name
+        files[name] = sound
     found = [
         Piece("film.json", json.dumps(table, ensure_ascii=False, indent=1).encode()),
         Piece("board.json", BOARD.dump_json(project.board, indent=1)),
@@ -111,23 +119,37 @@ def pieces(project: Project, standing: Standing, library: ClipLibrary, which: Wh
 
 
 def write_folder(found: list[Piece], folder: Path) -> Iterator[int]:
-    """Write a package as a folder, yielding bytes done.
+    """Write a package as a folder, whole or not at all, yielding bytes done.
 
     Raises InvalidRequest for a folder that holds something already, NotEnoughRoom.
     """
+    _check_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{uuid.uuid4().hex}.part")
+    done = 0
+    try:
+        with room_for("the film's folder"):
+            part.mkdir()
+            for piece in found:
+                path = part / piece.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(piece.content, bytes):
+                    path.write_bytes(piece.content)
+                else:
+                    shutil.copyfile(piece.content, path)
+                done += piece.size_bytes
+                yield done
+        _check_new(folder)
+        if folder.exists():
+            folder.rmdir()  # an empty one; Windows renames onto none
+        part.rename(folder)
+    finally:
+        remove_tree(part)
+
+
+def _check_new(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidRequest(f"{folder.name} is there already.", "Name a new folder.")
-    done = 0
-    with room_for("the film's folder"):
-        for piece in found:
-            path = folder / piece.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(piece.content, bytes):
-                path.write_bytes(piece.content)
-            else:
-                shutil.copyfile(piece.content, path)
-            done += piece.size_bytes
-            yield done
 
 
 def write_zip(found: list[Piece], path: Path) -> Iterator[int]:
@@ -155,10 +177,26 @@ def _file_of(library: ClipLibrary, key: str) -> Path | None:
         return None
 
 
+def _sound_of(library: ClipLibrary, film: FilmSettings) -> Path | None:
+    """The own sound of a film, None where it has none here or one too large to travel."""
+    if not film.sound:
+        return None
+    try:
+        path = library.file_path(film.sound)
+    except ClipNotFound:  # chosen again before it is heard again
+        return None
+    return path if path.is_file() and path.stat().st_size <= SOUND_BYTES else None
+
+
 def _stem(project: Project, take: Take) -> str:
     shot = project.shots.get(take.shot)
     name = f"{shot.name if shot else take.shot}_T{take.number:02d}{'_draft' if take.draft else ''}"
-    return re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_") or "clip"
+    return _plain(name) or "clip"
+
+
+def _plain(name: str) -> str:
+    """A name in letters that every system and every reader of zips takes."""
+    return re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:80]
 
 
 def _unused(stem: str, suffix: str, files: dict[str, Path]) -> str:

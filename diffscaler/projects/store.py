@@ -21,6 +21,10 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 _COLUMNS = "id, title, script, format, board, film, cast_sheet, created, changed"
 
 
+class FilmGone(InvalidRequest):
+    """There is no such film, or no longer."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """A film in a list. changed: seconds since 1970"""
@@ -40,7 +44,7 @@ class ProjectStore:
     def folder(self, project_id: str) -> Path:
         """Where files delivered for a film lie. The id is one of ours, so it is safe in a path.
 
-        Raises InvalidRequest when there is no such film.
+        Raises FilmGone when there is none.
         """
         self.get(project_id)
         return self.root / "delivered" / project_id
@@ -61,9 +65,18 @@ class ProjectStore:
         return made
 
     def get(self, project_id: str) -> Project:
-        """Raises InvalidRequest when there is no such film."""
+        """Raises FilmGone when there is none, InvalidRequest for one that another version kept in another way."""
         with self.db.reading() as db:
             return _read(db, project_id)
+
+    def glance(self, project_id: str) -> tuple[float, tuple[str, ...]]:
+        """When a film was changed last, and the clips of its takes: whether it must be read again. Raises FilmGone."""
+        with self.db.reading() as db:
+            row = db.execute("SELECT changed FROM project WHERE id = ?", (project_id,)).fetchone()
+            if row is None:
+                raise _gone()
+            clips = db.execute("SELECT clip FROM take WHERE project = ?", (project_id,)).fetchall()
+        return float(row["changed"]), tuple(str(clip["clip"]) for clip in clips)
 
     def change(self, project_id: str, edit: Callable[[Project], Project]) -> Project:
         """The film after an edit, kept. Nothing is kept of an edit that raises; takes that it leaves out stay.
@@ -104,6 +117,10 @@ class ProjectStore:
         return (str(row["project"]), str(row["shot"])) if row else None
 
 
+def _gone() -> FilmGone:
+    return FilmGone("That film is no longer in the studio.", "Open another, or import its folder.")
+
+
 def _name(take: Take) -> tuple[str, int, bool]:
     return take.shot, take.number, take.draft
 
@@ -131,7 +148,7 @@ def _save_takes(db: Any, project_id: str, takes: Iterable[Take]) -> None:
 def _read(db: Any, project_id: str) -> Project:
     row = db.execute(f"SELECT {_COLUMNS} FROM project WHERE id = ?", (project_id,)).fetchone()
     if row is None:
-        raise InvalidRequest("That film is no longer in the studio.", "Open another, or import its folder.")
+        raise _gone()
     takes = db.execute("SELECT * FROM take WHERE project = ? ORDER BY created, number, draft DESC", (project_id,))
     try:
         return Project(

@@ -6,7 +6,7 @@ import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import IO, Protocol
 
 from pydantic import ValidationError
 
-from diffscaler.errors import DiffScalerError, InvalidRequest, ScriptError
+from diffscaler.errors import ClipNotFound, DiffScalerError, InvalidRequest, MediaError, ScriptError
 from diffscaler.library.clips import ClipLibrary
-from diffscaler.library.files import room_for, safe_suffix
-from diffscaler.projects.package import Packed, PackedTake
+from diffscaler.library.files import room_for, safe_name, safe_suffix, sha256_of
+from diffscaler.projects.package import SOUND_BYTES, Packed, PackedTake
 from diffscaler.projects.project import BOARD, Project, Take, parsed
+from diffscaler.screenplay.board import Board
+from diffscaler.screenplay.shot import is_id
 from diffscaler.screenplay.source import LARGEST_BYTES, decoded
 
 #: Of film.json and board.json: a film of a thousand shots has two.
@@ -30,8 +32,9 @@ BLOCK = 1 << 20
 #: Clips hardly get smaller in a zip; a file above this size that gets so many times smaller is no clip.
 SMALL_BYTES, MOST_SQUEEZED = 1_000_000, 40
 
-#: The only names of clips that are looked for.
+#: The only names of clips and sounds that are looked for.
 _CLIP = re.compile(r"clips/[A-Za-z0-9_][A-Za-z0-9_-]*\.[a-z0-9]{1,5}")
+_SOUND = re.compile(r"sound/[A-Za-z0-9_][A-Za-z0-9_-]*(\.[a-z0-9]{1,5})?")
 
 #: What Python's zip reader raises for broken, locked and unknown contents; ValueError for names in no alphabet.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -39,10 +42,14 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runti
 
 @dataclass(frozen=True)
 class Opened:
-    """A film out of its package. unread: names of clips that could not be read; their takes can be made again"""
+    """A film out of its package. unread: names of clips that could not be read; their takes can be made again
+
+    silent: its own sound's name, where that came along and could not be read; it can be chosen again
+    """
 
     project: Project
     unread: tuple[str, ...]
+    silent: str = ""
 
 
 class _Source(Protocol):
@@ -112,9 +119,7 @@ def open_package(path: Path, library: ClipLibrary) -> Opened:
                 f"The film in {path.name} cannot be read: {where}: {first['msg']}.",
                 "Save it again with this version of the studio.",
             ) from error
-        ids = [shot.id for shot in (*board.shots, *board.orphans)]
-        if len(ids) != len(set(ids)):
-            raise InvalidRequest(f"{path.name} has two shots of one id.", "Save the film again.")
+        _check_ids(path.name, board, packed.takes)
         written = _bytes(source, "script.fountain", LARGEST_BYTES)
         try:
             script = decoded(written, "script.fountain")
@@ -122,8 +127,21 @@ def open_package(path: Path, library: ClipLibrary) -> Opened:
         except ScriptError as error:
             raise InvalidRequest(f"The script in {path.name}: {error.message}", error.hint) from error
         takes, unread = _takes(source, packed.takes, library)
+        heard = not packed.sound or _sound(source, packed, library)
     project = Project("", packed.title, script, packed.format, board, packed.film, packed.cast, takes)
-    return Opened(project, unread)
+    return Opened(project, unread, "" if heard else packed.film.sound_name or packed.sound)
+
+
+def _check_ids(name: str, board: Board, takes: Iterable[PackedTake]) -> None:
+    """Ids go into pages and into the names of files. Raises InvalidRequest for one that must not, and for a double."""
+    shots = [*board.shots, *board.orphans]
+    ids = [shot.id for shot in shots]
+    used = {*ids, *(shot.part_of for shot in shots if shot.part_of), *board.stale, *(take.shot for take in takes)}
+    for one in sorted(used):
+        if not is_id(one):
+            raise InvalidRequest(f"{name} has a shot whose id is {one[:40]!r}.", "Save the film again in the studio.")
+    if len(ids) != len(set(ids)):
+        raise InvalidRequest(f"{name} has two shots of one id.", "Save the film again.")
 
 
 def _takes(
@@ -151,6 +169,30 @@ def _takes(
             take = Take(row.shot, row.number, row.roll, row.draft, clip, row.request, row.circled, row.created)
             found.setdefault((take.shot, take.number, take.draft), take)
     return tuple(found.values()), tuple(unread)
+
+
+def _sound(source: _Source, packed: Packed, library: ClipLibrary) -> bool:
+    """Put a film's own sound into the library. Whether it is there now: a file that is another one, or none, is not."""
+    name, wanted = packed.sound, packed.film.sound
+    try:
+        return library.file_path(wanted).is_file()
+    except ClipNotFound:
+        pass
+    if not _SOUND.fullmatch(name) or not source.has(name):
+        return False
+    with tempfile.TemporaryDirectory(prefix="film-", dir=library.root) as scratch:
+        target = Path(scratch) / f"sound{safe_suffix(Path(name))}"
+        _copy(source, name, target, SOUND_BYTES)
+        if sha256_of(target) != wanted:
+            return False
+        # The library knows it by the name its owner gave it.
+        named = target.with_name(safe_name(packed.film.sound_name or target.name))
+        target.rename(named)
+        try:
+            library.add_sound(named)
+        except MediaError:
+            return False
+    return True
 
 
 @contextmanager
@@ -191,12 +233,14 @@ def _bytes(source: _Source, name: str, limit: int) -> bytes:
 
 
 def _copy(source: _Source, name: str, target: Path, limit: int) -> int:
-    """Copy a clip to `target`; returns its bytes. Raises InvalidRequest past the limit."""
+    """Copy a clip or a sound to `target`; returns its bytes. Raises InvalidRequest past the limit."""
     done = 0
     with room_for("the film's clips"), _told(source.path), source.open(name) as file, target.open("wb") as out:
         while block := file.read(BLOCK):
             done += len(block)
             if done > limit:
-                raise InvalidRequest("The clips are larger than any film here.", "Check where this zip comes from.")
+                raise InvalidRequest(
+                    f"{name[:80]} in it is larger than any film has here.", "Check where this zip comes from."
+                )
             out.write(block)
     return done

@@ -24,6 +24,9 @@ class ShotRequest(Delivered):
     card: str = Field("", title="Card", max_length=2000, description="The words on it.")
     rows: tuple[tuple[str, str], ...] = Field((), title="Slate", description="What else is on it: name and value.")
     frames: int = Field(title="Length", ge=1, le=1_000_000, description="In frames of the film.")
+    head: int | None = Field(
+        None, title="Head", ge=0, description="How many of its frames lie before the shot's first, to dissolve with."
+    )
     rate: RateName = Field("24", title="Frame rate", description="Of the film.")
     width: int = Field(640, title="Width", ge=64, le=8192, multiple_of=2, description="Pixels of the film.")
     height: int = Field(360, title="Height", ge=64, le=8192, multiple_of=2, description="Pixels of the film.")

@@ -49,8 +49,8 @@ class Film:
 
 @dataclass(frozen=True)
 class CompiledShot:
-    """words: the prompt as it is drawn, with what was dropped; None for a card. edges: of it in the whole film; its
-    clip begins with the handle `edges.head`. draft: drawn quicker and coarser"""
+    """words: the prompt as it is drawn, with what was dropped; None for a card. edges: of it in the whole film, for
+    which its clip has the frames. draft: drawn quicker and coarser"""
 
     shot: Shot
     request: ShotRequest
@@ -58,6 +58,11 @@ class CompiledShot:
     words: Reduced | None = None
     edges: Edges = PLAIN
     draft: bool = False
+
+    @property
+    def head(self) -> int:
+        """Frames its clip has before the shot's first: those it was made with, whatever the film has come to need."""
+        return self.edges.head if self.request.head is None else self.request.head
 
     @property
     def label(self) -> str:
@@ -86,7 +91,7 @@ def compiled(shot: Shot, film: Film, edges: Edges = PLAIN) -> CompiledShot:
     """
     take, values = film.takes.get(shot.id, 1), {"encoding": film.encoding, "name": shot.name}
     frames = edges.head + shot.frames + edges.tail
-    values |= {"frames": frames, "rate": film.rate, "width": film.width, "height": film.height}
+    values |= {"frames": frames, "head": edges.head, "rate": film.rate, "width": film.width, "height": film.height}
     if shot.role == "title":
         return CompiledShot(shot, ShotRequest(**values, card=shot.text), take, edges=edges)
     if not shot.prompt.strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -21,6 +22,9 @@ SIZES: tuple[str, ...] = get_args(Size)
 ANGLES: tuple[str, ...] = get_args(Angle)
 MOVES: tuple[str, ...] = get_args(Move)
 ROLES: tuple[str, ...] = get_args(Role)
+
+#: Ids stand in pages, files and keys, and come back from tables and zips that anybody can have written.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class Shot:
     def name(self) -> str:
         """For slates and files: "SC1A_SH030", steps of ten as boards count."""
         return f"SC{self.scene}_SH{self.number * 10:03d}"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a shot: 1 to 100 letters a to z, digits, dots, dashes and underscores."""
+    return _ID.fullmatch(text) is not None
 
 
 #: What a person may set; the rest follows from the script.

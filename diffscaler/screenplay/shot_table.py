@@ -17,7 +17,7 @@ from typing import Any
 from diffscaler.errors import ScriptError
 from diffscaler.screenplay.rates import RATE_NAMES, RATES, frames_of
 from diffscaler.screenplay.script import Lines
-from diffscaler.screenplay.shot import ANGLES, EDITABLE, FIELDS, MOVES, ROLES, SIZES, Shot, edit
+from diffscaler.screenplay.shot import ANGLES, EDITABLE, FIELDS, MOVES, ROLES, SIZES, Shot, edit, is_id
 
 LISTS = ("characters", "speakers", "dialogue", "edited", "source")
 _PLAIN = tuple(name for name in FIELDS if name != "lines")
@@ -110,6 +110,12 @@ def _shot(line: int, row: dict[str, str], rate: str, before: list[Shot]) -> Shot
     values["number"] = _count(line, "number", row, 1 + sum(shot.scene == row["scene"] for shot in before), 0)
     first = _count(line, "first_line", row, 0, 0)
     lines = Lines(first, _count(line, "last_line", row, first, 0))
+    for name in ("id", "part_of"):
+        if (written := values.get(name)) and not is_id(written):
+            raise ScriptError(
+                f"Line {line}: {written[:40]!r} is no {name} of a shot.",
+                "It has up to 100 letters a to z, digits, dots, dashes and underscores; an empty cell does as well.",
+            )
     taken = {shot.id for shot in before}
     if not values.get("id"):
         values["id"] = _new_id(row, taken)

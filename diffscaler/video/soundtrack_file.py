@@ -66,7 +66,8 @@ def write_soundtrack(
 
 
 def _write_mov(path: Path, files: Sequence[tuple[str, Path, int]], track: Soundtrack, meta: ClipMeta) -> None:
-    tags = {"language": LANGUAGES[track.language]} if track.language in LANGUAGES else {}
+    spoken = track.language.split("-")[0]  # "pt-br" is Portuguese
+    tags = {"language": LANGUAGES[spoken]} if spoken in LANGUAGES else {}
     with av.open(str(path), "w", format="mov", container_options={"fflags": "+bitexact"}) as output:
         sounds: list[tuple[Any, Iterator[AudioFrame]]] = []
         for title, file, channels in files:

@@ -116,6 +116,22 @@ def test_weights_that_something_else_needs_stay() -> None:
     assert len(weights) == 1 and outcome(model, (16, 16), weights)[2] == pytest.approx(wanted[2], rel=1e-4)
 
 
+@pytest.mark.parametrize("channels, kernel", [((WIDER, WIDER), (3, 3)), ((32, 3), (7, 7))])
+@pytest.mark.parametrize("ir_version", [3, 8])
+def test_a_graph_that_lists_its_weights_among_the_inputs_asks_for_pictures_alone(
+    channels: Any, kernel: Any, ir_version: int
+) -> None:
+    model = model_of((20, 20), channels, kernel=kernel)
+    model.ir_version = ir_version
+    for weight in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
+    wanted = outcome(model, (20, 20))
+    weights = quicken(model)
+    assert [value.name for value in model.graph.input] == ["x", "b"], "the bias is still there, and its own default"
+    for made, want in zip(outcome(model, (20, 20), weights), wanted, strict=True):
+        assert np.abs(made - want).max() < 1e-4 * np.abs(want).max()
+
+
 def test_a_swapper_draws_the_same_face_whichever_way_its_memory_allows(tmp_path: Path) -> None:
     file = SimpleNamespace(path=swapper_file(tmp_path / "inswapper_128.onnx", WIDER, 1))
     plain = SimpleNamespace(torch_name="cpu", rungs=("plain convolutions",))

@@ -16,6 +16,7 @@ from diffscaler.faceswap.engines import Place
 from diffscaler.faceswap.ghost import load_converter, load_ghost
 from diffscaler.faceswap.inswapper import load_recognizer, load_swapper
 from diffscaler.faceswap.network_swapper import IdentitySwapper
+from diffscaler.faceswap.sessions import ALONE
 from diffscaler.faceswap.swap_network import put_together, take_apart
 from diffscaler.stage import ModelRef
 from tests.faceswap import tiny_onnx
@@ -173,6 +174,12 @@ def test_it_draws_what_insightface_draws(detector, swapper_file):
     inner = np.hypot(x - track.landmarks[0][2][0], y - track.landmarks[0][2][1]) < 0.6 * eyes
     error = ((made[inner].astype(float) - expected[inner]) ** 2).mean()
     assert 10 * np.log10(255**2 / error) > 45
+
+
+@pytest.mark.parametrize("load", [load_swapper, load_recognizer])
+def test_networks_that_several_faces_go_through_at_once_take_one_thread_each(load, swapper_file, arcface_file):
+    opened = load(Spec(swapper_file if load is load_swapper else arcface_file), "cpu")
+    assert opened.session.get_session_options().intra_op_num_threads == ALONE
 
 
 @pytest.mark.parametrize("load", [load_swapper, load_recognizer])

@@ -7,16 +7,22 @@ import re
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from diffscaler.film.animatic import placed
 from diffscaler.film.boards.page import board_page
-from diffscaler.film.boards.panels import BoardPages, Panel, jpeg_of
+from diffscaler.film.boards.panels import BoardPages, Panel, jpeg_of, panels_of
 from diffscaler.film.boards.pdf import board_pdf
 from diffscaler.film.boards.sheets import contact_sheets
 from diffscaler.film.fonts import FALLBACKS, font_file, lacking
+from diffscaler.projects.reading import new_project
+from diffscaler.requests import ShotRequest
+from diffscaler.screenplay.compile import CompiledShot
+from tests.video.make import numbered, video
 
 PAGES = BoardPages("The Last Bus & <b>最後</b>", "Zoë", "24")
 PICTURE = jpeg_of(np.full((90, 160, 3), (200, 40, 40), np.uint8))
@@ -109,6 +115,22 @@ def test_a_contact_sheet_has_every_picture_in_its_shape() -> None:
     red = np.asarray(sheet)[..., 0] > 150
     assert red.sum() == pytest.approx(5 * 320 * 180, rel=0.15)
     assert (np.asarray(other)[..., 0] > 150).sum() < 4000, "an empty place, and words"
+
+
+@pytest.mark.parametrize("wrong", ["broken", "short", "gone"])
+def test_a_clip_that_cannot_be_read_leaves_its_panel_empty_and_is_told(tmp_path: Path, wrong: str) -> None:
+    good, bad = video(tmp_path / "good.mp4", numbered(12)), tmp_path / "bad.mp4"
+    if wrong == "short":
+        video(bad, numbered(2))
+    elif wrong == "broken":
+        bad.write_bytes(b"no clip at all")
+    film = new_project("INT. A - DAY\n\n> ONE <\n\n> TWO <\n", "x")
+    shots = [replace(shot, frames=12) for shot in film.board.shots[1:]]
+    made = [CompiledShot(shot, ShotRequest(name=shot.name, card="x", frames=12)) for shot in shots]
+    told: list[str] = []
+    one, two = panels_of(placed(made, shots), {shots[0].id: bad, shots[1].id: good}, told.append)
+    assert one.picture is None and two.picture is not None
+    assert len(told) == 1 and told[0].startswith("The panel of SC1_SH020 is empty. ") and "bad.mp4" in told[0]
 
 
 def test_a_picture_on_a_board_is_small_and_whole() -> None:

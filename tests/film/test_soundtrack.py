@@ -120,6 +120,13 @@ def test_lines_are_heard_at_their_frames_and_subtitles_stand_at_theirs(engine: E
     ]
 
 
+@pytest.mark.parametrize(("language", "told"), [("pt-br", "por"), ("de", "ger"), ("eo", "und")])
+def test_a_language_with_a_country_is_told_as_the_language(engine: Engine, language: str, told: str) -> None:
+    track = Soundtrack(laid=(3,), language=language)
+    (audio,) = probe(delivered(engine, track, node(FakeTone(FakeToneParams())))).audio
+    assert audio.language == told
+
+
 @pytest.mark.parametrize("encoding", ["h264", "prores", "dnxhr", "webm"])
 def test_every_container_keeps_sound_in_step(engine: Engine, encoding: str) -> None:
     clip = node(FakeClip(FakeClipParams(frames=16, width=256, height=120)))

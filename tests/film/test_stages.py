@@ -7,14 +7,18 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest, JobCancelled
-from diffscaler.film.burn_in import burnt_in
+from diffscaler.film import burn_in
+from diffscaler.film.burn_in import MEASURE, SAID, SAID_ABOVE, burnt_in, captioned
 from diffscaler.film.card_stage import TitleCard, TitleCardParams, drawn_card
 from diffscaler.film.fit_stage import FitShot, FitShotParams
+from diffscaler.film.fonts import Letters
 from diffscaler.film.frame import placed_in
 from diffscaler.film.join_stage import JoinShots, JoinShotsParams
+from diffscaler.film.lettering import LINE_HEIGHT, broken, write_lines
 from diffscaler.film.recipes import shot_frames
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.media import ClipMeta
@@ -155,6 +159,37 @@ def test_burn_in_is_white_along_the_lower_edge_and_leaves_the_picture() -> None:
     strip = made[164:]
     assert strip.min() == 40 and strip[:, :160].max() > 200 and strip[:, 160:].max() > 200
     assert not np.array_equal(made, burnt_in(frame, "SC1_SH010  take 1", "01:00:00:01"))
+
+
+def test_words_and_strip_are_laid_out_once_for_all_frames_that_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    laid: list[str] = []
+    for name in ("write_lines", "Letters"):
+        real = getattr(burn_in, name)
+        monkeypatch.setattr(
+            burn_in, name, lambda *at, real=real, name=name, **more: laid.append(name) or real(*at, **more)
+        )
+    frame = np.full((362, 642, 3), 255, np.uint8)  # a size that no other test has
+    for number in range(10):
+        captioned(burnt_in(frame, "SC7_SH010  take 1", f"01:00:00:{number:02d}"), "Run, dog!")
+    assert sorted(laid) == ["Letters", "Letters", "write_lines", "write_lines"]
+
+
+@pytest.mark.parametrize("text", ["Run, dog!", "- Yes.\n- No, I never said that you should go there by yourself.", ""])
+def test_words_lie_over_a_picture_as_if_they_were_written_on_it(text: str) -> None:
+    seed = int(np.random.default_rng().integers(2**31))
+    print("seed", seed)
+    frame = np.random.default_rng(seed).integers(0, 256, (180, 320, 3), np.uint8)
+    before = frame.copy()
+    made, again = captioned(frame, text), captioned(frame, text)
+    assert np.array_equal(frame, before) and np.array_equal(made, again) and made is not again
+    letters = Letters(text, round(180 * SAID))
+    lines = broken(text, letters, 320 * MEASURE)
+    picture = Image.fromarray(frame)
+    top = 180 * (1 - SAID_ABOVE) - len(lines) * letters.size_px * LINE_HEIGHT
+    write_lines(ImageDraw.Draw(picture), letters, lines, 160, top, align="centre", outline=1)
+    apart = np.abs(made.astype(int) - np.asarray(picture))
+    assert apart.max() <= 2, "but for rounding"
+    assert (made != frame).any() == bool(text)
 
 
 def test_timecode_of_the_burn_in_counts_over_the_cut(engine: Engine) -> None:

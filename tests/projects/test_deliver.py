@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,18 +15,23 @@ from xml.etree import ElementTree
 import numpy as np
 import opentimelineio as otio
 import pytest
+from PIL import Image
 
 from diffscaler import plan
 from diffscaler.engine import Engine
 from diffscaler.errors import InvalidRequest
 from diffscaler.film import cards
+from diffscaler.film import folder as folders
+from diffscaler.film.cutting import ShotInFilm
 from diffscaler.film.making import FilmStopped
 from diffscaler.projects import edits
-from diffscaler.projects.deliver import Delivered, FilmFiles, Item, Wanted
+from diffscaler.projects.as_made import as_made
+from diffscaler.projects.deliver import LEFT_S, Delivered, FilmFiles, Item, Wanted
 from diffscaler.projects.handover import Handover, Handovers
+from diffscaler.projects.orders import Standing
 from diffscaler.projects.project import Project, Take, edges_by_shot
 from diffscaler.projects.reading import new_project
-from diffscaler.requests import ShotRequest
+from diffscaler.requests import DeliverRequest, FaceSwapRequest, ShotRequest, UpscaleRequest
 from diffscaler.screenplay.shot_table import read_csv
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
@@ -32,7 +39,7 @@ from diffscaler.video.probe import probe
 from diffscaler.video.wav import write_wav
 from tests.fakes import FakeLender, FakeWatcher
 from tests.film.speaking import FakeSpeech
-from tests.film.test_soundtrack import heard, shown
+from tests.film.test_soundtrack import heard, onset_s, shown
 from ui.film_files import of_handover
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in for espeak-ng is a script with a #! line")
@@ -159,6 +166,46 @@ def test_where_nobody_speaks_it_says_why_and_one_s_own_sound_is_heard(
         write(studio, gone, "animatic")
 
 
+def test_an_animatic_that_is_worked_on_keeps_its_dialogue_its_sound_and_its_subtitles(
+    studio: Studio, film: Project, home: Path
+) -> None:
+    told = {"sound": studio.library.add_sound(home / "sea.wav"), "sound_name": "sea.wav", "sound_at": "0.5"}
+    loud = edits.set_film(film, film.film.model_copy(update={**told, "sound_track": "own", "cards": "none"}))
+    made = write(studio, loud, "animatic")
+    before, clip = heard(made.files[0]), made.animatic
+    voice = onset_s(*before)
+    asked: list[Any] = [
+        DeliverRequest(clip=clip, encoding="prores", frame_rate="30"),
+        UpscaleRequest(clip=clip, scale=1, fps_times=2),
+    ]
+    for request in asked:
+        *_, job = studio.follow(studio.submit(request).id)
+        path = studio.library.path(job.result or "")
+        info = probe(path)
+        assert len(info.audio) == 2 and info.duration_s == pytest.approx(len(MADE) * FRAMES / 24, abs=0.05)
+        assert onset_s(*heard(path, 0)) == pytest.approx(voice, abs=0.02)
+        assert onset_s(*heard(path, 1)) == pytest.approx(0.5, abs=0.02)
+        assert [text for *_, text in shown(path)] == ["Hello, dog."]
+        assert shown(path)[0][0] == pytest.approx(shown(made.files[0])[0][0], abs=0.02)
+        again = studio.recipe(DeliverRequest(clip=job.result or "", encoding="h264")).root
+        assert again.params["soundtrack"]["own"] == told["sound"] and [at.stage for at in again.inputs[1:]] == ["speak"]
+
+
+def test_faces_and_upscalers_leave_a_film_its_sound_and_take_no_line_for_transparency(
+    studio: Studio, film: Project, tmp_path: Path
+) -> None:
+    clip = write(studio, film, "animatic").animatic
+    track = studio.library.clip(clip).node.params["soundtrack"]
+    Image.new("RGB", (64, 64)).save(tmp_path / "face.png")
+    face = studio.add_file(tmp_path / "face.png").key
+    swapped = studio.recipe(FaceSwapRequest(clip=clip, faces=(face,), consent="me")).root
+    larger = studio.recipe(UpscaleRequest(clip=clip, scale=2)).root
+    for root in (swapped, larger):
+        assert root.params["soundtrack"] == track and [at.stage for at in root.inputs[1:]] == ["speak"]
+    trial = studio.recipe(UpscaleRequest(clip=clip, scale=2, start_s=0, length_s=0.5)).root
+    assert "soundtrack" not in trial.params and trial.inputs[1:] == (), "a part of it is heard out of step"
+
+
 @pytest.mark.parametrize("media", ["clips", "prores"])
 def test_a_cut_that_is_unpacked_elsewhere_finds_its_media(
     studio: Studio, film: Project, tmp_path: Path, media: str
@@ -223,6 +270,31 @@ def test_takes_from_before_a_dissolve_are_cut_and_takes_that_fit_no_more_are_ref
         write(studio, film)
 
 
+def test_a_shot_shows_the_frames_it_was_drawn_for_whatever_becomes_of_its_dissolves(film: Project) -> None:
+    """Its clip's handles were noted when it was made; the film may have come to need others, or none."""
+    one, other = film.board.shots[1:3]
+    assert (edges_by_shot(film)[one.id].tail, edges_by_shot(film)[other.id].head) == (FRAMES // 2, FRAMES // 2)
+
+    def made(handles: dict[str, tuple[int, int]], dissolve_s: float = 0.5) -> dict[str, ShotInFilm]:
+        takes = []
+        for shot, (head, tail) in handles.items():
+            request = ShotRequest(name=shot, card="x", frames=head + FRAMES + tail, head=head, width=360, height=360)
+            takes.append(Take(shot, 1, 1, False, shot.ljust(40, "0"), request))
+        at = edits.set_film(film, film.film.model_copy(update={"cards": "none", "dissolve_s": dissolve_s}))
+        standing = Standing(frozenset(take.clip for take in takes), {})
+        cut = as_made(replace(at, takes=tuple(takes)), standing).cut("none")
+        return {placed.shot.id: placed.in_film for placed in cut}
+
+    for dissolve_s, dissolve in ((0.5, FRAMES), (0.25, 6), (0.0, 0)):
+        shown = made({one.id: (0, 6), other.id: (6, 0)}, dissolve_s)
+        assert shown[one.id] == ShotInFilm(start=0, stop=FRAMES)
+        assert shown[other.id] == ShotInFilm(start=6, stop=6 + FRAMES, dissolve=dissolve), "never a frame of its handle"
+    shown = made({one.id: (0, 6), other.id: (0, 6)})
+    assert shown[other.id] == ShotInFilm(start=0, stop=FRAMES), "as long, and the frames lie at the other end"
+    with pytest.raises(InvalidRequest, match="and its take has 10"):
+        made({one.id: (8, -2)})
+
+
 def test_a_film_that_is_stopped_leaves_nothing_half_written(studio: Studio, film: Project) -> None:
     folder = studio.projects.folder(film.id)
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} if folder.exists() else {}
@@ -234,6 +306,38 @@ def test_a_film_that_is_stopped_leaves_nothing_half_written(studio: Studio, film
     handover.stop()
     handover.start()
     assert handover.wait(60) and handover.state == "stopped" and "goes on from there" in of_handover(handover)
+
+
+def test_what_a_studio_that_was_killed_left_behind_is_removed_in_time(studio: Studio, film: Project) -> None:
+    folder = studio.projects.folder(film.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    left = [folder / name for name in (".0123abcd", ".89abcdef", f"{'0a' * 16}.part", ".mine", "mine.zip")]
+    for path in left[:2]:
+        (path / "clips").mkdir(parents=True)
+        (path / "clips" / "SC1_SH010.mp4").write_bytes(b"half a clip")
+    for path in left[2:]:
+        path.write_bytes(b"x")
+    for path in (left[0], *left[2:]):
+        os.utime(path, (time.time() - 2 * LEFT_S,) * 2)
+    write(studio, film, "list")
+    assert [path.name for path in left if path.exists()] == [".89abcdef", ".mine", "mine.zip"], (
+        "none that may be at work"
+    )
+    for path in (*left[3:], left[1] / "clips" / "SC1_SH010.mp4"):
+        path.unlink()
+    shutil.rmtree(left[1])
+
+
+def test_a_folder_that_cannot_be_prepared_is_not_left_there(
+    studio: Studio, film: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place_for(_: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders, "place_for", place_for)
+    with pytest.raises(InvalidRequest, match="No space left"):
+        write(studio, film, "list")
+    assert not [path for path in studio.projects.folder(film.id).iterdir() if path.name.startswith(".")]
 
 
 def test_a_film_is_written_beside_the_page_and_says_what_ended_it(studio: Studio, film: Project) -> None:

@@ -87,6 +87,17 @@ def test_a_locked_shot_is_neither_edited_nor_moved_nor_merged_nor_given_another_
     assert edits.edit_shot(locked, at, locked=False).shot(at).locked is False
 
 
+def test_parts_of_parts_have_ids_that_come_back_from_a_table(film: Project) -> None:
+    at = named(film, "SC1_SH010")
+    film = edits.edit_shot(film, at, frames=100)
+    last = at
+    for _ in range(60):
+        film = edits.split_shot(film, last, 1)
+        last = film.board.shots[film.board.shots.index(film.shot(last)) + 1].id
+    assert len({shot.id for shot in film.board.shots}) == len(film.board.shots)
+    assert edits.open_shot_list(film, edits.shot_list(film)).board.shots == film.board.shots
+
+
 def test_a_shot_split_and_merged_again_keeps_its_frames_and_every_take(film: Project) -> None:
     at = named(film, "SC1_SH020")
     film = replace(film, takes=(take(at),))

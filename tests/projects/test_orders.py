@@ -20,7 +20,7 @@ from diffscaler.projects import edits, making
 from diffscaler.projects.asking import Asking
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.forecast import forecast
-from diffscaler.projects.freshness import why_stale
+from diffscaler.projects.freshness import difference, why_stale
 from diffscaler.projects.orders import Order, another_take, needed
 from diffscaler.projects.project import Project, shown_take
 from diffscaler.projects.reading import new_project, read_again
@@ -119,6 +119,66 @@ def test_what_is_asked_for_is_on_the_board_at_once_and_never_asked_twice(studio:
     again = orders(studio, film)
     assert [order.fresh for order in again] == [False] * 5  # the same takes go on; no second ones
     assert len(submitted(studio, film, again).takes) == 5
+
+
+def test_a_take_that_was_planned_before_an_edit_is_no_take_of_the_edited_shot(studio: Studio, film: Project) -> None:
+    film = edits.set_film(film, film.film.model_copy(update={"finals": True}))
+    film = studio.projects.change(film.id, lambda _: film)
+    at = film.board.shots[1].id
+    early = orders(studio, film, [at])  # one page begins to plan
+    film = studio.projects.change(film.id, lambda p: edits.edit_shot(p, at, prompt="A white dog sleeps."))
+    late = orders(studio, film, [at])  # the other page edits the shot, and is quicker
+    film = submitted(studio, film, late)
+    film = submitted(studio, film, early)
+    takes = {take.label: take for take in film.takes_of(at)}
+    assert list(takes) == ["take 1 (draft)", "take 1", "take 2 (draft)", "take 2"]
+    prompts = [take.request.drawn.prompt for take in takes.values() if take.request.drawn]
+    assert prompts[0] == prompts[1] == "A white dog sleeps." and prompts[2] == prompts[3] != prompts[0]
+    jobs = {job.payload["key"] for job in studio.queue.list(ended=False)}
+    assert jobs == {take.clip for take in film.takes_of(at)}, "every clip that is drawn is a take of the board"
+    assert why(studio, film, at) == "Its prompt has changed."
+    again = orders(studio, film, [at])
+    assert names(again) == ["SC1_SH020 take 3"]
+    film = submitted(studio, film, again)
+    assert {job.payload["key"] for job in studio.queue.list(ended=False)} == jobs, "what it asks for is on its way"
+    assert why(studio, film, at) == "" and orders(studio, film, [at]) == []
+
+
+def test_a_mark_that_came_while_a_take_was_planned_stays(studio: Studio, film: Project) -> None:
+    at = film.board.shots[1].id
+    film = studio.projects.change(film.id, lambda p: edits.edit_shot(p, at, prompt="My own words."))
+    film = submitted(studio, film, orders(studio, film, [at]))
+    asking = making.asking_of(studio, film)
+    early = another_take(film, asking, [film.shot(at)])
+    film = studio.projects.change(film.id, lambda p: read_again(p, SCRIPT.replace("sleeps", "snores")))
+    film = submitted(studio, film, early)
+    assert "snores" in why(studio, film, at), "this take was asked for before the script said so"
+    film = submitted(studio, film, another_take(film, making.asking_of(studio, film), [film.shot(at)]))
+    assert why(studio, film, at) == ""
+
+
+def test_an_edit_that_is_taken_back_brings_the_earlier_take_back(studio: Studio, film: Project) -> None:
+    at, clips = film.board.shots[4].id, []
+    for text in ("THE END", "FIN", "THE END"):
+        film = studio.projects.change(film.id, lambda p, text=text: edits.edit_shot(p, at, text=text))
+        film = submitted(studio, film, orders(studio, film, [at]))
+        carried_out(studio)
+        clips.append(making.film_clips(film, making.standing_of(studio, film))[at].clip)
+    assert clips[0] == clips[2] != clips[1] and why(studio, film, at) == ""
+    assert orders(studio, film, [at]) == []
+
+
+def test_a_take_whose_model_was_replaced_is_made_under_a_name_of_its_own(studio: Studio, film: Project) -> None:
+    at = film.board.shots[4].id  # a card: it is made in a moment
+    film = submitted(studio, film, orders(studio, film, [at]))
+    making.stop(studio, film)
+    old = replace(film.takes_of(at)[0], clip="0" * 40)  # what it was under the model of that day
+    other = studio.projects.add(replace(film, takes=(old,)))
+    other = studio.projects.change(other.id, lambda p: edits.circle(p, at, 1, False))
+    other = submitted(studio, other, orders(studio, other, [at]))
+    assert [(take.label, take.circled) for take in other.takes_of(at)] == [("take 1", False), ("take 2", True)]
+    assert set(carried_out(studio)) == {"SC2_SH030"}
+    assert making.film_clips(other, making.standing_of(studio, other))[at].number == 2
 
 
 def test_only_what_a_change_reaches_is_made_again(studio: Studio, film: Project, tmp_path: Path) -> None:
@@ -250,5 +310,10 @@ def test_shots_that_dissolve_are_drawn_with_frames_for_it(studio: Studio) -> Non
     found = {order.shot.name: order for order in orders(studio, film)}
     handles = {name: order.take.request.frames - order.shot.frames for name, order in found.items()}
     assert handles == {"SC1_SH010": 0, "SC1_SH020": 6, "SC2_SH010": 6, "SC2_SH020": 0, "SC2_SH030": 0}
+    heads = {name: order.take.request.head for name, order in found.items()}
+    assert heads == {"SC1_SH010": 0, "SC1_SH020": 0, "SC2_SH010": 6, "SC2_SH020": 0, "SC2_SH030": 0}
+    last = found["SC1_SH020"].take.request
+    assert difference(last.model_copy(update={"head": 6}), last) == "It dissolves at another end now."
+    assert difference(last.model_copy(update={"head": None}), last) == "", "a take of before that was noted"
     cuts = edits.set_film(film, film.film.model_copy(update={"dissolve_s": 0}))
     assert all(order.take.request.frames == order.shot.frames for order in orders(studio, cuts))

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from diffscaler.errors import DiffScalerError, InvalidRequest
+from diffscaler.errors import ClipNotFound, DiffScalerError, InvalidRequest
 from diffscaler.library.clips import ClipLibrary
-from diffscaler.projects import edits
+from diffscaler.projects import edits, package, unpack
 from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.orders import Standing
-from diffscaler.projects.package import pieces, write_folder, write_zip
+from diffscaler.projects.package import Piece, pieces, write_folder, write_zip
 from diffscaler.projects.project import Project, Take
 from diffscaler.projects.reading import new_project
 from diffscaler.projects.store import ProjectStore
 from diffscaler.projects.unpack import is_package, open_package
 from diffscaler.requests import ShotRequest
 from diffscaler.settings import Settings
+from diffscaler.video.wav import write_wav
 from ui.commands import run
 
 SCRIPT = "INT. KITCHEN - NIGHT\n\nA dog sleeps.\n\nMIRA\nSleep, dog.\n\nEXT. BEACH - DAY\n\nThe dog runs.\n"
@@ -140,6 +143,12 @@ def test_a_clip_whose_name_leads_out_of_the_zip_is_left_alone(
     assert all(at.is_relative_to(elsewhere.root) or at.name == "changed.zip" for at in new)
 
 
+def with_board(files: dict[str, bytes], change: Callable[[dict], None]) -> None:
+    board = json.loads(files["board.json"])
+    change(board)
+    files["board.json"] = json.dumps(board).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -149,6 +158,9 @@ def test_a_clip_whose_name_leads_out_of_the_zip_is_left_alone(
         (lambda files: with_table(files, lambda table: table.update(version=2)), "cannot be read"),
         (lambda files: with_table(files, lambda table: table["takes"][0].update(clip="../x")), "cannot be read"),
         (lambda files: files.update({"board.json": b'{"shots": [{"id": 1}]}'}), "cannot be read"),
+        (lambda files: with_board(files, lambda board: board["shots"][0].update(id='"><b>')), "whose id is '\"><b>'"),
+        (lambda files: with_board(files, lambda board: board["shots"][0].update(part_of="../x")), "whose id is '../x'"),
+        (lambda files: with_table(files, lambda table: table["takes"][0].update(shot="")), "whose id is ''"),
         (lambda files: files.update({"script.fountain": b"\0\1\2" * 50}), "not a text file"),
         (lambda files: files.update({"script.fountain": b"Nothing."}), "no scene"),
         (lambda files: files.update({"clips/SC1_SH010_T01.png": b"\0" * 30_000_000}), "unpacks to far more"),
@@ -162,6 +174,84 @@ def test_a_zip_that_is_no_film_gets_a_sentence(
     with pytest.raises(InvalidRequest, match=said):
         open_package(path, elsewhere)
     assert elsewhere.list() == [] or "unpacks" in said
+
+
+@pytest.fixture
+def loud(film: Project, library: ClipLibrary, tmp_path: Path) -> Project:
+    """The film with a sound of one's own under it."""
+    at = np.arange(rate := 8000) / rate
+    sound = library.add_sound(write_wav(tmp_path / "See & Möwen.wav", 0.5 * np.sin(2 * np.pi * 200 * at)[None], rate))
+    told = {"sound": sound, "sound_name": "See & Möwen.wav", "sound_at": "1.5"}
+    return replace(film, film=film.film.model_copy(update=told))
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_ones_own_sound_travels_with_the_film(
+    loud: Project, library: ClipLibrary, elsewhere: ClipLibrary, tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "film"
+    if form == "zip":
+        zipped(loud, library, path)
+    else:
+        assert list(write_folder(pieces(loud, standing(loud), library, "all"), path))
+    opened = open_package(path, elsewhere)
+    assert (opened.project, opened.silent) == (loud, "")
+    sound = loud.film.sound
+    assert elsewhere.file_path(sound).read_bytes() == library.file_path(sound).read_bytes()
+    assert elsewhere.file_name(sound) == "See & Möwen.wav"
+
+
+@pytest.mark.parametrize("wrong", ["another sound", "no sound", "a name that leads out", "is not there"])
+def test_a_sound_that_is_not_the_films_is_left_out_and_told(
+    loud: Project, library: ClipLibrary, elsewhere: ClipLibrary, tmp_path: Path, wrong: str
+) -> None:
+    def changed(files: dict[str, bytes]) -> None:
+        (name,) = [name for name in files if name.startswith("sound/")]
+        data = files.pop(name)
+        if wrong == "another sound":
+            files[name] = data[:-2] + b"\1\1"
+        elif wrong == "no sound":
+            files[name] = b"no sound at all"
+            wanted = hashlib.sha256(files[name]).hexdigest()
+            with_table(files, lambda table: table["film"].update(sound=wanted))
+        elif wrong == "a name that leads out":
+            files["sound/../../evil.wav"] = data
+            with_table(files, lambda table: table.update(sound="sound/../../evil.wav"))
+
+    before = set(tmp_path.rglob("*"))
+    opened = open_package(rewritten(zipped(loud, library, tmp_path / "film.zip"), changed), elsewhere)
+    assert opened.silent == "See & Möwen.wav" and opened.project.takes == loud.takes and opened.unread == ()
+    with pytest.raises(ClipNotFound):
+        elsewhere.file_path(opened.project.film.sound)
+    new = {at.name for at in set(tmp_path.rglob("*")) - before if not at.is_relative_to(elsewhere.root)}
+    assert new == {"film.zip", "changed.zip"}
+
+
+def test_a_sound_that_is_too_large_is_refused_before_it_fills_the_disk(
+    loud: Project, library: ClipLibrary, elsewhere: ClipLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zipped(loud, library, tmp_path / "film.zip")
+    for module in (package, unpack):
+        monkeypatch.setattr(module, "SOUND_BYTES", 1000)
+    with pytest.raises(InvalidRequest, match=r"sound/See_M_wen\.wav in it is larger"):
+        open_package(path, elsewhere)
+    names = [piece.name for piece in pieces(loud, standing(loud), library, "all")]
+    assert names and not any(name.startswith("sound/") for name in names)
+
+
+def test_a_folder_that_cannot_be_finished_is_not_there(film: Project, library: ClipLibrary, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "film"
+    found = pieces(film, standing(film), library, "all")
+    writing = write_folder(found, target)
+    next(writing)
+    writing.close()  # somebody stops it
+    assert list(target.parent.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        list(write_folder([*found, Piece("clips/gone.png", tmp_path / "gone.png")], target))
+    assert list(target.parent.iterdir()) == []
+    target.mkdir()  # an empty folder is as good as none
+    assert list(write_folder(found, target)) and (target / "film.json").is_file()
+    assert [path.name for path in target.parent.iterdir()] == ["film"]
 
 
 def test_a_clip_that_is_no_picture_is_told_and_its_take_stays(

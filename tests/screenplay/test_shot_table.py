@@ -19,13 +19,14 @@ TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=30) | 
     ("=1+1", "'quoted", '"a";,b', "two\nlines", "carriage\rreturn", "-5", "@cmd", "é…")
 )
 CELL = TEXT.filter(lambda text: text and "\n" not in text)
+IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 NAMES = st.lists(CELL, max_size=3).map(tuple)
 SHOTS = st.builds(
-    Shot, id=CELL, scene=CELL, number=st.integers(0, 999), role=st.sampled_from(ROLES), heading=TEXT, text=TEXT,
+    Shot, id=IDS, scene=CELL, number=st.integers(0, 999), role=st.sampled_from(ROLES), heading=TEXT, text=TEXT,
     lines=st.builds(Lines, st.integers(0, 9999), st.integers(0, 9999)), frames=st.integers(1, 10**6),
     size=st.sampled_from(SIZES), angle=st.sampled_from(ANGLES), move=st.sampled_from(MOVES), characters=NAMES,
     speakers=NAMES, dialogue=NAMES, manner=TEXT, begins=TEXT, ends=TEXT, prompt=TEXT, note=TEXT, locked=st.booleans(),
-    edited=NAMES, source=NAMES, part_of=TEXT,
+    edited=NAMES, source=NAMES, part_of=st.just("") | IDS,
 )  # fmt: skip
 
 
@@ -60,6 +61,10 @@ def test_semicolons_and_few_columns_do():
         ("scene,text,rate\n1,x,24\n1,y,25\n", "several rates: 24, 25"),
         ("scene,text,rate\n1,x,60\n", "60 is no frame rate"),
         ("id,scene,text\na,1,x\na,1,y\n", "Line 3: there are two shots a"),
+        ('id,scene,text\na,1,x\n"""><script>",1,y\n', "Line 3: '\"><script>' is no id"),
+        ("id,scene,text\n../../x,1,x\n", "Line 2: '../../x' is no id"),
+        (f"id,scene,text\n{'a' * 101},1,x\n", "is no id"),
+        ("part_of,scene,text\na b,1,x\n", "'a b' is no part_of"),
     ],
 )
 def test_a_table_that_is_no_shot_list(text, said):

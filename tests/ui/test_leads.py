@@ -11,6 +11,7 @@ from diffscaler.models.traits import Traits, read_families
 from diffscaler.requests import Text2VideoRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
+from ui.estimate import interpolators, upscalers
 from ui.leads import TITLES, able
 from ui.text2video_tab import Text2VideoTab
 
@@ -38,6 +39,16 @@ def test_every_place_shows_for_the_families_that_can_use_it() -> None:
     assert shown["sdxl_motion"] == {"source_clip", "reference", "control"}
     assert shown["ltx"] == {"picture"} and shown["wan"] == {"source_clip"} and shown["hunyuan15"] == set()
     assert set(able(Traits())) == set(TITLES) <= set(Text2VideoRequest.model_fields)
+
+
+def test_a_draft_is_filled_in_again_but_for_what_is_no_longer_there(tab: Text2VideoTab) -> None:
+    (other, *_) = (name for _, name in interpolators(tab.studio) if name != "flow")
+    draft = {"prompt": "a dog", "upscaler": upscalers(tab.studio)[-1][1], "interpolator": other, "model": "gone"}
+    restored = tab.restore({}, draft, [], *([] for _ in tab.leads.inputs))
+    assert restored[tab.fields["prompt"]] == "a dog"
+    for name in ("upscaler", "interpolator"):
+        assert restored[tab.fields[name]].value == draft[name] != tab.fields[name].value
+    assert restored[tab.fields["model"]].value != "gone"
 
 
 def test_what_is_out_of_sight_is_not_asked_for(tab: Text2VideoTab) -> None:

@@ -13,8 +13,12 @@ import gradio as gr
 import pytest
 from PIL import Image
 
+import ui.board_cards
+import ui.storyboard_page
+from diffscaler.errors import NotEnoughRoom
 from diffscaler.plan import node
-from diffscaler.projects import edits
+from diffscaler.projects import edits, making
+from diffscaler.projects.film import FilmSettings
 from diffscaler.projects.project import Project, Take
 from diffscaler.projects.reading import new_project, read_again
 from diffscaler.recipe_parts import Recipe
@@ -25,7 +29,7 @@ from diffscaler.video.stage import Encode, EncodeParams
 from tests.fakes import FakeClip, FakeClipParams
 from tests.screenplay.test_read import SAMPLE
 from ui.board_acts import NOWHERE, known
-from ui.board_cards import board_html
+from ui.board_cards import POSTERS_AT_ONCE, board_html
 from ui.queue_panel import WAITING_SHOWN, QueuePanel
 from ui.storyboard_tab import StoryboardTab
 
@@ -68,6 +72,15 @@ def test_nothing_a_script_says_becomes_markup(studio: Studio, tab: StoryboardTab
     panes = [updates[at] for at in (tab.board, tab.outline, tab.cast, tab.editor.head, tab.editor.tools)]
     assert all("<img src=x" not in html for html in panes)
     assert sum("&lt;img src=x" in html for html in panes) >= 3
+
+
+def test_an_id_that_an_earlier_version_let_in_becomes_no_markup(studio: Studio, tab: StoryboardTab) -> None:
+    film = new_project(SCRIPT, "x")
+    evil = replace(film.board.shots[0], id=f'">{EVIL}')
+    film = studio.projects.add(replace(film, board=replace(film.board, shots=(evil,), orphans=(film.board.shots[1],))))
+    updates = tab.opened(at_film(film, shot=evil.id))
+    assert all(EVIL not in updates[at] for at in (tab.board, tab.editor.head, tab.editor.tools))
+    assert updates[tab.board].count("&lt;img src=x") >= 2
 
 
 @pytest.mark.parametrize(
@@ -120,6 +133,176 @@ def test_a_click_opens_a_shot_and_a_field_sets_it(studio: Studio, tab: Storyboar
     refused = tab.typing("frames")(opened[tab.at], 0)
     assert "one frame" in refused[tab.said]
     assert tab.board not in tab.typing("size")(dict(NOWHERE), "wide")
+
+
+def test_two_pages_on_one_film_do_not_undo_each_other(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    shot = film.board.shots[1]
+    at, prompt, state = at_film(film, shot=shot.id), tab.typing("prompt"), tab.editor.held["prompt"]
+
+    def kept() -> str:
+        return studio.projects.get(film.id).shot(shot.id).prompt
+
+    first, second = tab.opened(at), tab.opened(at)
+    mine = prompt(at, "A white dog.", first[state])
+    assert kept() == "A white dog."
+    left = prompt(at, shot.prompt, second[state])  # the other page's field is left as it was
+    assert kept() == "A white dog." and left[tab.editor.prompt] == "A white dog." and not left[tab.said]
+    refused = prompt(at, "A black dog.", second[state])
+    assert kept() == "A white dog." and "on another page meanwhile, to “A white dog.”" in refused[tab.said]
+    assert tab.editor.prompt not in refused, "what was written stays in the field"
+    assert prompt(at, "A black dog.", refused[state]) and kept() == "A black dog."
+    assert "another page" in prompt(at, "A red dog.", mine[state])[tab.said]
+    sized = tab.typing("size")(at, "close-up", first[tab.editor.held["size"]])
+    refused = tab.typing("size")(at, "wide", second[tab.editor.held["size"]])
+    assert "another page" in refused[tab.said] and refused[tab.editor.size].value == "close-up"
+    assert not tab.typing("size")(at, "wide", sized[tab.editor.held["size"]])[tab.said]
+
+
+def test_two_pages_keep_each_others_settings_and_script(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    at = at_film(film)
+    first, second = tab.opened(at), tab.opened(at)
+    look, script = tab.held["look"], tab.held["script"]
+    assert not tab.setter("look")(at, "Noir", first[look])[tab.said]
+    left = tab.setter("look")(at, "", second[look])
+    assert left[tab.settings["look"]] == "Noir" and studio.projects.get(film.id).film.look == "Noir"
+    refused = tab.setter("look")(at, "Bright", second[look])
+    assert "Look was changed on another page" in refused[tab.said] and tab.settings["look"] not in refused
+    assert not tab.setter("look")(at, "Bright", refused[look])[tab.said]
+    assert studio.projects.get(film.id).film.look == "Bright"
+
+    tab.on_read(at, SCRIPT + "\nA boat sails.\n", first[script])
+    stale = tab.on_read(at, SCRIPT.replace("\n", "\r\n"), second[script])  # nothing was written here
+    assert "boat" in studio.projects.get(film.id).script and "boat" in stale[tab.script]
+    refused = tab.on_read(at, SCRIPT + "\nA car stops.\n", second[script])
+    assert "The script was changed on another page" in refused[tab.said] and tab.script not in refused
+    assert "boat" in studio.projects.get(film.id).script
+    tab.on_read(at, SCRIPT + "\nA car stops.\n", refused[script])
+    assert "car" in studio.projects.get(film.id).script
+
+
+def test_a_button_does_what_its_page_said_it_would(studio: Studio, tab: StoryboardTab) -> None:
+    film = new_project(SCRIPT, "x")
+    shot = film.board.shots[1].id
+    request = ShotRequest(name="x", card="x", frames=10)
+    takes = tuple(Take(shot, n, n, False, str(n) * 40, request) for n in (1, 2))
+    film = studio.projects.add(replace(film, takes=takes))
+
+    def circled() -> list[int]:
+        return [take.number for take in studio.projects.get(film.id).takes if take.circled]
+
+    for number, was, now in ((1, "", [1]), (1, "", [1]), (2, "", [2]), (1, "1", [2]), (2, "1", [])):
+        tab.on_act(at_film(film), pressed("circle", key=shot, number=str(number), was=was))
+        assert circled() == now
+    for was, now in (("", True), ("", True), ("1", False), ("1", False)):
+        updates = tab.on_act(at_film(film), pressed("lock", key=shot, was=was))
+        assert studio.projects.get(film.id).shot(shot).locked is now and not updates[tab.said]
+    cast = pressed("appearance", character="MIRA", value="a tall woman", was="a woman")
+    assert not tab.on_cast(at_film(film), cast)[tab.said]
+    cast = pressed("appearance", character="MIRA", value="an old woman", was="a woman")
+    assert "How MIRA looks was changed on another page" in tab.on_cast(at_film(film), cast)[tab.said]
+    assert studio.projects.get(film.id).cast["MIRA"].appearance == "a tall woman"
+
+
+def test_a_film_whose_model_is_gone_says_so_and_not_that_all_is_made(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x", film=FilmSettings(model="gone")))
+    marked = tab.on_mark(at_film(film))
+    assert marked[tab.go].value == "Preview: the model is missing"
+    assert "There is no model called &#x27;gone&#x27; here." in marked[tab.needs]
+    board = tab.opened(at_film(film))[tab.board]
+    assert board.count("There is no model called") == len(film.board.shots)
+    *_, last = tab.on_preview(at_film(film))
+    assert "There is no model called" in last[tab.said] and last[tab.go].value == "Preview: the model is missing"
+
+
+def test_the_button_gets_its_words_back_when_planning_fails(
+    studio: Studio, tab: StoryboardTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+
+    def planned(*_: object) -> None:
+        raise NotEnoughRoom("No room for that.", "Draw less.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "planned", planned)
+        first, last = tab.on_preview(at_film(film))
+    assert "Planning shot 1" in first[tab.go].value and "No room for that." in last[tab.said]
+    assert last[tab.go].value.startswith("Preview, about") and last[tab.go].interactive and last[tab.go].visible
+
+
+def test_another_take_is_refused_where_the_disk_is_full(
+    studio: Studio, tab: StoryboardTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    monkeypatch.setattr(making.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    for act in (pressed("another", key=film.board.shots[1].id), pressed("scene-again", scene="1")):
+        assert "GB of disk" in tab.on_act(at_film(film), act)[tab.said]
+    assert studio.projects.get(film.id).takes == () and studio.queue.list(ended=False) == []
+
+
+def test_a_film_of_another_version_is_told_instead_of_an_empty_page(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    with studio.projects.db.transaction() as db:
+        db.execute("UPDATE project SET board = '{}' WHERE id = ?", (film.id,))
+    assert "kept by another version" in tab.opened(at_film(film))[tab.board]
+    assert "Drop a screenplay" in tab.opened(at_film(film) | {"film": "0123456789ab"})[tab.board]
+
+
+def test_posters_that_cannot_be_made_do_not_keep_others_waiting(
+    studio: Studio, tab: StoryboardTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = new_project("\n\n".join(f"INT. ROOM {n} - DAY\n\nA dog sleeps." for n in range(8)), "x")
+    request, takes = ShotRequest(name="x", card="x", frames=1), []
+    for number, shot in enumerate(film.board.shots[: POSTERS_AT_ONCE + 2]):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path := tmp_path / f"{number}.png")
+        clip = studio.add_file(path).key
+        takes.append(Take(shot.id, 1, 1, False, clip, request))
+        if number < POSTERS_AT_ONCE:
+            studio.library.path(clip).write_bytes(b"broken since")
+    film = studio.projects.add(replace(film, takes=tuple(takes)))
+    tries: list[str] = []
+    made = ui.board_cards.poster_url
+    monkeypatch.setattr(ui.board_cards, "poster_url", lambda at, clip: tries.append(clip.key) or made(at, clip))
+    looks = [tab.look(at_film(film), "") for _ in range(3)]
+    assert len(tries) == POSTERS_AT_ONCE + 2, "each once"
+    assert looks[1][tab.board].count('loading="lazy"') == 2 and not looks[1][tab.timer].active
+
+
+def test_a_look_at_a_film_that_stays_as_it_is_draws_nothing(
+    studio: Studio, tab: StoryboardTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    *_, shown = tab.on_preview(at_film(film))
+    kept: list[int] = []
+    monkeypatch.setattr(studio.keeper, "ensure", lambda: kept.append(1))
+    drawn: list[int] = []
+    real = ui.storyboard_page.board_html
+    monkeypatch.setattr(ui.storyboard_page, "board_html", lambda *at: drawn.append(1) or real(*at))
+
+    def look() -> bool:
+        """Whether something was drawn, and sent."""
+        nonlocal shown
+        before = len(drawn)
+        updates = tab.look(at_film(film), shown[tab.seen])
+        shown = updates if tab.board in updates else shown
+        assert (tab.board in updates) == (len(drawn) > before)
+        return len(drawn) > before
+
+    assert [look() for _ in range(3)] == [False] * 3 and len(kept) == 3, "the worker is kept going all the same"
+    studio.projects.change(film.id, lambda p: edits.edit_shot(p, p.board.shots[0].id, note="On another page"))
+    assert [look(), look()] == [True, False]
+    job = studio.queue.lease("test")
+    assert job and [look(), look()] == [True, False]
+    preview = studio.queue.preview_path(job.id)
+    preview.parent.mkdir(parents=True, exist_ok=True)
+    preview.write_bytes(b"a picture")
+    assert [look(), look()] == [True, False]
+    studio.queue.end(job.id, "failed", sentence="No.")
+    assert [look(), look()] == [True, False]
+    for job in studio.queue.list(ended=False):
+        studio.queue.stop(job.id)
+    assert look() and not shown[tab.timer].active
 
 
 def test_a_film_that_is_gone_is_not_open_any_more(tab: StoryboardTab) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from diffscaler.errors import MediaError
 from diffscaler.film.animatic import Placed
 from diffscaler.media import Frames
 from diffscaler.screenplay.rates import rate_of
@@ -61,9 +62,13 @@ class BoardPages:
         return " ".join(" ".join(told).split())
 
 
-def panels_of(shots: Sequence[Placed], clips: Mapping[str, Path]) -> tuple[Panel, ...]:
-    """A panel for each shot. clips: by shot id, its file, whose middle is shown; without one the panel is empty"""
-    return tuple(_panel(shot, clips.get(shot.shot.id)) for shot in shots)
+def panels_of(shots: Sequence[Placed], clips: Mapping[str, Path], note: Callable[[str], None]) -> tuple[Panel, ...]:
+    """A panel for each shot.
+
+    clips: by shot id, its file, whose middle is shown; without one the panel is empty; note: told of files that cannot
+    be read, for which it is empty as well
+    """
+    return tuple(_panel(shot, _picture(shot, clips.get(shot.shot.id), note)) for shot in shots)
 
 
 def by_scene(panels: Sequence[Panel]) -> Iterator[tuple[str, str, list[Panel]]]:
@@ -73,15 +78,25 @@ def by_scene(panels: Sequence[Panel]) -> Iterator[tuple[str, str, list[Panel]]]:
         yield number, found[0].heading, found
 
 
-def _panel(placed: Placed, clip: Path | None) -> Panel:
-    shot, drawn = placed.shot, placed.compiled.request.drawn
+def _picture(placed: Placed, clip: Path | None, note: Callable[[str], None]) -> bytes | None:
     shown = placed.in_film
+    if clip is None:
+        return None
+    try:
+        return jpeg_of(frame_at(clip, shown.start + shown.frames // 2))
+    except MediaError as error:
+        note(f"The panel of {placed.shot.name} is empty. {error.message}")
+        return None
+
+
+def _panel(placed: Placed, picture: bytes | None) -> Panel:
+    shot, drawn = placed.shot, placed.compiled.request.drawn
     words = [words for words in shot.dialogue if words != "…"]
     return Panel(
         name=shot.name,
         scene=shot.scene,
         heading=shot.heading,
-        picture=jpeg_of(frame_at(clip, shown.start + shown.frames // 2)) if clip else None,
+        picture=picture,
         seen=f"{shot.size}, {shot.angle}, {shot.move}" if drawn else "card",
         frames=shot.frames,
         text="" if shot.role == "dialogue" and words else shot.text,
@@ -95,10 +110,13 @@ def _panel(placed: Placed, clip: Path | None) -> Panel:
 
 
 def frame_at(clip: Path, frame: int) -> Frames:
-    """One frame of a clip, uint8 RGB (H, W, 3). Raises MediaError."""
+    """One frame of a clip, uint8 RGB (H, W, 3). Raises MediaError, also where the clip has no such frame."""
     from diffscaler.video.reader import read_frames
 
-    return next(iter(read_frames(clip, start=frame, chunk_frames=1))).frames[0]
+    chunk = next(iter(read_frames(clip, start=frame, chunk_frames=1)), None)
+    if chunk is None or not len(chunk.frames):
+        raise MediaError(f"{clip.name} has no frame {frame}.", "Make its shot again.")
+    return chunk.frames[0]
 
 
 def jpeg_of(frame: Frames, longest: int = PICTURE_PX) -> bytes:
