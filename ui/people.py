@@ -73,6 +73,8 @@ class PeopleStrip:
         """picked: the clip's key in a list; member: who is chosen in the cast, "" for nobody; safe: whether people are
         to be found by what may be used commercially"""
         self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", **QUIET)
+        # A look that began before a click may come back after it, with the cards as they were.
+        self.state.change(self.look, self.state, self.outputs, trigger_mode="always_last", **QUIET)
         self.pane.click(self.on_click, [self.state, member], [*self.outputs, self.said], **QUIET)
         for at in (picked, safe):
             at.change(self.on_clip, [picked, self.state, safe], [*self.outputs, self.said], **QUIET)
@@ -92,9 +94,16 @@ class PeopleStrip:
             root = self._asked(state)
             if root is not None and self._found(root) is None:
                 self.studio.submit(question(state))  # finds the job that does it already, if there is one
-        return updates | self.look(state)
+        return updates | self.shown(state)
 
     def look(self, state: dict[str, Any] | None) -> Updates:
+        """The strip as it stands. The state is left alone where nothing new is known: what was clicked while this look
+        was under way would be undone."""
+        updates = self.shown(state)
+        return updates if updates[self.state] != state else updates | {self.state: gr.skip()}
+
+    def shown(self, state: dict[str, Any] | None) -> Updates:
+        """The strip for a state, and the state."""
         state = known(state)
         root = self._asked(state)  # once: planning reads the catalogue
         found, state = self._found(root), counted(state, root)
@@ -127,7 +136,7 @@ class PeopleStrip:
         elif verb == "anew":
             plays, gone, same, joining = {}, [], [], -1
         state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
-        return self.look(state) | {self.said: ""}
+        return self.shown(state) | {self.said: ""}
 
     def playing(self, clip: str, state: dict[str, Any] | None, safe: bool = False) -> tuple[Playing, ...]:
         """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.

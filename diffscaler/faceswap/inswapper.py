@@ -17,7 +17,7 @@ import numpy.typing as npt
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.align import align_face
 from diffscaler.faceswap.crops import ARCFACE_128
-from diffscaler.faceswap.sessions import open_session
+from diffscaler.faceswap.sessions import ALONE, open_session
 from diffscaler.faceswap.swap_network import SwapNetwork, open_swapper
 
 Floats = npt.NDArray[np.float32]
@@ -87,7 +87,7 @@ def load_recognizer(spec: Any, device: Any = "cpu") -> Recognizer:
     if path is not None and Path(path).is_dir():
         path = next(iter(sorted(Path(path).glob("w600k*.onnx"))), Path(path) / "w600k_r50.onnx")
     path = model_file(path, "w600k_r50.onnx", "the face recogniser that swappers need")
-    session = open_session(path, device)
+    session = open_session(path, device, ALONE)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or list(inputs[0].shape)[1:] != [3, 112, 112] or outputs[0].shape[-1] != 512:
         raise ModelNotFound(f"{path.name} is not an ArcFace model.", "Use w600k_r50.onnx from insightface's buffalo_l.")

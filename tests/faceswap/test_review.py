@@ -11,7 +11,7 @@ import pytest
 
 from diffscaler.faceswap.casting import Role
 from diffscaler.faceswap.correct_stage import CorrectionParams
-from diffscaler.faceswap.review import COLUMNS, Review
+from diffscaler.faceswap.review import AWAY, BARELY, COLUMNS, KEPT, LEAVING, NOBODY, Review
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.media import Stream
 from tests.faceswap.moving import DETECTOR, around, chunked, frames_of, meta_of, moved, somebody_else, still
@@ -63,6 +63,7 @@ def test_what_is_wrong_is_found_where_it_is(around_stage: Any, frames: Any) -> N
     kept = (CorrectionParams(start=3, stop=4, how="skip"),)  # left out on purpose
     corrected = Review.read(reviewed(around_stage, frames, found, swapped, corrections=kept), N)
     assert {(c.start, c.stop, c.what) for c in corrected.concerns()} == said - {(3, 4, "not replaced")}
+    assert review.skipped() == {BARELY: 1} and corrected.skipped() == {KEPT: 1}
     heat = review.heat()
     assert heat[3] > 0 and heat[5] > 0 and heat[0] == 0
 
@@ -95,6 +96,20 @@ def test_neighbouring_frames_are_one_concern() -> None:
     rows = [row(frame=i, yaw=60 if i in (2, 3, 5, 9) else 0) for i in range(12)]
     review = Review(np.array(rows, np.float32), 12)
     assert [(c.start, c.stop, c.what) for c in review.concerns()] == [(2, 6, "turned away"), (9, 10, "turned away")]
+
+
+def test_frames_without_a_new_face_are_counted_by_why() -> None:
+    """Two people: whoever is replaced answers for the frame; frames 10 and 11 show nobody."""
+    nothing = {"weight": 0, "changed": 0}
+    rows = [row(frame=0), row(frame=0, track=1, **nothing)]
+    rows += [row(frame=i, kept=1, yaw=70, **nothing) for i in (1, 2)]
+    rows += [row(frame=i, yaw=-62, **nothing) for i in (3, 4, 5)]
+    rows += [row(frame=6, **nothing), row(frame=7, changed=0.2, weight=0.02), row(frame=8), row(frame=9)]
+    review = Review(np.array(rows, np.float32), 12)
+    expected = {KEPT: 2, AWAY: 3, LEAVING: 1, BARELY: 1, NOBODY: 2}
+    assert review.skipped() == expected and list(review.skipped()) == list(expected)
+    assert review.card()["frames"] + sum(expected.values()) == 12
+    assert Review(np.array([row(frame=0)], np.float32), 1).skipped() == {}
 
 
 def test_jitter_is_what_no_smooth_movement_has() -> None:
