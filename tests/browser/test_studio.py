@@ -178,9 +178,9 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
     page.wait_for_selector("#faceswap-stop", timeout=15_000)
     studio.wait_for_clip("faceswap", count=2)
     before, swapped = (studio.frames("faceswap", at) for at in (0, 1))
-    changed = [[np.abs(swapped[i] - before[i])[face].mean() for face in FACES] for i in (0, 14)]
-    print("changed", np.round(changed, 1).tolist())
-    assert np.min(changed) > 4, "both are replaced"
+    changed = [[apart(swapped[i], before[i], face) for face in FACES] for i in (0, 7, 14)]
+    print("changed", np.round(changed, 3).tolist())
+    assert np.min(changed) > 0.01, "both are replaced"
     page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
     assert "frames with a new face" in page.locator("#faceswap-review").inner_text()
     # The line of time leads to a frame, and the original face is put back there.
@@ -190,10 +190,11 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
     page.wait_for_selector("#faceswap-review button:has-text('take back 1 correction')", timeout=LONG_MS)
     studio.wait_for_clip("faceswap", count=2)
     corrected = studio.frames("faceswap", 1)
-    apart = [[np.abs(corrected[i][face] - swapped[i][face]).mean() for face in FACES] for i in range(len(before))]
-    print("apart", np.round(apart, 1).tolist())
-    assert max(apart[7]) > 3 and np.abs(corrected[7] - before[7])[FACES[0]].mean() < 3
-    assert max(max(apart[i]) for i in (0, 1, 2, 12, 13, 14)) < 2, "these frames are as they were"
+    back = [[apart(corrected[i], before[i], face) for face in FACES] for i in range(len(before))]
+    kept = [[apart(corrected[i], swapped[i], face) for face in FACES] for i in range(len(before))]
+    print("from the original", np.round(back, 3).tolist(), "from the swap", np.round(kept, 3).tolist())
+    assert max(back[7]) < 0.002, "the original is back"
+    assert np.max([kept[i] for i in (0, 1, 2, 12, 13, 14)]) < 0.002, "these frames are as they were"
     page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
     assert "kept by a correction" in page.locator("#faceswap-review .quality").inner_text()
     studio.open()
@@ -300,6 +301,11 @@ def astronaut(folder: Path) -> Path:
     path = folder / "astronaut.png"
     Image.fromarray(data.astronaut()).save(path)
     return path
+
+
+def apart(one: Any, other: Any, area: Any) -> float:
+    """Share of values in an area of two pictures that differ by more than compression makes them."""
+    return float((np.abs(one[area] - other[area]) > 20).mean())
 
 
 def clip_with_a_face(folder: Path) -> Path:
