@@ -193,8 +193,8 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
     back = [[apart(corrected[i], before[i], face) for face in FACES] for i in range(len(before))]
     kept = [[apart(corrected[i], swapped[i], face) for face in FACES] for i in range(len(before))]
     print("from the original", np.round(back, 3).tolist(), "from the swap", np.round(kept, 3).tolist())
-    assert max(back[7]) < 0.002, "the original is back"
-    assert np.max([kept[i] for i in (0, 1, 2, 12, 13, 14)]) < 0.002, "these frames are as they were"
+    assert max(back[7]) < 0.006, "the original is back"
+    assert np.max([kept[i] for i in (0, 1, 2, 12, 13, 14)]) < 0.006, "these frames are as they were"
     page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
     assert "kept by a correction" in page.locator("#faceswap-review .quality").inner_text()
     studio.open()
