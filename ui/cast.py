@@ -77,7 +77,7 @@ class CastShelf:
 
     def wire(self) -> None:
         photos = self.cast.shelf.picked
-        photos.change(self.on_photos, photos, [self.remarks, self.timer], **QUIET)
+        photos.change(self.on_photos, photos, [self.remarks, self.timer, self.said], **QUIET)
         self.timer.tick(self.look, photos, [self.remarks, self.timer], trigger_mode="once", **QUIET)
         self.join.click(
             self.on_join,
@@ -97,7 +97,7 @@ class CastShelf:
                     self.studio.submit(InspectPhotoRequest(photo=key))
                 except DiffScalerError:
                     continue  # said when the photo is used
-        return self.look(picked)
+        return self.look(picked) | {self.said: ""}  # what was wrong with other photos is no more
 
     def look(self, picked: list[str]) -> Updates:
         known = [(key, self._facts(key)) for key in picked]

@@ -124,6 +124,9 @@ class ReviewPane:
         except (DiffScalerError, OSError, StopIteration):
             log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
             return ""
+        if not review.tracks:
+            nobody = "Nobody was found whose face could be replaced: the clip is as it was."
+            return f'<h3 class="label">Review</h3><p class="quiet">{nobody}</p>'
         concerns = review.concerns()
         engines, masks = self._other_engines(clip), self._other_masks(clip)
         rows = "".join(self._row(concern, moments, engines, masks) for concern in concerns[:MOST])

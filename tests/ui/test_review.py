@@ -149,6 +149,16 @@ def test_another_engine_can_draw_some_frames_where_it_is_installed(
     assert 'data-how="builtin"' in html and 'data-how="inswapper"' not in html
 
 
+def test_a_clip_of_nobody_is_not_said_to_be_in_order(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr(tab.review, "_review", lambda key: Review(np.zeros((0, len(COLUMNS)), np.float32), 40))
+    html = tab.review.render(clip, None)
+    assert "Nobody was found" in html and "Nothing stands out" not in html and "data-do" not in html
+
+
 def test_a_seed_is_told_of_swaps_that_draw_by_chance_only(tab: FaceSwapTab, swap: Make) -> None:
     clip = swap()
     assert "seed" not in pieces.facts(tab.studio, clip)
