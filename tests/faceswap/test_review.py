@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,16 +12,29 @@ import pytest
 
 from diffscaler.faceswap.casting import Role
 from diffscaler.faceswap.correct_stage import CorrectionParams
-from diffscaler.faceswap.review import AWAY, BARELY, COLUMNS, KEPT, LEAVING, NOBODY, Review
+from diffscaler.faceswap.detections import gather
+from diffscaler.faceswap.inswapper import load_recognizer
+from diffscaler.faceswap.photo import main_face
+from diffscaler.faceswap.review import AWAY, BARELY, COLUMNS, KEPT, LEAVING, NOBODY, UNLIKE, Review
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.media import Stream
-from tests.faceswap.moving import DETECTOR, around, chunked, frames_of, meta_of, moved, somebody_else, still
+from diffscaler.stage import ModelRef
+from tests.faceswap import tiny_onnx
+from tests.faceswap.moving import DETECTOR, FPS, around, chunked, frames_of, meta_of, moved, somebody_else, still
+from tests.faceswap.tiny_onnx import Spec
 
 N = 8
 
 
 def reviewed(
-    around_stage: Any, frames: Any, found: Any, swapped: Any, size: int = 8, start: int = 0, corrections: Any = ()
+    around_stage: Any,
+    frames: Any,
+    found: Any,
+    swapped: Any,
+    size: int = 8,
+    start: int = 0,
+    corrections: Any = (),
+    models: Any = (DETECTOR,),
 ) -> Any:
     params = ReviewSwapParams(cast=(Role(photos=("face",)),), corrections=corrections)
     first = max(0, start - 1)
@@ -29,7 +43,7 @@ def reviewed(
         Stream(meta_of(frames).change(kind="tensors"), iter(found)),
         Stream(meta_of(frames), chunked(swapped, 5, first)),
     )
-    return list(ReviewSwap(params, (DETECTOR,)).run(streams, around_stage.context(start)))
+    return list(ReviewSwap(params, models).run(streams, around_stage.context(start)))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +80,27 @@ def test_what_is_wrong_is_found_where_it_is(around_stage: Any, frames: Any) -> N
     assert review.skipped() == {BARELY: 1} and corrected.skipped() == {KEPT: 1}
     heat = review.heat()
     assert heat[3] > 0 and heat[5] > 0 and heat[0] == 0
+
+
+def test_likeness_is_to_the_performer_and_who_is_unlike_is_said(around_stage: Any, frames: Any, tmp_path: Path) -> None:
+    """By a recogniser of random weights: what it reads in photo and frames is compared."""
+    recognizer = load_recognizer(Spec(tiny_onnx.arcface(tmp_path / "w600k_r50.onnx")))
+    around_stage.models["arcface"] = recognizer
+    found = around_stage.detect(frames)
+    (track,) = gather(found).tracks(FPS)
+    swapped = frames_of(around_stage.swap(frames, found))
+    swapped[5] = 255 - swapped[5]  # nobody looks like that
+    models = (DETECTOR, ModelRef(name="arcface", revision="1"))
+    review = Review.read(reviewed(around_stage, frames, found, swapped, models=models), N)
+    performer = main_face(around_stage.photo, around_stage.models["centerface"])
+    wanted = recognizer.embed(performer.photo, performer.landmarks)
+    expected = [recognizer.embed(frame, at) @ wanted for frame, at in zip(swapped, track.landmarks, strict=True)]
+    print("likeness", np.round(expected, 3))
+    assert np.allclose(review.column("likeness"), expected, atol=1e-4)
+    assert review.card()["likeness"] == pytest.approx(np.mean(expected), abs=1e-4)
+    unlike = np.array(expected) < UNLIKE
+    assert unlike[5] and review.doubts()["unlike the performer"].tolist() == unlike.tolist()
+    assert any("ArcFace" in note and "non-commercial" in note for note in around_stage.notes)
 
 
 @pytest.mark.parametrize("size", [1, 3])
