@@ -73,8 +73,6 @@ class PeopleStrip:
         """picked: the clip's key in a list; member: who is chosen in the cast, "" for nobody; safe: whether people are
         to be found by what may be used commercially"""
         self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", **QUIET)
-        # A look that began before a click may come back after it, with the cards as they were.
-        self.state.change(self.look, self.state, self.outputs, trigger_mode="always_last", **QUIET)
         self.pane.click(self.on_click, [self.state, member], [*self.outputs, self.said], **QUIET)
         for at in (picked, safe):
             at.change(self.on_clip, [picked, self.state, safe], [*self.outputs, self.said], **QUIET)
