@@ -203,10 +203,13 @@ def review(args: argparse.Namespace, settings: Settings) -> int:
         seen = Review.read(chunks, found.meta.num_frames)
     card = {name: None if value != value else round(value, 4) for name, value in seen.card().items()}
     if args.json:
-        write_json({"clip": clip.key, "card": card, "concerns": [vars(concern) for concern in seen.concerns()]})
+        rows = [vars(concern) for concern in seen.concerns()]
+        write_json({"clip": clip.key, "card": card, "skipped": seen.skipped(), "concerns": rows})
         return DONE
     for name, value in card.items():
         sys.stdout.write(f"{name:<11} {'not measured' if value is None else value}\n")
+    for why, count in seen.skipped().items():
+        sys.stdout.write(f"{'skipped':<11} {count} frame{'s' if count > 1 else ''}: {why}\n")
     for concern in seen.concerns():
         sys.stdout.write(f"frames {concern.start}-{concern.stop - 1}, person {concern.track}: {concern.what}\n")
     return DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diffscaler.errors import DiffScalerError
+from diffscaler.errors import DiffScalerError, ModelNotFound
 from diffscaler.face_redraw import pick_redraw_models
 from diffscaler.faceswap.casting import NETWORKS
 from diffscaler.models.catalogue import Catalogue
@@ -51,7 +51,7 @@ def engine_card(
         if engine == "diffusion":
             picked = pick_redraw_models(catalogue, model, adapter, commercial_only)
             return EngineCard(engine, ABOUT[engine], (picked.model, picked.adapter, picked.encoder))
-        models = tuple(catalogue.spec(name) for name in NETWORKS[engine])
+        models = engine_models(catalogue, engine)
     except DiffScalerError as error:
         return EngineCard(engine, ABOUT[engine], (), error.message, error.hint)
     for spec in models:
@@ -59,6 +59,20 @@ def engine_card(
             said = f"{spec.title} may not be used commercially."
             return EngineCard(engine, ABOUT[engine], models, said, "Pick another engine, or allow every licence.")
     return EngineCard(engine, ABOUT[engine], models)
+
+
+def engine_models(catalogue: Catalogue, engine: str) -> tuple[ModelSpec, ...]:
+    """What an engine draws with; nothing for "builtin" and "diffusion". Raises ModelNotFound that names what to add."""
+    there = {spec.name: spec for spec in catalogue.specs()}
+    if missing := [name for name in NETWORKS[engine] if name not in there]:
+        files = {each.spec.name: each.spec.path.name for each in catalogue.known() if each.spec.path is not None}
+        listed = [files.get(name, name) for name in missing]
+        named = " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
+        raise ModelNotFound(
+            f"The face swap engine {engine} is not installed.",
+            f"Put {named} into the models folder, or pick the built-in engine.",
+        )
+    return tuple(there[name] for name in NETWORKS[engine])
 
 
 def licence(spec: ModelSpec) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffscaler.errors import InvalidRequest
+from diffscaler.errors import InvalidRequest, ModelNotFound
 from diffscaler.face_redraw import chosen, pick_redraw_models, redrawn
 from diffscaler.faceswap.casting import NETWORKS, CastParams, Role
 from diffscaler.faceswap.correct_stage import CorrectSwap, CorrectSwapParams
@@ -16,6 +16,8 @@ from diffscaler.faceswap.photo_stage import InspectPhoto, InspectPhotoParams
 from diffscaler.faceswap.restore_stage import RestoreFaces, RestoreFacesParams
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.faceswap.stage import DetectFaces, DetectFacesParams, SwapFace
+from diffscaler.faceswap_engines import engine_models
+from diffscaler.models.spec import ModelSpec
 from diffscaler.plan import Node, node
 from diffscaler.recipe_parts import Recipe, RecipeParts, consent_row
 from diffscaler.requests import (
@@ -140,7 +142,7 @@ class SwapRecipes(RecipeParts):
 
         Of a corrected swap only the corrected frames: the others come from the restored swap before it was corrected.
         """
-        restorer = self.catalogue.ref(self.catalogue.spec(request.restore, "face_restorer"))
+        restorer = self.catalogue.ref(self._restorer(request.restore))
         front = fronts(self.catalogue, request.in_front, request.commercial_only)
 
         def restored(swap: Node, *before: Node) -> Node:
@@ -157,6 +159,18 @@ class SwapRecipes(RecipeParts):
             return node(RestoreFaces(params, (restorer,)), swap, swap.inputs[1], *before, *masks.values())
 
         return restored(swapped, restored(uncorrected)) if request.corrections else restored(swapped)
+
+    def _restorer(self, name: str) -> ModelSpec:
+        """Raises ModelNotFound that names those there are, or what to add."""
+        specs = {spec.name: spec for spec in self.catalogue.specs("face_restorer")}
+        if name not in specs:
+            there = (
+                f"Installed: {', '.join(specs)}."
+                if specs
+                else "Put codeformer.pth or GFPGANv1.4.pth into the models folder."
+            )
+            raise ModelNotFound(f"There is no face restorer called {name[:60]!r} here.", there)
+        return specs[name]
 
     def _cast(self, playing: tuple[Playing, ...]) -> tuple[Role, ...]:
         return tuple(Role(photos=tuple(self._photo(key) for key in role.faces), tracks=role.people) for role in playing)
@@ -195,7 +209,9 @@ class SwapRecipes(RecipeParts):
         """The models an engine draws with. Raises ModelNotFound when they are not installed."""
         if engine == "diffusion":
             return (drawn[0].models[1],)  # the other models have done their work
-        return tuple(self.catalogue.ref(self.catalogue.spec(name)) for name in NETWORKS.get(engine, ()))
+        if engine not in NETWORKS:  # a way to mask faces, not to draw them
+            return ()
+        return tuple(self.catalogue.ref(spec) for spec in engine_models(self.catalogue, engine))
 
     def _recognizer(self, commercial_only: bool = False) -> list[ModelRef]:
         """ArcFace where it is installed and may be used, else nothing."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from diffscaler.video.reader import read_frames
 from diffscaler.video.writer import write_clip
 from tests.faceswap import tiny_onnx
 from tests.faceswap.moving import astronaut, scene
+from tests.video.make import all_times, beep_onsets, video, with_beeps
 from ui.commands import run
 
 N = 6
@@ -99,6 +102,41 @@ def test_cast_people_swap_correct_review(home: Path, capsys: pytest.CaptureFixtu
     assert run(["cast", "rm", "EILEEN"]) == 0
     assert run(["swap", clip, "--cast", "Eileen", "-o", str(home / "no.mp4")]) == 1
     assert "Nobody in the cast is called 'Eileen'." in capsys.readouterr().err
+
+
+def test_a_swap_changes_faces_and_nothing_else_of_a_clip(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An uneven, full-range, letterboxed clip with two sound tracks and a title comes back so, but for the face."""
+    frames = np.zeros((9, 330, 420, 3), np.uint8)
+    frames[:, 30:300] = scene()[:, :420]
+    times, end = [*(i / 12 for i in range(5)), *(5 / 12 + i / 5 for i in range(4))], 5 / 12 + 4 / 5
+    silent = video(home / "silent.mp4", frames, times, end, crf="4")
+    full = (
+        "-c:v libx264 -crf 4 -vf scale=out_range=pc -color_range pc -fps_mode passthrough -metadata title=Two".split()
+    )
+    clip = with_beeps(silent, home / "letterbox.mkv", 0.6, end, *full)
+    words = ["swap", str(clip), "--face", str(home / "eileen.png"), "--consent", "by mail", "--people", "largest"]
+    assert run([*words, "--quality", "4", "-o", str(home / "whole.mp4")]) == 0
+    before, after = probe(clip), probe(home / "whole.mp4")
+    assert after.num_frames == before.num_frames == 9 and before.vfr
+    assert np.allclose(all_times(home / "whole.mp4"), all_times(clip), atol=0.002)
+    assert after.duration_s == pytest.approx(before.duration_s, abs=0.03) and after.metadata["title"] == "Two"
+    heard = [beep_onsets(path) for path in (clip, home / "whole.mp4")]
+    assert len(heard[0]) == len(heard[1]) == 2
+    for (was, hertz), (now, same) in zip(*heard, strict=True):
+        assert now == pytest.approx(was, abs=0.01) and same == pytest.approx(hertz, rel=0.02)
+    was, now = pictures(clip), pictures(home / "whole.mp4")
+    face, right = (slice(None), slice(75, 127), slice(115, 155)), (slice(None), slice(30, 300), slice(260, None))
+    assert all(np.abs(now - was)[i][face[1:]].mean() > 4 for i in range(9))
+    assert np.abs(now - was)[right].mean() < 1 and now[:, :26].max() < 8 and now[:, 304:].max() < 8
+    assert abs((now - was)[right].mean()) < 0.3, "the range of its colours is the same"
+
+    assert run([*words, "--encoding", "pictures", "-o", str(home / "whole.zip")]) == 0
+    with ZipFile(home / "whole.zip") as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".png"))
+        lossless = np.stack([np.asarray(Image.open(BytesIO(archive.read(name))).convert("RGB")) for name in names])
+    assert len(lossless) == 9 and np.array_equal(lossless[right], was[right]), "not a level beside the face"
+    assert not lossless[:, :26].any() and (lossless[face] != was[face]).mean() > 0.5
+    capsys.readouterr()
 
 
 def test_networks_by_file_mask_the_face_tell_people_apart_and_are_named_in_the_file(

@@ -10,6 +10,7 @@ import gradio as gr
 from diffscaler.cast import CONSENT_MISSING, Member
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.faceswap.remarks import PhotoFacts, remarks_on
+from diffscaler.jobs.job import Job
 from diffscaler.requests import InspectPhotoRequest, Playing
 from diffscaler.studio import Studio
 from ui import pieces
@@ -76,7 +77,7 @@ class CastShelf:
 
     def wire(self) -> None:
         photos = self.cast.shelf.picked
-        photos.change(self.on_photos, photos, [self.remarks, self.timer], **QUIET)
+        photos.change(self.on_photos, photos, [self.remarks, self.timer, self.said], **QUIET)
         self.timer.tick(self.look, photos, [self.remarks, self.timer], trigger_mode="once", **QUIET)
         self.join.click(
             self.on_join,
@@ -91,12 +92,12 @@ class CastShelf:
     def on_photos(self, picked: list[str]) -> Updates:
         """Have the photos just picked looked at by the worker."""
         for key in picked:
-            if self._facts(key) is None:
+            if self._facts(key) is None and self._given_up(key) is None:
                 try:
                     self.studio.submit(InspectPhotoRequest(photo=key))
                 except DiffScalerError:
                     continue  # said when the photo is used
-        return self.look(picked)
+        return self.look(picked) | {self.said: ""}  # what was wrong with other photos is no more
 
     def look(self, picked: list[str]) -> Updates:
         known = [(key, self._facts(key)) for key in picked]
@@ -110,13 +111,22 @@ class CastShelf:
         except DiffScalerError:  # deleted since; the shelf shows it no more either
             return ""
         if facts is None:
-            return f'<p class="quiet">{title}: looking at it.</p>' if self._asked(key) else ""
+            if self._asked(key):
+                return f'<p class="quiet">{title}: looking at it.</p>'
+            failed = self._given_up(key)
+            return f'<p class="bad"><b>{title}</b> {escape(failed.sentence or "")}</p>' if failed else ""
         grade, texts = remarks_on(facts)
         return f'<p class="{grade}"><b>{title}</b> {escape(" ".join(texts) or "A good likeness.")}</p>'
 
     def _asked(self, key: str) -> bool:
         """Whether a job that looks at this photo waits or runs."""
         return any((job.request or {}).get("photo") == key for job in self.studio.queue.list(ended=False))
+
+    def _given_up(self, key: str) -> Job | None:
+        """The latest job that was to look at this photo, where it failed: it would again, and Retry is in the queue."""
+        ended = (job for job in self.studio.queue.list(ended=True) if (job.request or {}).get("photo") == key)
+        job = next(ended, None)
+        return job if job is not None and job.state == "failed" else None
 
     def _facts(self, key: str) -> PhotoFacts | None:
         return self.portraits.facts(key)
@@ -127,7 +137,9 @@ class CastShelf:
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             for key in faces:
-                facts = self._facts(key)
+                facts, failed = self._facts(key), self._given_up(key)
+                if facts is None and failed is not None:
+                    raise InvalidRequest(failed.sentence, "Take that photo off the shelf first.")
                 if facts is not None and facts.count == 0:
                     raise InvalidRequest(
                         f"{self.studio.library.clip(key).title} shows no face.", "Take it off the shelf first."

@@ -92,9 +92,16 @@ class PeopleStrip:
             root = self._asked(state)
             if root is not None and self._found(root) is None:
                 self.studio.submit(question(state))  # finds the job that does it already, if there is one
-        return updates | self.look(state)
+        return updates | self.shown(state)
 
     def look(self, state: dict[str, Any] | None) -> Updates:
+        """The strip as it stands. The state is left alone where nothing new is known: what was clicked while this look
+        was under way would be undone."""
+        updates = self.shown(state)
+        return updates if updates[self.state] != state else updates | {self.state: gr.skip()}
+
+    def shown(self, state: dict[str, Any] | None) -> Updates:
+        """The strip for a state, and the state."""
         state = known(state)
         root = self._asked(state)  # once: planning reads the catalogue
         found, state = self._found(root), counted(state, root)
@@ -127,7 +134,7 @@ class PeopleStrip:
         elif verb == "anew":
             plays, gone, same, joining = {}, [], [], -1
         state = {**state, "plays": plays, "gone": gone, "same": same, "joining": joining}
-        return self.look(state) | {self.said: ""}
+        return self.shown(state) | {self.said: ""}
 
     def playing(self, clip: str, state: dict[str, Any] | None, safe: bool = False) -> tuple[Playing, ...]:
         """The cast of a clip as it stands on the cards; nobody when none is set, or the clip is another one.

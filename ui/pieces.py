@@ -99,11 +99,17 @@ def facts(studio: Studio, clip: Clip) -> str:
     # A note that begins with a model's title says where it ran as well.
     parts = [title for title in models_of(studio, clip) if not any(note.startswith(title) for note in notes)]
     parts += notes if parts or notes else ["imported"]
-    if request.get("seed") is not None:
+    if request.get("seed") is not None and not _swapped_without_chance(clip):
         parts.append(f"seed {request['seed']}")
     parts.append(size_of(clip.meta))
     parts.append(weight(clip.size_bytes))
     return '<p class="facts">' + "".join(f"<span>{escape(str(part))}</span>" for part in parts) + "</p>"
+
+
+def _swapped_without_chance(clip: Clip) -> bool:
+    """Whether a clip is a face swap by an engine that draws nothing at random: its request has a seed all the same."""
+    swapped = (clip.request or {}).get("type") == "FaceSwapRequest"
+    return swapped and all(node.stage != "redraw_faces" for node in nodes(clip.node))
 
 
 def weight(size_bytes: int) -> str:

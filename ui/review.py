@@ -15,6 +15,7 @@ from diffscaler.engine import missing
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.faceswap.mask_params import KINDS
 from diffscaler.faceswap.mask_plan import usable
+from diffscaler.faceswap_engines import engine_card
 from diffscaler.jobs.job import Job
 from diffscaler.library.clips import Clip
 from diffscaler.plan import Node, nodes
@@ -38,6 +39,10 @@ MOST = 12
 #: What can be done about a stretch of frames, beside the words for it; some of it where something is in front only.
 REMEDIES = {"skip": "Leave the original", "over everything": "Draw over it"}
 REMEDIES_HERE = {"skip": "Leave the original here", "over everything": "Draw over it here"}
+#: The engines that can draw instead of the one that did, where they are installed.
+ENGINES = {
+    "builtin": "Built-in engine", "inswapper": "inswapper", "ghost": "GHOST", "diffusion": "Redraw by diffusion",
+}  # fmt: skip
 #: What else can tell what is in front, where it is installed, and did not in that swap.
 MASKS = {"parsing": "Mask by the face parser", "occluder": "Mask by the occluder", "looks": "Mask by its looks"}
 
@@ -119,12 +124,15 @@ class ReviewPane:
         except (DiffScalerError, OSError, StopIteration):
             log.warning("the review of %s cannot be shown", clip.key, exc_info=True)
             return ""
+        if not review.tracks:
+            nobody = "Nobody was found whose face could be replaced: the clip is as it was."
+            return f'<h3 class="label">Review</h3><p class="quiet">{nobody}</p>'
         concerns = review.concerns()
-        masks = self._other_masks(clip)
-        rows = "".join(self._row(concern, moments, masks) for concern in concerns[:MOST])
+        engines, masks = self._other_engines(clip), self._other_masks(clip)
+        rows = "".join(self._row(concern, moments, engines, masks) for concern in concerns[:MOST])
         more = f"<li class='quiet'>{len(concerns) - MOST} more.</li>" if len(concerns) > MOST else ""
         listed = f'<ul class="concerns">{rows}{more}</ul>' if rows else '<p class="quiet">Nothing stands out.</p>'
-        line = heat_line(review, moments) + here(masks)
+        line = heat_line(review, moments) + here(engines | masks)
         return f'<h3 class="label">Review {self._undo(clip)}</h3>{line}{listed}{card(review)}'
 
     def _offer(self, clip: Clip) -> str:
@@ -141,6 +149,16 @@ class ReviewPane:
         many = f"{len(made)} correction{'s' if len(made) > 1 else ''}"
         return pieces.do("uncorrect", f"take back {many}", cls="link") if made else ""
 
+    def _other_engines(self, clip: Clip) -> dict[str, str]:
+        """What could draw the faces of a swapped clip, and did not."""
+        request, swap = clip.request or {}, swap_in(clip.node)
+        used = swap.params.get("engine", "builtin") if swap is not None else ""
+        asked = request.get("redraw_model") or "", request.get("ip_adapter") or "", bool(request.get("commercial_only"))
+        catalogue = self.studio.catalogue
+        return {
+            name: text for name, text in ENGINES.items() if name != used and engine_card(catalogue, name, *asked).ready
+        }
+
     def _other_masks(self, clip: Clip) -> dict[str, str]:
         """What could tell what is in front of the faces in a swapped clip, and did not."""
         swap = swap_in(clip.node)
@@ -151,12 +169,13 @@ class ReviewPane:
         there = ["looks", *(name for name in KINDS if usable(self.studio.catalogue, name, safe))]
         return {name: text for name, text in MASKS.items() if name in there and [name] != list(used)}
 
-    def _row(self, concern: Concern, moments: Moments, masks: dict[str, str]) -> str:
+    def _row(self, concern: Concern, moments: Moments, engines: dict[str, str], masks: dict[str, str]) -> str:
         from diffscaler.faceswap.review import UNPARSED
 
         start, stop = concern.start, concern.stop
         place = {"person": str(concern.track), "start": str(start), "stop": str(stop)}
-        ways = REMEDIES | masks if concern.what in ("something in front", UNPARSED) else {"skip": REMEDIES["skip"]}
+        in_front = concern.what in ("something in front", UNPARSED)
+        ways = REMEDIES | masks if in_front else {"skip": REMEDIES["skip"]} | engines
         buttons = "".join(pieces.do("correct", text, cls="link", how=how, **place) for how, text in ways.items())
         return (
             f'<li><button type="button" class="link at"{goes_to(start, moments)}>{span(start, stop, moments)}'
@@ -230,12 +249,12 @@ def goes_to(frame: int, moments: Moments) -> str:
     return f' data-seek="{moments.middle(frame):.4f}"'
 
 
-def here(masks: dict[str, str]) -> str:
+def here(others: dict[str, str]) -> str:
     """Buttons that correct the moment the monitor shows; the page writes it into data-at as one is pressed.
 
-    masks: as `ReviewPane._other_masks` gives them
+    others: engines and masks, as `ReviewPane._other_engines` and `_other_masks` give them
     """
-    ways = REMEDIES_HERE | {how: f"{text} here" for how, text in masks.items()}
+    ways = REMEDIES_HERE | {how: f"{text} here" for how, text in others.items()}
     buttons = "".join(pieces.do("correct-here", text, cls="link", how=how, at="") for how, text in ways.items())
     return f'<p class="here">{buttons}</p>'
 
@@ -262,6 +281,7 @@ def card(review: Review) -> str:
     figures = review.card()
     entries = [
         ("frames with a new face", f"{figures['frames']:.0f} of {review.num_frames}"),
+        ("left as they were", ", ".join(f"{count} {why}" for why, count in review.skipped().items()) or "none"),
         ("features off by", percent(figures["error"], " of the eye distance")),
         ("unsteadiness", versus(figures["jitter"], figures["jitter_was"])),
         ("flicker", times(figures["flicker"])),

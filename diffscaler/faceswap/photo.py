@@ -55,9 +55,9 @@ class PhotoFace:
         return align_face(self.photo, self.landmarks, size)[0]
 
 
-def faces_in_picture(path: Path, detector: Detector) -> list[PhotoFace]:
-    """Every face in a photo, largest first. Raises MediaError when the file is no picture."""
-    photo = read_photo(path)
+def faces_in_picture(path: Path, detector: Detector, name: str = "") -> list[PhotoFace]:
+    """Every face in a photo, largest first. name: what its owner calls it. Raises MediaError when it is no picture."""
+    photo = read_photo(path, name)
     found, turns = detector.detect_turned(photo)
     upright = np.ascontiguousarray(np.rot90(photo, turns))
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
@@ -72,7 +72,7 @@ def main_face(path: Path, detector: Detector, name: str = "") -> PhotoFace:
 
     Raises NoFaceFound when there is none, MediaError when the file is no picture.
     """
-    faces = faces_in_picture(path, detector)
+    faces = faces_in_picture(path, detector, name)
     if not faces:
         raise NoFaceFound(
             f"No face was found in the photo {name or path.name}.",
@@ -81,12 +81,16 @@ def main_face(path: Path, detector: Detector, name: str = "") -> PhotoFace:
     return faces[0]
 
 
-def read_photo(path: Path) -> Frame:
-    """The photo's pixels, upright, at most MAX_SIDE_PX a side: uint8 RGB (H, W, 3). Raises MediaError."""
+def read_photo(path: Path, name: str = "") -> Frame:
+    """The photo's pixels, upright, at most MAX_SIDE_PX a side: uint8 RGB (H, W, 3).
+
+    name: what its owner calls it: imported files are named by their content. Raises MediaError.
+    """
     from diffscaler.video.pictures import open_picture, picture_pixels
 
-    with open_picture(path) as picture:
-        photo = picture_pixels(picture, path)
+    called = Path(name or path.name)
+    with open_picture(path, called) as picture:
+        photo = picture_pixels(picture, called)
     shrink = MAX_SIDE_PX / max(photo.shape[:2])
     if shrink < 1:
         size = max(1, round(photo.shape[1] * shrink)), max(1, round(photo.shape[0] * shrink))

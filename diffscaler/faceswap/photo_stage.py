@@ -37,5 +37,6 @@ class InspectPhoto:
 
         ctx.step(0, 1, "photo")
         with ctx.acquire(self.models[0]) as detector:
-            faces = faces_in_picture(ctx.media_path(self.params.photo), detector)
+            sha256 = self.params.photo
+            faces = faces_in_picture(ctx.media_path(sha256), detector, ctx.media_name(sha256))
         yield TensorChunk(facts_of(faces), 0, 1)

@@ -20,16 +20,21 @@ Floats = npt.NDArray[np.float32]
 #: as it was and as it is now, pixels, NaN where it cannot be seen
 #: weight: how strongly it was to be replaced, 0..1; 0 also where a correction keeps the original
 #: unparsed: 1 where the face parser that was to mask it saw no face, so that its outline alone did
+#: kept: 1 where a correction keeps the original
 COLUMNS = (
     "frame", "track", "score", "yaw", "hidden", "eyes_px", "error", "changed", "seam", "likeness", "flicker_was",
     "flicker", "was_dx", "was_dy", "now_dx", "now_dy", "weight",
-    "unparsed",
+    "unparsed", "kept",
 )  # fmt: skip
 
 #: From here on a person should look.
 UNSURE_SCORE, TURNED_DEG, HIDDEN, OFF, SEAM, UNLIKE = 0.45, 50.0, 0.25, 0.16, 1.5, 0.2
 UNCHANGED = 0.5
 UNPARSED = "the face parser saw no face"
+
+#: Why frames have no new face: the first that holds is told.
+KEPT, AWAY, LEAVING, BARELY = "kept by a correction", "turned away", "leaving the picture", "hardly changed"
+NOBODY = "no face to replace"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,29 @@ class Review:
         heat = np.zeros(self.num_frames, np.float32)
         np.maximum.at(heat, self.column("frame").astype(int), per_row.astype(np.float32))
         return heat
+
+    def skipped(self) -> dict[str, int]:
+        """How many frames have no new face, by why: in the order of KEPT .. NOBODY, without those that never occur.
+
+        Somebody who is replaced in a frame answers for everybody in it.
+        """
+        frame, weight = self.column("frame").astype(int), self.column("weight")
+        reasons = {
+            KEPT: self.column("kept") > 0,
+            AWAY: (weight == 0) & (np.abs(self.column("yaw")) >= TURNED_DEG),
+            LEAVING: weight == 0,
+            BARELY: self.column("changed") < UNCHANGED,
+        }
+        left = np.ones(self.num_frames, bool)
+        left[frame[self.column("changed") >= UNCHANGED]] = False
+        counts: dict[str, int] = {}
+        for why, rows in reasons.items():
+            here = np.zeros(self.num_frames, bool)
+            here[frame[rows]] = True
+            counts[why] = int((here & left).sum())
+            left &= ~here
+        counts[NOBODY] = int(left.sum())
+        return {why: count for why, count in counts.items() if count}
 
     def card(self) -> dict[str, float]:
         """The figures of the quality card; NaN where nothing could be measured.

@@ -34,7 +34,7 @@ class ReviewSwap:
     """
 
     name: ClassVar[str] = "review_swap"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     lookback: ClassVar[int | None] = 1  # what changes between frames is measured against the one before
     joins: ClassVar[bool] = True
     Params = ReviewSwapParams

@@ -79,6 +79,7 @@ class Reviewer:
             "changed": _apart(new, old),
             "seam": _seam(frame, swapped, pose),
             "weight": 0.0 if kept else float(track.weights[index]),
+            "kept": float(kept),
             "unparsed": float((track.id, track.start + index) in self.unseen),
             "likeness": likeness,
         }

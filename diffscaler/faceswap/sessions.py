@@ -13,12 +13,17 @@ ALONE = 1  # threads of a session whose runs go on beside each other (at_once.py
 
 
 def open_session(
-    model: Path | bytes, device: Any = "cpu", threads: int = CPU_THREADS, weights: Mapping[str, Any] | None = None
+    model: Path | bytes,
+    device: Any = "cpu",
+    threads: int = CPU_THREADS,
+    weights: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> Any:
     """An onnxruntime InferenceSession.
 
     model: a file, or a serialised ONNX graph; device: a models.device.Device or its name, "cpu" or "cuda"
     threads: intra-op threads on the CPU; weights: arrays for those that the graph only names
+    name: of the file that a serialised graph was read from, for errors
     Raises ModelNotFound when the file is missing or is not an ONNX model.
     """
     import onnxruntime
@@ -41,8 +46,8 @@ def open_session(
     try:
         return onnxruntime.InferenceSession(source, options, providers=onnx_providers(device))
     except Exception as error:  # onnxruntime has a dozen unrelated exception types for a bad file
-        name = model.name if isinstance(model, Path) else "model"
-        raise ModelNotFound(f"{name} cannot be read as an ONNX model.", "Download the file again.") from error
+        called = model.name if isinstance(model, Path) else name or "The model"
+        raise ModelNotFound(f"{called} cannot be read as an ONNX model.", "Download the file again.") from error
 
 
 def is_shaped(value: Any, *wanted: int) -> bool:

@@ -118,7 +118,7 @@ def open_swapper(path: Path, graph: Any, device: Any, batch: int | None) -> tupl
         if PLAIN in getattr(device, "rungs", ()):
             return open_session(path, device, ALONE), size, 1, ""
         weights = quicken(graph)
-        return open_session(graph.SerializeToString(), device, ALONE, weights), size, 1, ""
+        return open_session(graph.SerializeToString(), device, ALONE, weights, path.name), size, 1, ""
     session = open_session(path, device)
     on_card = session.get_providers()[0] != "CPUExecutionProvider"
     wanted = (CARD_BATCH if on_card else 1) if batch is None else batch

@@ -24,8 +24,12 @@ FOLDER_RATE = Fraction(24)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Open a picture's header; pixels are decoded later. Raises MediaError: damaged, or a side over 16384 pixels."""
+def open_picture(path: Path, called: Path | None = None) -> Image.Image:
+    """Open a picture's header; pixels are decoded later. called: what errors name instead of `path`.
+
+    Raises MediaError: damaged, or a side over 16384 pixels.
+    """
+    called = called or path
     if is_heic(head_of(path)):
         _read_heic()
     try:
@@ -34,11 +38,23 @@ def open_picture(path: Path) -> Image.Image:
             warnings.simplefilter("ignore")
             picture = Image.open(path)
     except Image.DecompressionBombError as error:
-        raise MediaError(f"{path.name} is too large: it would fill memory.", "Make it smaller first.") from error
+        raise MediaError(f"{called.name} is too large: it would fill memory.", "Make it smaller first.") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise broken(path) from error
-    check_size(path.name, *picture.size)
+        raise broken(called) from error
+    check_size(called.name, *picture.size)
     return picture
+
+
+def check_pixels(picture: Image.Image, path: Path) -> None:
+    """Raise MediaError where an open still picture's file ends early or its pixels cannot be decoded.
+
+    A header tells nothing about that. JPEGs are read to their end at an eighth of their size: 0.05 s for 64 megapixels.
+    """
+    try:
+        picture.draft(picture.mode, (1, 1))
+        picture.load()
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError, TypeError) as error:
+        raise broken(path) from error
 
 
 def _read_heic() -> None:
@@ -73,6 +89,7 @@ def exif_value(picture: Image.Image, tag: int) -> object:
 def picture_pixels(picture: Image.Image, path: Path, alpha: bool = False) -> Frames:
     """uint8 RGB (H, W, 3) of an open picture: upright, alpha over black, 16-bit grey reduced to 8.
 
+    path: its file, or what errors are to call it
     alpha: its alpha as grey instead, white where it has none
 
     Raises MediaError when the pixel data is damaged.

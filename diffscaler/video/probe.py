@@ -206,6 +206,8 @@ def _probe_picture(path: Path) -> MediaInfo:
         durations = pictures.animation_ms(picture, path)
         total = sum(durations) / 1000
         alpha = _picture_alpha(picture, path)
+        if not durations:
+            pictures.check_pixels(picture, path)
         even = len(set(durations)) == 1
         return MediaInfo(
             width=width,

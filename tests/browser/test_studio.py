@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LONG_MS = 120_000
+#: Whether the middle of an element can be seen: nothing lies over it.
+TOPMOST = """selector => { const at = document.querySelector(selector); const r = at.getBoundingClientRect();
+const top = document.elementFromPoint((r.left + r.right) / 2, (r.top + r.bottom) / 2);
+return !!top && at.contains(top); }"""
+#: The middles of the two faces in `clip_of_two`, the left one first.
+FACES = (slice(45, 97), slice(115, 155)), (slice(108, 146), slice(311, 340))
 OWN_HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -59,6 +66,16 @@ class Page:
             f"(() => {{ const v = {last}; return {{width: v.videoWidth, height: v.videoHeight, seconds: v.duration,"
             " paused: v.paused, loop: v.loop}; })()"
         )
+
+    def frames(self, tab: str, number: int) -> Any:
+        """The pictures of a clip on a tab's monitor, counted from 0: int (N, H, W, 3)."""
+        from diffscaler.video.reader import read_frames
+
+        url = self.page.evaluate(f"document.querySelectorAll('#{tab}-monitor video')[{number}].src")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "clip.mp4"
+            path.write_bytes(self.page.request.get(url).body())
+            return np.concatenate([chunk.frames for chunk in read_frames(path)]).astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +135,11 @@ def test_a_face_without_permission_is_refused_and_with_it_is_swapped(studio: Pag
 def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frames_only(
     studio: Page, tmp_path: Path
 ) -> None:
+    from PIL import Image
+
     page, photo, clip = studio.page, astronaut(tmp_path), clip_of_two(tmp_path)
+    mirrored = Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    mirrored.save(tmp_path / "bo.png")
     studio.tab("Face swap")
     page.set_input_files("#faceswap-clip-drop input[type=file]", clip)
     page.wait_for_selector("#faceswap-people figure:nth-of-type(2)", timeout=LONG_MS)
@@ -131,17 +152,35 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
     page.locator("#faceswap-join").click()
     page.wait_for_selector("#faceswap-cast-said .say")
     assert "permission" in page.locator("#faceswap-cast-said .say").inner_text()
+    page.wait_for_function(TOPMOST, arg="#faceswap-cast-said .say")  # not behind the button at the foot of the column
     page.locator("#faceswap-agreed input").check()
     page.locator("#faceswap-consent :is(input, textarea)").first.fill("Eileen Collins, NASA, 1993")
     page.locator("#faceswap-join").click()
     page.wait_for_selector("#faceswap-cast .card[aria-pressed=true]")
-    # Both people can be cast; the second one is.
-    page.locator("#faceswap-people figure").nth(1).locator(".who").click()
+    page.set_input_files("#faceswap-face-drop input[type=file]", tmp_path / "bo.png")
+    page.wait_for_selector("#faceswap-remarks p", timeout=LONG_MS)
+    page.locator("#faceswap-member-name :is(input, textarea)").fill("Bo")
+    page.locator("#faceswap-agreed input").check()
+    page.locator("#faceswap-consent :is(input, textarea)").first.fill("Bo, by mail")
+    page.locator("#faceswap-join").click()
+    page.wait_for_selector("#faceswap-cast .card:nth-of-type(2)")
+    # One of the cast is pressed on a card, the other one dropped on a card.
+    people, names = page.locator("#faceswap-people figure"), page.locator("#faceswap-cast .card")
+    people.nth(1).locator(".who", has_text="Eileen").click()
     page.wait_for_selector("#faceswap-people figure.cast .who[aria-pressed=true]")
     assert page.locator("#faceswap-people figure.cast").count() == 1
+    names.filter(has_text="Bo").drag_to(people.nth(0))
+    page.wait_for_selector("#faceswap-people figure.cast:nth-of-type(2)")
+    pressed = "#faceswap-people figure.cast .who[aria-pressed=true]"
+    page.wait_for_function(f"document.querySelectorAll('{pressed}').length === 2")
+    assert [page.locator(pressed).nth(i).inner_text() for i in (0, 1)] == ["Bo", "Eileen"]
     page.locator("#faceswap-go").click()
     page.wait_for_selector("#faceswap-stop", timeout=15_000)
     studio.wait_for_clip("faceswap", count=2)
+    before, swapped = (studio.frames("faceswap", at) for at in (0, 1))
+    changed = [[apart(swapped[i], before[i], face) for face in FACES] for i in (0, 7, 14)]
+    print("changed", np.round(changed, 3).tolist())
+    assert np.min(changed) > 0.01, "both are replaced"
     page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
     assert "frames with a new face" in page.locator("#faceswap-review").inner_text()
     # The line of time leads to a frame, and the original face is put back there.
@@ -150,6 +189,14 @@ def test_a_cast_is_kept_and_plays_who_it_is_told_and_a_correction_runs_its_frame
     page.locator("#faceswap-review .here button", has_text="Leave the original here").click()
     page.wait_for_selector("#faceswap-review button:has-text('take back 1 correction')", timeout=LONG_MS)
     studio.wait_for_clip("faceswap", count=2)
+    corrected = studio.frames("faceswap", 1)
+    back = [[apart(corrected[i], before[i], face) for face in FACES] for i in range(len(before))]
+    kept = [[apart(corrected[i], swapped[i], face) for face in FACES] for i in range(len(before))]
+    print("from the original", np.round(back, 3).tolist(), "from the swap", np.round(kept, 3).tolist())
+    assert max(back[7]) < 0.006, "the original is back"
+    assert np.max([kept[i] for i in (0, 1, 2, 12, 13, 14)]) < 0.006, "these frames are as they were"
+    page.wait_for_selector("#faceswap-review .quality", timeout=LONG_MS)
+    assert "kept by a correction" in page.locator("#faceswap-review .quality").inner_text()
     studio.open()
     studio.tab("Face swap")  # all of it is there after a reload
     page.wait_for_selector("#faceswap-people figure.cast", timeout=20_000)
@@ -254,6 +301,11 @@ def astronaut(folder: Path) -> Path:
     path = folder / "astronaut.png"
     Image.fromarray(data.astronaut()).save(path)
     return path
+
+
+def apart(one: Any, other: Any, area: Any) -> float:
+    """Share of values in an area of two pictures that differ by more than compression makes them."""
+    return float((np.abs(one[area] - other[area]) > 20).mean())
 
 
 def clip_with_a_face(folder: Path) -> Path:

@@ -59,6 +59,14 @@ def test_a_card_gets_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs_at_once(card) == 1 and runs_at_once(cpu) == 3
 
 
+def test_networks_whose_runs_go_side_by_side_take_one_thread_each(detector: Any, tmp_path: Any) -> None:
+    """More would only wait for each other: as many runs go on as there are cores."""
+    recognizer = load_recognizer(tiny_onnx.Spec(tiny_onnx.arcface(tmp_path / "w600k_r50.onnx")))
+    swapper = load_swapper(tiny_onnx.Spec(tiny_onnx.swapper(tmp_path / "inswapper_128.onnx")))
+    for network in (detector, recognizer, swapper):
+        assert network.session.get_session_options().intra_op_num_threads == 1
+
+
 def test_two_faces_at_once_are_the_two_faces_one_by_one(
     detector: Any, photo: Any, two_people: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,9 @@ def test_people_are_those_whom_the_recogniser_tells_apart(around_stage, conversa
         shades.append(mean[0] / mean[2])
         return ruddy[int(shades[-1] > 1.55)]
 
-    around_stage.models["arcface"] = SimpleNamespace(embed=embed)
+    around_stage.models["arcface"] = SimpleNamespace(
+        embed=embed, session=SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+    )
     found = around_stage.detect(dim)
     vectors = identified(around_stage, dim, found)
     by_vectors, by_looks = (listed(around_stage, dim, found, *more) for more in ((vectors,), ()))

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from diffscaler.faceswap.detections import gather
+from diffscaler.faceswap.photo import faces_in_picture, facts_of
+from diffscaler.faceswap.remarks import read_facts, remarks_on
 from diffscaler.faceswap.review import Review
 from tests.faceswap.moving import FPS, frames_of
 from tests.faceswap.test_review import reviewed
@@ -85,3 +88,15 @@ def test_a_cut_between_two_people_does_not_leak(around_stage):
 
     groups = people_of(tracks, faces)
     assert all(set(group) <= {0, 2} or set(group) <= {1, 3} for group in groups) and [1, 3] in groups
+
+
+def test_a_photo_of_a_turned_head_is_said_to_be_turned(detector, tmp_path):
+    """The first frame looks to the side, the one in the middle at the camera."""
+    frames = frames_in(PEOPLE[0])
+    said = []
+    for frame in (frames[0], frames[len(frames) // 2]):
+        Image.fromarray(frame).save(tmp_path / "photo.png")
+        facts = read_facts(facts_of(faces_in_picture(tmp_path / "photo.png", detector)))
+        said.append([text for text in remarks_on(facts)[1] if "turned away" in text])
+        print("yaw", round(facts.yaw))
+    assert len(said[0]) == 1 and said[1] == []

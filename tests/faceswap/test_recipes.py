@@ -150,6 +150,19 @@ def test_a_network_that_is_not_installed_is_named(studio: Studio, clip: str, pho
             swap(studio, clip, photo, Correction(start=0, stop=2, how=how))
 
 
+def test_an_engine_that_is_not_installed_says_which_files_it_needs(studio: Studio, clip: str, photo: str) -> None:
+    with pytest.raises(ModelNotFound, match="engine ghost is not installed") as refused:
+        swap(studio, clip, photo, engine="ghost")
+    assert "ghost_1_256.onnx, w600k_r50.onnx and crossface_ghost.onnx into the models folder" in refused.value.hint
+    put(studio, SWAPPERS[1])
+    with pytest.raises(ModelNotFound) as refused:
+        swap(studio, clip, photo, Correction(start=0, stop=2, how="inswapper"))
+    assert "inswapper_128.onnx into" in refused.value.hint and "w600k" not in refused.value.hint
+    with pytest.raises(ModelNotFound, match="no face restorer called 'sharp'") as refused:
+        swap(studio, clip, photo, restore="sharp")
+    assert "codeformer.pth" in refused.value.hint
+
+
 def test_a_correction_brings_its_own_mask_and_leaves_the_swap_as_it_is(studio: Studio, clip: str, photo: str) -> None:
     put(studio, *SWAPPERS, PARSER)
     before = swap_in(swap(studio, clip, photo, engine="inswapper", in_front="looks"))

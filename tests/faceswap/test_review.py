@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,16 +12,29 @@ import pytest
 
 from diffscaler.faceswap.casting import Role
 from diffscaler.faceswap.correct_stage import CorrectionParams
-from diffscaler.faceswap.review import COLUMNS, Review
+from diffscaler.faceswap.detections import gather
+from diffscaler.faceswap.inswapper import load_recognizer
+from diffscaler.faceswap.photo import main_face
+from diffscaler.faceswap.review import AWAY, BARELY, COLUMNS, KEPT, LEAVING, NOBODY, UNLIKE, Review
 from diffscaler.faceswap.review_stage import ReviewSwap, ReviewSwapParams
 from diffscaler.media import Stream
-from tests.faceswap.moving import DETECTOR, around, chunked, frames_of, meta_of, moved, somebody_else, still
+from diffscaler.stage import ModelRef
+from tests.faceswap import tiny_onnx
+from tests.faceswap.moving import DETECTOR, FPS, around, chunked, frames_of, meta_of, moved, somebody_else, still
+from tests.faceswap.tiny_onnx import Spec
 
 N = 8
 
 
 def reviewed(
-    around_stage: Any, frames: Any, found: Any, swapped: Any, size: int = 8, start: int = 0, corrections: Any = ()
+    around_stage: Any,
+    frames: Any,
+    found: Any,
+    swapped: Any,
+    size: int = 8,
+    start: int = 0,
+    corrections: Any = (),
+    models: Any = (DETECTOR,),
 ) -> Any:
     params = ReviewSwapParams(cast=(Role(photos=("face",)),), corrections=corrections)
     first = max(0, start - 1)
@@ -29,7 +43,7 @@ def reviewed(
         Stream(meta_of(frames).change(kind="tensors"), iter(found)),
         Stream(meta_of(frames), chunked(swapped, 5, first)),
     )
-    return list(ReviewSwap(params, (DETECTOR,)).run(streams, around_stage.context(start)))
+    return list(ReviewSwap(params, models).run(streams, around_stage.context(start)))
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +77,30 @@ def test_what_is_wrong_is_found_where_it_is(around_stage: Any, frames: Any) -> N
     kept = (CorrectionParams(start=3, stop=4, how="skip"),)  # left out on purpose
     corrected = Review.read(reviewed(around_stage, frames, found, swapped, corrections=kept), N)
     assert {(c.start, c.stop, c.what) for c in corrected.concerns()} == said - {(3, 4, "not replaced")}
+    assert review.skipped() == {BARELY: 1} and corrected.skipped() == {KEPT: 1}
     heat = review.heat()
     assert heat[3] > 0 and heat[5] > 0 and heat[0] == 0
+
+
+def test_likeness_is_to_the_performer_and_who_is_unlike_is_said(around_stage: Any, frames: Any, tmp_path: Path) -> None:
+    """By a recogniser of random weights: what it reads in photo and frames is compared."""
+    recognizer = load_recognizer(Spec(tiny_onnx.arcface(tmp_path / "w600k_r50.onnx")))
+    around_stage.models["arcface"] = recognizer
+    found = around_stage.detect(frames)
+    (track,) = gather(found).tracks(FPS)
+    swapped = frames_of(around_stage.swap(frames, found))
+    swapped[5] = 255 - swapped[5]  # nobody looks like that
+    models = (DETECTOR, ModelRef(name="arcface", revision="1"))
+    review = Review.read(reviewed(around_stage, frames, found, swapped, models=models), N)
+    performer = main_face(around_stage.photo, around_stage.models["centerface"])
+    wanted = recognizer.embed(performer.photo, performer.landmarks)
+    expected = [recognizer.embed(frame, at) @ wanted for frame, at in zip(swapped, track.landmarks, strict=True)]
+    print("likeness", np.round(expected, 3))
+    assert np.allclose(review.column("likeness"), expected, atol=1e-4)
+    assert review.card()["likeness"] == pytest.approx(np.mean(expected), abs=1e-4)
+    unlike = np.array(expected) < UNLIKE
+    assert unlike[5] and review.doubts()["unlike the performer"].tolist() == unlike.tolist()
+    assert any("ArcFace" in note and "non-commercial" in note for note in around_stage.notes)
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -95,6 +131,20 @@ def test_neighbouring_frames_are_one_concern() -> None:
     rows = [row(frame=i, yaw=60 if i in (2, 3, 5, 9) else 0) for i in range(12)]
     review = Review(np.array(rows, np.float32), 12)
     assert [(c.start, c.stop, c.what) for c in review.concerns()] == [(2, 6, "turned away"), (9, 10, "turned away")]
+
+
+def test_frames_without_a_new_face_are_counted_by_why() -> None:
+    """Two people: whoever is replaced answers for the frame; frames 10 and 11 show nobody."""
+    nothing = {"weight": 0, "changed": 0}
+    rows = [row(frame=0), row(frame=0, track=1, **nothing)]
+    rows += [row(frame=i, kept=1, yaw=70, **nothing) for i in (1, 2)]
+    rows += [row(frame=i, yaw=-62, **nothing) for i in (3, 4, 5)]
+    rows += [row(frame=6, **nothing), row(frame=7, changed=0.2, weight=0.02), row(frame=8), row(frame=9)]
+    review = Review(np.array(rows, np.float32), 12)
+    expected = {KEPT: 2, AWAY: 3, LEAVING: 1, BARELY: 1, NOBODY: 2}
+    assert review.skipped() == expected and list(review.skipped()) == list(expected)
+    assert review.card()["frames"] + sum(expected.values()) == 12
+    assert Review(np.array([row(frame=0)], np.float32), 1).skipped() == {}
 
 
 def test_jitter_is_what_no_smooth_movement_has() -> None:

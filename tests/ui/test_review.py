@@ -19,12 +19,15 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.faceswap.review import COLUMNS, Review
 from diffscaler.library.clips import Clip
 from diffscaler.media import ClipMeta
+from diffscaler.plan import node
 from diffscaler.requests import Correction, FaceSwapRequest
 from diffscaler.settings import Settings
 from diffscaler.stage import ModelRef
 from diffscaler.studio import Studio
 from tests.faceswap import tiny_onnx
+from tests.fakes import FakeClip, FakeClipParams
 from tests.video.make import VFR_END, VFR_TIMES, vfr_with_sound
+from ui import pieces
 from ui.faceswap_tab import FaceSwapTab
 from ui.moments import moments_of, steady
 from ui.review import correction, swap_in
@@ -116,6 +119,52 @@ def test_what_is_in_front_can_be_drawn_over_or_masked_by_what_else_is_installed(
     assert "Mask by its looks" in tab.review.render(clip, None)
     monkeypatch.setattr(tab.review, "_review", lambda key: review(yaw=70))
     assert "Draw over it<" not in tab.review.render(clip, None)
+
+
+def test_another_engine_can_draw_some_frames_where_it_is_installed(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr(tab.review, "_review", lambda key: review(seam=3))
+    html = tab.review.render(clip, None)
+    assert "visible border" in html and 'data-how="builtin"' not in html and 'data-how="inswapper"' not in html
+    models = tab.studio.settings.models_dir
+    models.mkdir(parents=True, exist_ok=True)
+    tiny_onnx.swapper(models / "inswapper_128.onnx")
+    assert 'data-how="inswapper"' not in tab.review.render(clip, None), "it needs a recogniser too"
+    tiny_onnx.arcface(models / "w600k_r50.onnx")
+    html = tab.review.render(clip, None)
+    assert html.count('data-how="inswapper"') == 2 and 'data-how="ghost"' not in html
+    click = gr.EventData(None, {"do": "correct", "person": "0", "start": "3", "stop": "4", "how": "inswapper"})
+    tab.review.on_click({"clip": clip.key}, click)
+    (job,) = tab.studio.queue.list()
+    assert (job.request or {})["corrections"] == [{"start": 3, "stop": 4, "people": [0], "how": "inswapper"}]
+    safe = swap(commercial_only=True)
+    assert 'data-how="inswapper"' not in tab.review.render(safe, None)
+    node = swap_in(clip.node)
+    assert node is not None
+    node.params["engine"] = "inswapper"
+    html = tab.review.render(clip, None)
+    assert 'data-how="builtin"' in html and 'data-how="inswapper"' not in html
+
+
+def test_a_clip_of_nobody_is_not_said_to_be_in_order(
+    tab: FaceSwapTab, swap: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = swap()
+    monkeypatch.setattr(tab.review, "_root", lambda clip: "r")
+    monkeypatch.setattr(tab.review, "_review", lambda key: Review(np.zeros((0, len(COLUMNS)), np.float32), 40))
+    html = tab.review.render(clip, None)
+    assert "Nobody was found" in html and "Nothing stands out" not in html and "data-do" not in html
+
+
+def test_a_seed_is_told_of_swaps_that_draw_by_chance_only(tab: FaceSwapTab, swap: Make) -> None:
+    clip = swap()
+    assert "seed" not in pieces.facts(tab.studio, clip)
+    redrawn = replace(clip, node=node(FakeClip(FakeClipParams(frames=2))))
+    object.__setattr__(redrawn.node, "stage", "redraw_faces")
+    assert "<span>seed 0</span>" in pieces.facts(tab.studio, redrawn)
 
 
 def test_a_review_that_would_run_the_swap_again_waits_to_be_asked_for(tab: FaceSwapTab, swap: Make) -> None:
