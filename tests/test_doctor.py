@@ -63,6 +63,15 @@ def test_onnxruntime_on_the_cpu_beside_a_working_card_is_found(monkeypatch):
         assert not row.ok and "NVIDIA H200" in row.finding and row.repair == repairable
 
 
+def test_a_provider_that_gives_way_to_another_is_found(monkeypatch):
+    from diffscaler.models import device
+
+    monkeypatch.setattr(device, "onnx_providers", lambda chosen: ["CoreMLExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(probes, "onnx_session", lambda providers: ("1.31.1", providers[-1]))
+    row = probes.check("onnxruntime", lambda: probes.onnxruntime("cpu"))
+    assert not row.ok and "CPUExecutionProvider and not with CoreML" in row.finding
+
+
 def test_a_cpu_build_of_torch_beside_an_nvidia_card_is_found(monkeypatch):
     import torch
 

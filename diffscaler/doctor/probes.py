@@ -155,7 +155,8 @@ def onnxruntime(device: str | None) -> str:
     from diffscaler.models.device import onnx_providers, pick_device
 
     chosen = pick_device(device)
-    version, provider = onnx_session(onnx_providers(chosen))
+    wanted = onnx_providers(chosen)
+    version, provider = onnx_session(wanted)
     owner = installer.onnxruntime_owner(site_packages())
     if chosen.kind == "cuda" and provider != "CUDAExecutionProvider":
         finding = f"{version} computes on the CPU although torch uses {chosen.name}: "
@@ -163,6 +164,8 @@ def onnxruntime(device: str | None) -> str:
             finding += "the CPU wheel lies over onnxruntime-gpu"
             raise Broken(finding, "python app.py doctor --fix", "onnxruntime")
         raise Broken(finding + "its CUDA part does not load", "Update the NVIDIA driver to one for CUDA 13.")
+    if provider not in (wanted[0], wanted[0][0]):
+        raise Broken(f"{version} computes with {provider} and not with {wanted[0]}", "Update the card's driver.")
     return f"{version} ({owner}) computes with {provider}"
 
 

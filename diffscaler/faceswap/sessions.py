@@ -42,9 +42,12 @@ def open_session(
     if weights:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options.add_external_initializers(list(weights), values)
+    providers = onnx_providers(device)
+    if providers[0] == "DmlExecutionProvider":
+        options.enable_mem_pattern = False  # DirectML's own condition
     source = str(model) if isinstance(model, Path) else model
     try:
-        return onnxruntime.InferenceSession(source, options, providers=onnx_providers(device))
+        return onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime has a dozen unrelated exception types for a bad file
         called = model.name if isinstance(model, Path) else name or "The model"
         raise ModelNotFound(f"{called} cannot be read as an ONNX model.", "Download the file again.") from error

@@ -118,17 +118,21 @@ def free_main_memory() -> int:
 def onnx_providers(device: Device | str) -> list[Any]:
     """What to pass as `providers` to onnxruntime, best first.
 
-    device: as picked, or torch's name for it ("cpu", "cuda", "cuda:1")
+    device: as picked, or torch's name for it ("cpu", "cuda", "cuda:1", "mps")
+    Apple's cards compute by CoreML. DirectML comes with a package of its own (onnxruntime-directml, Windows), which
+    nobody installs to compute on the CPU, and works where torch sees no card.
     A session may still fall back silently: report `session.get_providers()[0]`, never this list.
     """
     import onnxruntime
 
     kind, _, number = (device if isinstance(device, str) else device.torch_name).partition(":")
-    if kind == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    there = onnxruntime.get_available_providers()
+    if kind == "cuda" and "CUDAExecutionProvider" in there:
         importlib.import_module("torch")  # brings the CUDA libraries that the provider links to
 
         return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
-    return ["CPUExecutionProvider"]
+    first = {"mps": "CoreMLExecutionProvider", "cpu": "DmlExecutionProvider"}.get(kind)
+    return [first, "CPUExecutionProvider"] if first in there else ["CPUExecutionProvider"]
 
 
 def cpu_cores() -> int:

@@ -83,6 +83,21 @@ def test_onnxruntime_is_asked_for_the_card_only_where_its_cuda_part_exists(monke
     assert devices.onnx_providers("cuda") == ["CPUExecutionProvider"]
 
 
+def test_onnxruntime_takes_apples_card_by_coreml_and_directml_where_it_is_installed(monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+    )
+    assert devices.onnx_providers("mps") == ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+    assert devices.onnx_providers("cpu") == ["CPUExecutionProvider"]
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["DmlExecutionProvider", "CPUExecutionProvider"]
+    )
+    assert devices.onnx_providers("cpu") == ["DmlExecutionProvider", "CPUExecutionProvider"]
+    assert devices.onnx_providers("cuda") == devices.onnx_providers("mps") == ["CPUExecutionProvider"]
+
+
 def test_the_page_learns_the_devices_name_without_torch(monkeypatch):
     listing = SimpleNamespace(stdout="NVIDIA H200\nNVIDIA H200\n")
     monkeypatch.setattr(devices.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
