@@ -2,6 +2,8 @@
 
 4K: `--frames 5000` needs some ten gigabytes of disk, for frames between stages are kept without loss, and an hour or
 two on two cores. The upscaler is as small as its file format allows: what would grow is not its memory.
+
+Two cores, other work beside: 606 MiB over 1,000 frames where 50 take 594; at 4K 2,176 MiB over 150 where 50 take 2,224.
 """
 
 from __future__ import annotations

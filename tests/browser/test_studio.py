@@ -38,11 +38,12 @@ class Page:
         """ready: what is in sight once the tab that was open is there."""
         self.page.goto(self.address, wait_until="domcontentloaded")
         self.page.wait_for_selector(ready, timeout=60_000)
-        self.page.wait_for_function("document.querySelector('#queue .queue') !== null")
+        self.page.wait_for_function("document.querySelector('#queue .queue') !== null", timeout=60_000)
         return self
 
     def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name, exact=True).click()
+        # While the page measures how many tabs fit, there are two of each.
+        self.page.get_by_role("tab", name=name, exact=True).locator("visible=true").first.click()
 
     def more(self, field: str, value: str) -> None:
         """Set a field of Text to video that waits under "More"."""
