@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from training.checkpoint import replacing
 from training.checkpoints import damage_of
 from training.compute import Compute
 from training.events import EventLog, RunError, Stopped, StopSignal
+from training.lock import only_run_in
 from training.options import RunConfig
 from training.recipes import RECIPES
 from training.reports import begin_report, check_reporter, log_of
 from training.task import Place
+from training.together import ending_together
 from training.trainer import Trainer
 
 LOWER = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -40,26 +44,36 @@ def carry_out(config: RunConfig, stop: StopSignal) -> Path | None:
         if accelerator.is_main_process:
             events.write("warning", step=0, message=sentence)
 
+    place = Place(
+        accelerator.device,
+        Path(config.output_dir),
+        LOWER[config.mixed_precision],
+        accelerator.process_index,
+        accelerator.num_processes,
+        preparing,
+        warn,
+    )
     try:
-        # New tensors of a recipe (a LoRA, temporal layers) are the same in all processes.
-        torch.manual_seed(config.seed)
-        place = Place(
-            accelerator.device,
-            Path(config.output_dir),
-            LOWER[config.mixed_precision],
-            accelerator.process_index,
-            accelerator.num_processes,
-            preparing,
-            warn,
-        )
-        task = RECIPES[config.recipe].make(config, place)
-        torch.manual_seed(config.seed + accelerator.process_index)
-        begin_report(accelerator, config)
-        trainer = Trainer(task, config, accelerator, stop)
-        return trainer.model if trainer.run() else None
+        with ending_together(accelerator), _held(accelerator, place.folder, stop):
+            # New tensors of a recipe (a LoRA, temporal layers) are the same in all processes.
+            torch.manual_seed(config.seed)
+            task = RECIPES[config.recipe].make(config, place)
+            torch.manual_seed(config.seed + accelerator.process_index)
+            begin_report(accelerator, config)
+            trainer = Trainer(task, config, accelerator, stop)
+            return trainer.model if trainer.run() else None
     finally:
         accelerator.end_training()
         release_state()
+
+
+@contextmanager
+def _held(accelerator: Any, folder: Path, stop: StopSignal) -> Iterator[None]:
+    """Processes of one run share a folder; the first of them holds it against other runs, and the others wait for
+    that. Raises RunError when another run holds it."""
+    with only_run_in(folder, stop) if accelerator.is_main_process else nullcontext():
+        accelerator.wait_for_everyone()
+        yield
 
 
 def export_checkpoint(folder: Path, model: Path) -> None:

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 from training.clips import ClipSet
@@ -66,14 +65,11 @@ def run(config: TrainingConfig | RunConfig, stop: StopSignal) -> Path | None:
 def _run_recipe(config: RunConfig, stop: StopSignal) -> Path | None:
     from training.carry_out import carry_out
 
-    # Processes of one run share a folder; the first of them holds it against other runs.
-    first = os.environ.get("RANK", "0") == "0"
-    with only_run_in(Path(config.output_dir), stop) if first else nullcontext():
-        try:
-            return carry_out(config, stop)
-        except Stopped:
-            EventLog(Path(config.output_dir) / "events.jsonl").write("stopped")
-            return None
+    try:
+        return carry_out(config, stop)
+    except Stopped:
+        EventLog(Path(config.output_dir) / "events.jsonl").write("stopped")
+        return None
 
 
 def _carry_out(config: TrainingConfig, events: EventLog, stop: StopSignal) -> Path | None:

@@ -6,16 +6,18 @@ import argparse
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from diffscaler.wording import bytes_in_words, seconds_in_words
-from training.config import load_config
+from training.config import TrainingConfig, load_config
 from training.counting import Counted, count
-from training.events import RunError
+from training.events import RunError, StopSignal
 from training.launch import RUN
 from training.options import RunConfig
+from training.rehearsal import PREFIX, ROOM
 
 #: What a step's time and memory do not hang on. Runs that agree in everything else are as fast as each other on one
 #: machine; an option that a recipe gains counts until it is listed here.
@@ -36,34 +38,51 @@ INDIFFERENT = frozenset(
         "cond_scale", "sampler", "use_dynamic_thres", "dynamic_thres_percentile",
     }
 )  # fmt: skip
+#: The same for recipes with a loop of their own, whose numbers of steps do not count either.
+BUILT_IN_INDIFFERENT = frozenset(
+    {"data_dir", "num_scenes", "num_tests", "distil_guidance", "checkpoint_every", "sample_every", "sample_prompts"}
+)
+STOPPED = 130
 UNKNOWN = "not known before the first steps"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What an earlier run of the same settings took. memory_bytes: the most it used."""
+    """What an earlier run of the same settings took. seconds: of a step, by the stage it is of; memory_bytes: the most
+    it used; room: bytes of a checkpoint and of the model, where a rehearsal looked at them"""
 
     name: str
-    steps_per_second: float
+    seconds: dict[str, float]
     memory_bytes: int
+    room: tuple[int, int] | None = None
 
 
-def forecast(config: RunConfig) -> dict[str, Any]:
+def forecast(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """trained: numbers that are learnt; memory_bytes, memory_is ("measured", "at least"); seconds, seconds_is ("about",
     "at most" where the data's epochs may end before the steps do); disk_bytes; earlier: the run that measured. None
     stands for what is not known. Raises RunError."""
-    counted, earlier = count(config), measured(config)
-    steps = config.max_train_steps
-    found: dict[str, Any] = {"trained": counted.trained if counted else None, "steps": steps}
-    found["memory_bytes"] = earlier.memory_bytes if earlier else least_memory(config, counted) if counted else None
+    counted, earlier = count(config) if isinstance(config, RunConfig) else None, measured(config)
+    stages = steps_of(config)
+    found: dict[str, Any] = {"trained": counted.trained if counted else None, "steps": sum(stages.values())}
+    found["memory_bytes"] = (
+        earlier.memory_bytes if earlier else least_memory(config, counted) if counted else None  # type: ignore[arg-type]
+    )
     found["memory_is"] = "measured" if earlier else "at least"
-    found["seconds"] = steps / earlier.steps_per_second if earlier else None
+    found["seconds"] = sum(steps * earlier.seconds[stage] for stage, steps in stages.items()) if earlier else None
     # How many clips there are is known once they are read.
-    found["seconds_is"] = "at most" if config.num_train_epochs else "about"
-    found["disk_bytes"] = disk(config, counted) if counted else None
+    found["seconds_is"] = "at most" if isinstance(config, RunConfig) and config.num_train_epochs else "about"
+    found["disk_bytes"] = disk(config, counted, earlier)
     found["earlier"] = earlier.name if earlier else None
     found["free_bytes"] = free_bytes(Path(config.output_dir))
     return found | {"words": words(found)}
+
+
+def steps_of(config: RunConfig | TrainingConfig) -> dict[str, int]:
+    """Steps of each stage of a run that has any, by the stage's name in its events."""
+    if isinstance(config, RunConfig):
+        return {config.recipe: config.max_train_steps}
+    fields = (name for name in type(config).model_fields if name.endswith("_steps"))
+    return {name.removesuffix("_steps"): steps for name in fields if (steps := getattr(config, name))}
 
 
 def least_memory(config: RunConfig, counted: Counted) -> int:
@@ -73,63 +92,111 @@ def least_memory(config: RunConfig, counted: Counted) -> int:
     return counted.trained * (4 + 4 + moments + 4 * config.ema) + counted.held_bytes
 
 
-def disk(config: RunConfig, counted: Counted) -> int:
-    """Checkpoints that are kept, one that is being written, and the finished model."""
-    moments = 2 if config.use_8bit_adam else 8
-    one = counted.trained * (4 + moments + 4 * config.ema)
-    kept = min(config.keep_checkpoints + 1, -(-config.max_train_steps // config.save_n_steps))
-    return one * (kept + 1) + counted.model_bytes
+def disk(config: RunConfig | TrainingConfig, counted: Counted | None, earlier: Measured | None) -> int | None:
+    """Checkpoints that are kept, one that is being written, and the finished model; None when it is not known."""
+    if earlier and earlier.room:
+        one, model = earlier.room
+    elif counted and isinstance(config, RunConfig):
+        moments = 2 if config.use_8bit_adam else 8
+        one, model = counted.trained * (4 + moments + 4 * config.ema), counted.model_bytes
+    else:
+        return None
+    kept = 1
+    if isinstance(config, RunConfig):
+        kept = min(config.keep_checkpoints + 1, -(-config.max_train_steps // config.save_n_steps))
+    return one * (kept + 1) + model
 
 
-def measured(config: RunConfig) -> Measured | None:
-    """The latest run beside this one's folder that agrees in everything a step hangs on; None when there is none."""
+def measured(config: RunConfig | TrainingConfig) -> Measured | None:
+    """The latest run beside this one's folder, or rehearsal of one, that agrees in everything a step hangs on; None
+    when there is none."""
     wanted = _decisive(config)
     found: list[tuple[float, Measured]] = []
     for file in Path(config.output_dir).parent.glob(f"*/{RUN}"):
         try:
             said = load_config(file)
-            if not isinstance(said, RunConfig) or _decisive(said) != wanted:
+            if type(said) is not type(config) or _decisive(said) != wanted:
                 continue
             events = file.parent / "events.jsonl"
-            if took := _took(events):
-                found.append((events.stat().st_mtime, took))
+            took = _took(events, config.recipe) if isinstance(config, RunConfig) else _took_by_stage(events)
+            if took and steps_of(config).keys() <= took.seconds.keys():
+                found.append((events.stat().st_mtime, _with_room(took, file.parent / ROOM)))
         except (OSError, RunError):
             continue
     return max(found, key=lambda row: row[0])[1] if found else None
 
 
-def _decisive(config: RunConfig) -> dict[str, Any]:
+def _decisive(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     said = {name: value for name, value in config.model_dump(mode="json").items() if name not in INDIFFERENT}
+    if isinstance(config, TrainingConfig):
+        return {name: value for name, value in said.items() if name not in BUILT_IN_INDIFFERENT | _stages(config)}
     # Samples take memory of their own, however often they are drawn.
     return said | {"draws": config.validate_every_steps > 0 or config.run_validation_at_start}
 
 
-def _took(events: Path) -> Measured | None:
+def _stages(config: TrainingConfig) -> set[str]:
+    return {name for name in type(config).model_fields if name.endswith("_steps")}
+
+
+def _took(events: Path, stage: str) -> Measured | None:
     """What the steps since the run's last start took: those before it may have had other options. None when there are
     none, or several processes shared them."""
     speed, memory, alone = 0.0, 0, True
-    for line in events.read_text(encoding="utf-8").splitlines():
+    for event in _events(events):
         try:
-            event = json.loads(line)
             if event["event"] == "start":
                 speed, memory, alone = 0.0, 0, event.get("processes", 1) == 1
             elif event["event"] == "step" and alone:
                 speed, memory = float(event["steps_per_second"]), max(memory, int(event["memory_bytes"]))
         except (ValueError, KeyError, TypeError):
             continue
-    return Measured(events.parent.name, speed, memory) if speed > 0 else None
+    return Measured(events.parent.name, {stage: 1 / speed}, memory) if speed > 0 else None
+
+
+def _took_by_stage(events: Path) -> Measured | None:
+    """What a rehearsal of a recipe with a loop of its own took: between the first and the last event of each stage."""
+    rows: dict[str, list[tuple[int, float]]] = {}
+    for event in _events(events):
+        try:
+            if event["event"] == "step":
+                rows.setdefault(str(event["stage"]), []).append((int(event["stage_step"]), float(event["seconds"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    seconds = {
+        stage: (at[-1][1] - at[0][1]) / (at[-1][0] - at[0][0]) for stage, at in rows.items() if at[-1][0] > at[0][0]
+    }
+    return Measured(events.parent.name, seconds, 0) if seconds else None
+
+
+def _events(file: Path) -> Iterator[dict[str, Any]]:
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:  # the line a killed process was writing
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def _with_room(took: Measured, file: Path) -> Measured:
+    """With what a rehearsal noted besides its events."""
+    if not file.is_file():
+        return took
+    said = json.loads(file.read_text(encoding="utf-8"))
+    room = int(said["checkpoint_bytes"]), int(said["model_bytes"])
+    return replace(took, room=room, memory_bytes=max(took.memory_bytes, int(said["memory_bytes"])))
 
 
 def words(found: dict[str, Any]) -> str:
     """The forecast in a line for people."""
     trained, memory, seconds, room = (found[name] for name in ("trained", "memory_bytes", "seconds", "disk_bytes"))
     if memory is None and seconds is None and room is None:
-        return f"What it takes is {UNKNOWN}."
+        return f"What it takes is {UNKNOWN}: python -m training forecast FILE --measure tries a few."
     said = []
     if memory is None:
         said.append(f"Memory: {UNKNOWN}.")
     elif found["memory_is"] == "measured":
-        said.append(f"Memory: about {bytes_in_words(memory)}, as {found['earlier']} used.")
+        said.append(f"Memory: about {bytes_in_words(memory)}, {as_in(found['earlier'], 'used')}.")
     else:
         said.append(
             f"Memory: at least {bytes_in_words(memory)} for weights and the optimizer; what a step adds is {UNKNOWN}."
@@ -137,7 +204,7 @@ def words(found: dict[str, Any]) -> str:
     said.append(
         f"Time: {UNKNOWN}."
         if seconds is None
-        else f"Time: {found['seconds_is']} {seconds_in_words(seconds)}, as {found['earlier']} went."
+        else f"Time: {found['seconds_is']} {seconds_in_words(seconds)}, {as_in(found['earlier'], 'went')}."
     )
     said.append("Disk: known with the first checkpoint." if room is None else f"Disk: about {bytes_in_words(room)}.")
     if room is not None and room > found["free_bytes"]:
@@ -145,6 +212,11 @@ def words(found: dict[str, Any]) -> str:
     if trained is not None:
         said.append(f"At least {trained:,} numbers learn.".replace(",", " "))
     return " ".join(said)
+
+
+def as_in(name: str, verb: str) -> str:
+    """Where a number is from, in words."""
+    return "measured in a few steps here" if name.startswith(PREFIX) else f"as {name} {verb}"
 
 
 def free_bytes(folder: Path) -> int:
@@ -157,13 +229,28 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m training forecast", description="What a run will take.")
     parser.add_argument("config", type=Path)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--measure", action="store_true", help="carry out a few throw-away steps first; Ctrl-C stops")
     options = parser.parse_args(arguments)
     try:
         config = load_config(options.config)
-        nothing = {"memory_bytes": None, "seconds": None, "disk_bytes": None, "trained": None}
-        found = forecast(config) if isinstance(config, RunConfig) else nothing | {"words": words(nothing)}
+        if options.measure and measured(config) is None and not _rehearsed(config):
+            return STOPPED
+        found = forecast(config)
     except RunError as error:
         print(f"{error} {error.hint}".strip(), file=sys.stderr)
         return 1
     print(json.dumps(found) if options.json else found["words"])
     return 0
+
+
+def _rehearsed(config: RunConfig | TrainingConfig) -> bool:
+    """Carry out a few steps of a run; False when that was stopped. Raises RunError."""
+    from diffscaler import compat
+
+    compat.install()  # before anything imports diffusers or transformers
+    from training.rehearsal import STEPS, rehearse
+
+    stop = StopSignal()
+    stop.install()
+    print(f"{STEPS} throw-away steps of each stage, with their data and samples ...", file=sys.stderr, flush=True)
+    return rehearse(config, stop) is not None

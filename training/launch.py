@@ -9,6 +9,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from diffscaler.models.device import count_cards
 from training.events import RunError
 from training.options import RunConfig
@@ -74,7 +76,7 @@ def write_run(config: RunConfig, folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def as_toml(config: RunConfig) -> str:
+def as_toml(config: BaseModel) -> str:
     """A [run] table that load_config reads as this very configuration."""
-    values = config.model_dump(mode="json")
+    values = config.model_dump(mode="json", exclude_none=True)  # TOML has no word for what is not given
     return "[run]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())

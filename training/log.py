@@ -46,8 +46,10 @@ class RunLog:
             return
         losses, norms, loads, times = (np.array(column) for column in zip(*self.rows, strict=True))
         self.rows.clear()
-        # The last few events decide: a run's first steps are slow, and a busy machine comes and goes.
-        self.pace = times.mean() if not self.pace else 0.7 * self.pace + 0.3 * times.mean()
+        # The last few events decide: a run's first step is slow, and a busy machine comes and goes.
+        self.pace = (
+            (times[1:] if len(times) > 1 else times).mean() if not self.pace else 0.7 * self.pace + 0.3 * times.mean()
+        )
         good = np.isfinite(losses) & np.isfinite(norms)
         if not good.any():  # each was left out with a warning of its own; there is no loss to show
             return

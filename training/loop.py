@@ -123,7 +123,7 @@ class Loop:
                     stage_step=i + 1,
                     loss=round(float(np.mean(losses)), 5),
                     lr=lr,
-                    seconds=round(time.monotonic() - started, 1),
+                    seconds=round(time.monotonic() - started, 3),
                 )
                 losses.clear()
             if (i + 1) % self.schedule.checkpoint_every == 0 or last:

@@ -15,7 +15,7 @@ SMOOTH = 0.85
 
 def loss_curve(run: RunSoFar) -> str:
     """The loss over steps, on a logarithmic scale, with its running mean, the held-out loss as a line of its own, and
-    a mark where a new stage begins."""
+    marks where its stages begin when there are several."""
     if len(run.points) < 2:
         return '<p class="invite quiet">The curve begins with the first steps.</p>'
     losses = [max(1e-9, loss) for _, loss, _ in run.points]
@@ -29,13 +29,15 @@ def loss_curve(run: RunSoFar) -> str:
         y = TOP + (HEIGHT - TOP - BOTTOM) * (high - log10(max(1e-9, loss))) / (high - low)
         return f"{x:.1f},{y:.1f}"
 
+    several = len({name for _, _, name in run.points}) > 1
     raw, mean, marks = [], [], []
     smooth, stage = losses[0], ""
     for (step, _, name), loss in zip(run.points, losses, strict=True):
         if name != stage:
-            x = at(step, loss).split(",")[0]
-            marks.append(f'<line x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="mark"/>'
-                         f'<text x="{float(x) + 4:.1f}" y="{TOP + 10}">{escape(name)}</text>')  # fmt: skip
+            if several:
+                x = at(step, loss).split(",")[0]
+                marks.append(f'<line x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="mark"/>'
+                             f'<text x="{float(x) + 4:.1f}" y="{TOP + 10}">{escape(name)}</text>')  # fmt: skip
             stage, smooth = name, loss
         smooth = SMOOTH * smooth + (1 - SMOOTH) * loss
         raw.append(at(step, loss))

@@ -73,14 +73,16 @@ def measures(clip: Clip, shot: Shot) -> str:
 
 
 def pager(page: int, shots: int) -> str:
-    """Where one is in a long grid, with the way on."""
+    """Where one is in a long grid, with the ways on and to its ends."""
     last = max(0, (shots - 1) // PAGE)
     if not last:
         return ""
+    first = pieces.do("page", "First", to="0", disabled=page == 0)
     back = pieces.do("page", "Before", to=str(page - 1), disabled=page == 0)
     on = pieces.do("page", "Next", to=str(page + 1), disabled=page == last)
+    end = pieces.do("page", "Last", to=str(last), disabled=page == last)
     where = f"{page * PAGE + 1} to {min(shots, (page + 1) * PAGE)} of {shots}"
-    return f'<div class="verbs pager">{back}<span class="quiet">{where}</span>{on}</div>'
+    return f'<div class="verbs pager">{first}{back}<span class="quiet">{where}</span>{on}{end}</div>'
 
 
 def faults(made: Manifest) -> str:

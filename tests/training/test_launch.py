@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shlex
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,36 @@ def test_two_processes_learn_what_one_learns_from_all_their_batches(tmp_path):
         optimizer.zero_grad()
     together = weights(tmp_path / "two")
     assert all(torch.allclose(together[name], tensor, atol=1e-6) for name, tensor in net.state_dict().items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("process", "where"), [(0, "export"), (1, "batch"), (1, "made"), (0, "made")])
+def test_what_ends_one_process_ends_all_with_its_sentence(tmp_path, process, where):
+    made = config(tmp_path / "two", max_train_steps=5, fails=process, fails_at=where)
+    write_launch(made, tmp_path, processes=2)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    both = []
+    for rank in range(2):
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+        environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in ranks.items()}}
+        command = [sys.executable, "-m", "tests.training.toy", str(tmp_path / "run.toml")]
+        both.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True))
+    try:
+        both[process].wait(240)
+        ended = time.monotonic()
+        both[1 - process].wait(60)
+        print(f"the other one ended {time.monotonic() - ended:.2f} s later")
+        said = [one.communicate()[1] for one in both]
+    finally:
+        for one in both:
+            one.kill()
+    sentence = f"There is no {where} here. Make one."
+    for text in said:
+        assert text.count(sentence) == 1 and "Traceback" not in text, text[-3000:]
+    assert [one.returncode for one in both] == [1, 1]
+    assert [row["message"] for row in events(tmp_path / "two", "error")] == [f"There is no {where} here."]
 
 
 def generator(made: ToyConfig, index: int, process: int) -> torch.Generator:

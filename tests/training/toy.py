@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from training.events import RunError
 from training.options import RunConfig
 from training.recipes import RECIPES, RecipeEntry
 from training.task import trained
@@ -32,6 +33,9 @@ class ToyConfig(RunConfig):
     #: From this step on the loss is NaN for so many steps.
     nan_at: int = 10**9
     nan_for: int = 0
+    #: The process that fails alone, and where: "made", "batch" or "export".
+    fails: int = -1
+    fails_at: str = ""
 
 
 class ToyTask:
@@ -39,6 +43,11 @@ class ToyTask:
         self.config, self.place = config, place
         deep = (nn.Linear(8, 32), nn.Tanh(), nn.Dropout(0.1), nn.BatchNorm1d(32), nn.Linear(32, 2))
         self.net = nn.Sequential(*([nn.Linear(8, 2)] if config.linear else deep))
+        self.fail("made")
+
+    def fail(self, where):
+        if self.config.fails_at == where and self.config.fails == self.place.process:
+            raise RunError(f"There is no {where} here.", "Make one.")
 
     def modules(self):
         return {"net": self.net}
@@ -53,6 +62,8 @@ class ToyTask:
         return "rule-1"
 
     def batch(self, index):
+        if index == 3:
+            self.fail("batch")
         rng = np.random.default_rng([self.config.seed, self.place.process, index])
         x = torch.from_numpy(rng.standard_normal((self.config.train_batch_size, 8)).astype(np.float32))
         y = torch.stack([x[:, :4].sum(1), x[:, 4:].prod(1)], dim=1)
@@ -77,6 +88,7 @@ class ToyTask:
         return np.full((4, 8, 8, 3), seed % 256, np.uint8)
 
     def export(self, folder: Path):
+        self.fail("export")
         torch.save(self.net.state_dict(), folder / "net.pt")
         (folder / "about.json").write_text(json.dumps({"toy": True}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +48,16 @@ def pane(tmp_path: Path) -> PreparePane:
 
 
 STATE = {"job": None, "set": "films", "page": 0}
+
+
+def test_ten_thousand_shots_are_a_page_at_a_time_and_the_last_one_is_a_click_away(tmp_path: Path) -> None:
+    made = some(10_000)
+    first = prepare_grid.cards(tmp_path, made, made.thresholds, 0)
+    last = int(re.findall(r'data-to="(\d+)"', first)[-1])
+    end = prepare_grid.cards(tmp_path, made, made.thresholds, last)
+    assert last == (10_000 - 1) // prepare_grid.PAGE and f"{last * prepare_grid.PAGE + 1} to 10000 of 10000" in end
+    assert end.count("<figure") == 10_000 - last * prepare_grid.PAGE and first.count("<figure") == prepare_grid.PAGE
+    assert max(len(first), len(end)) < 30_000
 
 
 def test_hundreds_of_cards_come_a_page_at_a_time_and_nothing_of_a_file_becomes_markup(pane: PreparePane) -> None:

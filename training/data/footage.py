@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -107,12 +108,14 @@ def _folder(path: Path, fps: float) -> Footage:
 
 
 def _picture(path: Path) -> Footage:
-    first = next(read_frames(path, chunk_frames=1))
+    chunks = read_frames(path, chunk_frames=1)
+    first = next(chunks)
     height, width = first.frames.shape[1:3]
     with pictures.open_picture(path) as picture:
         durations = pictures.animation_ms(picture, path) or [1000]
     seconds = sum(durations) / 1000
-    found = (frame for chunk in read_frames(path, chunk_frames=1) for frame in chunk.frames)
+    # Most pictures are one frame, which is not decoded twice.
+    found = (frame for chunk in chain((first,), chunks) for frame in chunk.frames)
     count = len(durations)
     return Footage(width, height, count / seconds, count, seconds, _frames(found, seconds / count))
 
