@@ -73,7 +73,9 @@ class PeopleStrip:
         """picked: the clip's key in a list; member: who is chosen in the cast, "" for nobody; safe: whether people are
         to be found by what may be used commercially"""
         self.timer.tick(self.look, self.state, self.outputs, trigger_mode="once", **QUIET)
-        self.pane.click(self.on_click, [self.state, member], [*self.outputs, self.said], **QUIET)
+        clicked = self.pane.click(self.on_click, [self.state, member], [*self.outputs, self.said], **QUIET)
+        # A look that began before the click and comes back after it shows the cards as they were.
+        clicked.then(self.look, self.state, self.outputs, **QUIET)
         for at in (picked, safe):
             at.change(self.on_clip, [picked, self.state, safe], [*self.outputs, self.said], **QUIET)
 
