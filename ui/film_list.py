@@ -46,7 +46,7 @@ def list_html(film: Project | None, removed: list[Listed], unfolded: bool = Fals
             f"<details{unfold}><summary>Rename or delete</summary>"
             f'<label><span>Title</span><input type="text" value="{title}" maxlength="{edits.TITLE_LETTERS}"'
             f' data-change="rename" data-was="{title}"></label>'
-            f"{pieces.do('remove', 'Delete the film', cls='danger', confirm=ask)}</details>"
+            f'<div class="verbs">{pieces.do("remove", "Delete the film", confirm=ask)}</div></details>'
         )
     if not removed:
         return ""

@@ -28,9 +28,9 @@ def studio(browser: Any, address: str) -> Page:
 def made(page: Any) -> None:
     """Wait until nothing of the film is drawn any more and every card has a picture."""
     page.wait_for_function(
-        "(() => { const shots = [...document.querySelectorAll('#board section.scene .shot')], go = document.querySelector("
-        "'#storyboard-go'); return go && go.offsetParent && shots.length"
-        " && shots.every(s => s.querySelector('img')); })()",
+        "(() => { const go = document.querySelector('#storyboard-go');"
+        " const shots = [...document.querySelectorAll('#board section.scene .shot')];"
+        " return go && go.offsetParent && shots.length && shots.every(s => s.querySelector('img')); })()",
         timeout=LONG_MS,
     )
 
