@@ -424,8 +424,11 @@ def test_a_card_says_by_how_much_its_clip_is_longer(studio: Studio, tab: Storybo
     script = "INT. A - DAY\n\n> ONE <\n\nDISSOLVE TO:\n\nEXT. B - DAY\n\n> TWO <\n"
     film = studio.projects.add(new_project(script, "x"))
     board = tab.opened(at_film(film))[tab.board]
-    assert "Its clip is 6 frames longer than the shot: 6 to dissolve into the next." in board
-    assert "6 to dissolve from the shot before." in board and board.count("longer than the shot") == 2
+    assert "Its clip is 6 frames longer than the shot, to dissolve into the next." in board
+    assert (
+        "6 frames longer than the shot, to dissolve from the shot before." in board
+        and board.count("longer than the shot") == 2
+    )
     cut = tab.setter("dissolve_s")(at_film(film), 0)
     assert "longer than the shot" not in cut[tab.board]
 
