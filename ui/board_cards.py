@@ -192,8 +192,8 @@ def _gone(view: BoardView, takes: dict[str, list[Take]], opened: str) -> str:
     return (
         f'<details class="scene gone"{" open" if any(shot.id == opened for shot in gone) else ""}><summary>'
         f"{len(gone)} no longer in the film</summary>"
-        '<p class="quiet">Their text left the script, or they were merged or taken out. They come back'
-        f' with their text; their takes stay.</p><div class="shots">{cards}</div></details>'
+        '<p class="quiet">Their text left the script, or they were merged or taken out. What left the'
+        f' script comes back with its text; their takes stay.</p><div class="shots">{cards}</div></details>'
     )
 
 

@@ -96,12 +96,16 @@ def place_shot(project: Project, shot_id: str, before: str) -> Project:
 
 
 def take_out(project: Project, shot_id: str) -> Project:
-    """A shot off the board, set aside with its takes. Raises ScriptError for a locked one and for the only one."""
+    """A shot off the board, set aside with its takes; reading the script again leaves it there.
+
+    Raises ScriptError for a locked one and for the only one.
+    """
     at, shots = _place(project, shot_id), project.board.shots
     _unlocked(shots[at])
     if len(shots) == 1:
         raise ScriptError("This is the only shot of the film.", "Change it instead.")
-    board = replace(project.board, orphans=(*project.board.orphans, shots[at]))
+    aside = replace(shots[at], edited=(*shots[at].edited, shots_.OUT))
+    board = replace(project.board, orphans=(*project.board.orphans, aside))
     return _arranged(replace(project, board=board), [*shots[:at], *shots[at + 1 :]])
 
 

@@ -254,7 +254,9 @@ def test_a_shot_that_is_taken_out_keeps_its_takes(film: Project) -> None:
     shot = film.board.shots[1]
     held = replace(film, takes=(take(shot.id),))
     out = edits.take_out(held, shot.id)
-    assert shot.id not in {one.id for one in out.board.shots} and out.board.orphans == (shot,)
+    assert shot.id not in {one.id for one in out.board.shots} and [one.id for one in out.board.orphans] == [shot.id]
+    again = read_again(out, TEXT + "\n\nA bird.\n")
+    assert shot.id not in {one.id for one in again.board.shots} and shot.id in {one.id for one in again.board.orphans}
     assert out.takes == held.takes and len(names(out)) == len(names(film)) - 1
     with pytest.raises(ScriptError, match="is locked"):
         edits.take_out(edits.edit_shot(film, shot.id, locked=True), shot.id)
