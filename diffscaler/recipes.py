@@ -209,6 +209,8 @@ class Recipes(SwapRecipes):
         meta = meta_of_plan(self.library, frames)
         heard, alpha = self._heard_of(request.clip), self._alpha_of(request.clip)
         info = self.library.file_info(frames.params["sha256"]) if frames.stage == plan.IMPORT else {}
+        if clip.stage == Encode.name and clip.meta.fps == meta.fps:  # it counts the same frames
+            info = info | {name: clip.node.params.get(name, "") for name in ("timecode", "reel")}
         return self._delivered(
             frames,
             request,

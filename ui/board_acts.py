@@ -30,8 +30,14 @@ class BoardActs:
             raise InvalidRequest(f"There is no {verb[:40]}.", "Reload the page.")
         return act(at, data) or at
 
-    def _edit(self, at: At, edit: Any) -> None:
-        self.studio.projects.change(str(at["film"]), edit)
+    def _edit(self, at: At, edit: Any, what: str = "", shot: str = "") -> None:
+        self.studio.projects.change(str(at["film"]), edit, what, shot)
+
+    def do_undo(self, at: At, data: dict[str, str]) -> None:
+        self.studio.projects.undo(str(at["film"]))
+
+    def do_redo(self, at: At, data: dict[str, str]) -> None:
+        self.studio.projects.redo(str(at["film"]))
 
     # -- where a person is --------------------------------------------------------------------------------------------
 
@@ -56,22 +62,29 @@ class BoardActs:
             on = wanted(data)
             return film if on == locked else edits.edit_shot(film, data["key"], locked=not locked)
 
-        self._edit(at, changed)
+        self._edit(at, changed, "lock of", data["key"])
 
     def do_up(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.move_shot(film, data["key"], -1))
+        self._edit(at, lambda film: edits.move_shot(film, data["key"], -1), "move", data["key"])
 
     def do_down(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.move_shot(film, data["key"], 1))
+        self._edit(at, lambda film: edits.move_shot(film, data["key"], 1), "move", data["key"])
+
+    def do_place(self, at: At, data: dict[str, str]) -> None:
+        self._edit(at, lambda film: edits.place_shot(film, data["key"], data["before"]), "move", data["key"])
+
+    def do_out(self, at: At, data: dict[str, str]) -> At:
+        self._edit(at, lambda film: edits.take_out(film, data["key"]), "take out", data["key"])
+        return {**at, "shot": "", "take": "", "beside": ""}
 
     def do_split(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.split_shot(film, data["key"]))
+        self._edit(at, lambda film: edits.split_shot(film, data["key"]), "split", data["key"])
 
     def do_merge(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.merge_with_next(film, data["key"]))
+        self._edit(at, lambda film: edits.merge_with_next(film, data["key"]), "merge", data["key"])
 
     def do_follow(self, at: At, data: dict[str, str]) -> None:
-        self._edit(at, lambda film: edits.follow_script(film, data["key"]))
+        self._edit(at, lambda film: edits.follow_script(film, data["key"]), "prompt of", data["key"])
 
     def do_keep(self, at: At, data: dict[str, str]) -> None:
         self._edit(at, lambda film: edits.keep_as_is(film, data["key"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from diffscaler.errors import ClipNotFound, DiffScalerError
 from diffscaler.projects.asking import Asked, Asking
 from diffscaler.projects.freshness import why_stale
 from diffscaler.projects.orders import Standing
-from diffscaler.projects.project import Project, Take, shown_take, takes_by_shot
+from diffscaler.projects.project import Project, Take, edges_by_shot, shown_take, takes_by_shot
 from diffscaler.screenplay.rates import rate_of
 from diffscaler.screenplay.shot import Shot
+from diffscaler.screenplay.transitions import Edges, longer_in_words
 from diffscaler.studio import Studio
 from diffscaler.wording import worded
 from ui import pieces
@@ -50,6 +52,11 @@ class BoardView:
     pictures: dict[str, str] = field(default_factory=dict)
     missed: dict[str, float] = field(default_factory=dict)
     lacking: str = ""
+
+    @cached_property
+    def edges(self) -> dict[str, Edges]:
+        """How the shots on the board begin and end, by their ids."""
+        return edges_by_shot(self.project)
 
     def asked(self, shot: Shot, take: Take | None) -> tuple[Asked | None, str]:
         """What a shot's take would be today, and why nothing can be asked for."""
@@ -126,14 +133,21 @@ def card(view: BoardView, shot: Shot, takes: list[Take], opened: bool) -> str:
     lock = pieces.do("lock", "locked" if shot.locked else "lock", cls="link lock", key=shot.id, pressed=shot.locked,
                      was=was(shot.locked), title="A locked shot is not changed, split or merged")  # fmt: skip
     state = " stale" if why else ""
+    on_board = shot.id in view.edges
+    drag = f' draggable="true" data-shot="{key}"' if on_board and not shot.locked else ""
+    grip = (
+        '<span class="grip" aria-hidden="true" title="Drag it to another place in its scene">⠿</span>' if drag else ""
+    )
+    longer = longer_in_words(view.edges[shot.id]) if on_board else ""
+    handles = f'<p class="lost">{escape(longer)}</p>' if longer else ""
     chips = "".join(_chip(view, take) for take in takes)
     return (
-        f'<article class="shot{state}{" open" if opened else ""}" id="shot-{key}">'
+        f'<article class="shot{state}{" open" if opened else ""}" id="shot-{key}"{drag}>'
         f'<button type="button" class="frame" data-do="shot" data-key="{key}" aria-expanded="{str(opened).lower()}"'
         f' title="{escape(shot.text)}">{_picture(view, shot, takes, shown)}'
         f'<span class="slate"><b>{escape(shot.name)}</b><span class="tc">{shot.frames} f, {seconds:.1f} s</span></span>'
-        f'<span class="how">{escape(how)}</span><span class="says">{said}</span></button>{lost}{stale}'
-        f'<div class="hand"><span class="strip-of-takes">{chips}</span>{lock}</div>'
+        f'<span class="how">{escape(how)}</span><span class="says">{said}</span></button>{lost}{handles}{stale}'
+        f'<div class="hand"><span class="strip-of-takes">{chips}</span>{lock}{grip}</div>'
         "</article>"
     )
 
@@ -144,11 +158,11 @@ def _picture(view: BoardView, shot: Shot, takes: Iterable[Take], shown: Take | N
     shape = f'style="aspect-ratio:{film.width}/{film.height}"'
     job = view.standing.jobs.get(shown.clip) if shown and shown.clip not in view.standing.made else None
     if job is not None and job.state == "running" and (preview := preview_url(view.studio, job.id)):
-        return f'<img src="{preview}" alt="Being drawn" {shape}>'
+        return f'<img src="{preview}" alt="Being drawn" draggable="false" {shape}>'
     made = [take for take in takes if take.clip in view.standing.made]
     chosen = shown if shown in made else shown_take(made)
     if chosen is not None and (poster := view.picture(chosen.clip)):
-        return f'<img src="{poster}" alt="" loading="lazy" decoding="async" {shape}>'
+        return f'<img src="{poster}" alt="" loading="lazy" decoding="async" draggable="false" {shape}>'
     word = "card" if shot.role == "title" and shown is None else ""
     if shown is not None and chosen is None:
         word = WAITING.get(view.standing.state(shown.clip), "")
@@ -178,8 +192,8 @@ def _gone(view: BoardView, takes: dict[str, list[Take]], opened: str) -> str:
     return (
         f'<details class="scene gone"{" open" if any(shot.id == opened for shot in gone) else ""}><summary>'
         f"{len(gone)} no longer in the film</summary>"
-        '<p class="quiet">Their text left the script, or they were merged or taken off the shot list. They come back'
-        f' with their text; their takes stay.</p><div class="shots">{cards}</div></details>'
+        '<p class="quiet">Their text left the script, or they were merged or taken out. What left the'
+        f' script comes back with its text; their takes stay.</p><div class="shots">{cards}</div></details>'
     )
 
 

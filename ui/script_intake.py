@@ -50,7 +50,9 @@ class Intake:
             made = new_project(text, name, format_ or "fountain", FilmSettings.model_validate(filled(settings)))
             return self.studio.projects.add(made).id, ""
         before = self.studio.projects.get(film)
-        now = self.studio.projects.change(film, lambda project: read_again(project, text, format_ or project.format))
+        now = self.studio.projects.change(
+            film, lambda project: read_again(project, text, format_ or project.format), "reading the script"
+        )
         return film, pieces.message(*changes_in_words(before, now), "info")
 
     def example(self) -> Taken:

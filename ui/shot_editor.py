@@ -109,6 +109,7 @@ class ShotEditor:
             button("down", "↓", "Later in its scene", off),
             button("split", "Split", "In two halves", off or shot.frames < 2),
             button("merge", "Merge with next", "One shot of both; the takes of the next are kept", off),
+            button("out", "Take out", "Off the board; its takes are kept, and Undo brings it back", off),
             pieces.do(
                 "lock", "Unlock" if shot.locked else "Lock", key=shot.id, pressed=shot.locked, was=was(shot.locked)
             ),

@@ -38,7 +38,7 @@ class StoryboardFields(StoryboardPage):
                 kept.append(chosen)
                 return made
 
-            updates = self.edited(at, changed)
+            updates = self.edited(at, changed, what=str(setting.label).lower())
             return updates | self.settled(setting, self.held[name], (at["film"], value), shown, kept)
 
         return on_setting
@@ -77,21 +77,21 @@ class StoryboardFields(StoryboardPage):
                 return {self.said: gr.skip()}
             # A text box is not filled in again while its neighbour may have the cursor.
             typed = name in ("prompt", "frames")
-            updates = self.edited(at, changed, typed=typed)
+            updates = self.edited(at, changed, typed=typed, what=f"{str(box.label).lower()} of", shot=at["shot"])
             if typed:
                 updates |= self.settled(box, self.editor.held[name], (at["shot"], value), shown, kept)
             return updates
 
         return on_field
 
-    def edited(self, at: At, edit: Any, *, typed: bool = False) -> Updates:
-        """The page after an edit of the open film."""
+    def edited(self, at: At, edit: Any, *, typed: bool = False, what: str, shot: str = "") -> Updates:
+        """The page after an edit of the open film. what, shot: the edit does, for whoever wants to undo it"""
         at = known(at)
         updates: Updates = {self.said: ""}
         if not at["film"]:
             return {self.said: gr.skip()}
         with said(updates, self.said):
-            self.studio.projects.change(at["film"], edit)
+            self.studio.projects.change(at["film"], edit, what, shot)
         return self.shown(at, typed=typed) | updates
 
     def on_cast(self, at: At, event: gr.EventData) -> Updates:
@@ -105,4 +105,4 @@ class StoryboardFields(StoryboardPage):
             what = f"Who plays {name}" if verb == "member" else f"How {name} looks"
             return edits.set_role(film, name, **{verb: decided(was, value, now, what)})
 
-        return self.edited(at, changed)
+        return self.edited(at, changed, what="cast sheet")

@@ -22,6 +22,7 @@ from ui.controls import control, more
 from ui.estimate import upscalers
 from ui.film_cost import FilmCosts
 from ui.film_files import FilmFiles
+from ui.film_list import FilmList, history_html, list_html
 from ui.film_shown import FilmShown
 from ui.models_shelf import choices
 from ui.pane import pane
@@ -49,7 +50,7 @@ class StoryboardPage:
         self.at = remembered(f"{KIND}.at", NOWHERE)
         self.watch = Watch(studio, "film", "Watch the animatic", "")
         self.editor, self.files, self.shown_as = ShotEditor(studio), FilmFiles(studio), FilmShown(studio)
-        self.costs = FilmCosts(studio)
+        self.costs, self.list = FilmCosts(studio), FilmList(studio)
         self.pictures: dict[str, str] = {}
         self.missed: dict[str, float] = {}
         #: Changes whenever what the film will cost may have.
@@ -75,6 +76,7 @@ class StoryboardPage:
                     self.said = pane(elem_id=f"{KIND}-said", elem_classes=["said"])
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
+                self.history = pane(elem_id="board-history")
                 with gr.Row(elem_classes=["bench"]):
                     self.board = pane(BEGIN, elem_id="board")
                     self.editor.place()
@@ -91,6 +93,7 @@ class StoryboardPage:
 
     def _place_script(self) -> None:
         self.films = gr.Dropdown([NEW], value="", label="Film", elem_id="films")
+        self.listed = pane(elem_id="film-list")
         # No file_types: a wrong file is refused with a sentence that says what it really is.
         self.drop = gr.File(label="A script, or a film saved here", height=84, elem_id="script-drop",
                             elem_classes=["drop"])  # fmt: skip
@@ -117,8 +120,8 @@ class StoryboardPage:
     def tiles(self) -> list[Any]:
         """Everything that shows the film."""
         return [
-            self.at, self.mark, self.seen, self.timer, self.board, self.outline, self.cast, self.said, self.go,
-            self.stop,
+            self.at, self.mark, self.seen, self.timer, self.board, self.history, self.outline, self.cast, self.said,
+            self.go, self.stop,
             *self.editor.outputs,
         ]  # fmt: skip
 
@@ -126,7 +129,16 @@ class StoryboardPage:
     def everything(self) -> list[Any]:
         """With what a person types into, which is filled in only when another film or script is opened."""
         written = [self.files.links, self.files.timer, self.shown_as.own, *self.held.values()]
-        return [*self.tiles, self.films, self.drop, self.script, self.read, *written, *self.settings.values()]
+        return [
+            *self.tiles,
+            self.films,
+            self.listed,
+            self.drop,
+            self.script,
+            self.read,
+            *written,
+            *self.settings.values(),
+        ]
 
     def models(self) -> list[tuple[str, str]]:
         """(title, name) of what can draw a film."""
@@ -168,7 +180,7 @@ class StoryboardPage:
         if view is None:
             return {
                 self.at: {**NOWHERE}, self.mark: "", self.seen: "", self.timer: gr.Timer(active=False),
-                self.board: board,
+                self.board: board, self.history: "",
                 self.outline: "", self.cast: "", self.go: gr.Button("Preview", visible=True, interactive=True),
                 self.stop: gr.Button(visible=False), **self.editor.shown(None, at),
             }  # fmt: skip
@@ -180,6 +192,7 @@ class StoryboardPage:
             self.mark: mark_of(view),
             self.timer: gr.Timer(active=bool(busy) or view.wanting),
             self.board: board,
+            self.history: history_html(*self.studio.projects.steps(view.project.id)),
             self.seen: f"{glance} {hash(board)} {len(busy)}{WANTING if view.wanting else ''}",
             self.cast: cast_html(view.project, self.studio.cast.list()),
             self.go: gr.Button(visible=not busy, interactive=True),
@@ -187,14 +200,15 @@ class StoryboardPage:
             **self.editor.shown(view, at, typed=typed),
         }
 
-    def opened(self, at: At) -> Updates:
-        """The page with another film, or another script in it."""
+    def opened(self, at: At, *, open_list: bool = False) -> Updates:
+        """The page with another film, or another script in it. open_list: the films taken out of the list are shown"""
         updates = self.shown(at, posters=POSTERS_AT_ONCE)
         at = updates[self.at]
         films = [NEW, *((listed.title, listed.id) for listed in self.studio.projects.list())]
         updates |= {self.films: gr.Dropdown(choices=films, value=at["film"]), **self.files.look(at["film"])}
         if not at["film"]:
-            updates[self.shown_as.own] = self.shown_as.sound(None)
+            removed = list_html(None, self.studio.projects.list(removed=True), open_list)
+            updates |= {self.shown_as.own: self.shown_as.sound(None), self.listed: removed}
             return updates | {self.script: "", self.read: gr.Button("Read it")}
         film = self.studio.projects.get(at["film"])
         values = {name: getattr(film.film, name) for name in self.settings}
@@ -202,7 +216,7 @@ class StoryboardPage:
         updates |= {self.held[name]: (film.id, value) for name, value in {**values, "script": film.script}.items()}
         return updates | {
             self.script: film.script, self.read: gr.Button("Read it again"), self.outline: outline_html(film),
-            self.shown_as.own: self.shown_as.sound(film),
+            self.shown_as.own: self.shown_as.sound(film), self.listed: list_html(film, []),
         }  # fmt: skip
 
     def restore(self, at: At | None, watched: dict[str, Any] | None) -> Updates:

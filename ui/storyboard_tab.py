@@ -46,6 +46,8 @@ class StoryboardTab(StoryboardFields):
         script = {"at": at, "text": self.script, "held": self.held["script"], **self.settings}
         self.read.click(self.on_read, inputs_kwargs=script, outputs=self.everything, **QUIET)
         self.films.input(self.on_film, [at, self.films], self.everything, **QUIET)
+        self.listed.click(self.on_listed, at, self.everything, **QUIET)
+        self.history.click(self.on_history, at, self.everything, **QUIET)
         for name, setting in self.settings.items():
             # A text is kept when it is finished, not at each letter.
             events = [setting.blur, setting.submit] if isinstance(setting, gr.Textbox) else [setting.input]
@@ -123,6 +125,31 @@ class StoryboardTab(StoryboardFields):
             updates |= self.opened({**NOWHERE, "film": film or ""})
         return updates
 
+    def on_listed(self, at: At, event: gr.EventData) -> Updates:
+        """A film is renamed, taken out of the list, or put back into it."""
+        at, verb, updates = known(at), str(event.do), dict[Any, Any]({self.said: ""})
+        with said(updates, self.said):
+            if verb == "rename":
+                self.list.rename(at["film"], str(event.value), getattr(event, "was", UNKNOWN))
+                updates |= self.opened(at)
+            elif verb == "remove":
+                self.files.stop(at["film"])
+                title = self.list.remove(at["film"])
+                updates |= self.opened({**NOWHERE}, open_list=True)
+                hint = "Its clips stay in the library; it can be brought back where films are chosen."
+                updates[self.said] = pieces.message(f"{title} is out of the list.", hint, "info")
+            elif verb == "back":
+                updates |= self.opened({**NOWHERE, "film": self.list.put_back(str(event.key))})
+        return updates
+
+    def on_history(self, at: At, event: gr.EventData) -> Updates:
+        """A step is undone or done again: script and settings may be part of it, so all of the page is filled again."""
+        at, updates = known(at), dict[Any, Any]({self.said: ""})
+        with said(updates, self.said):
+            self.acts.do(str(event.do), at, {})
+            updates |= self.opened(at)
+        return updates
+
     # -- a person works on it -----------------------------------------------------------------------------------------
 
     def on_board(self, at: At, event: gr.EventData) -> Updates:
@@ -132,7 +159,7 @@ class StoryboardTab(StoryboardFields):
 
     def on_act(self, at: At, event: gr.EventData) -> Updates:
         at, updates = known(at), {self.said: ""}
-        data = {name: str(getattr(event, name, "")) for name in ("key", "number", "draft", "clip", "scene")}
+        data = {name: str(getattr(event, name, "")) for name in ("key", "number", "draft", "clip", "scene", "before")}
         if (was := getattr(event, "was", None)) is not None:
             data["was"] = str(was)
         with said(updates, self.said):
@@ -143,7 +170,7 @@ class StoryboardTab(StoryboardFields):
         def changed(film: Project) -> Project:
             return edits.open_shot_list(film, decoded(read_bytes(Path(file)), Path(file).name))
 
-        return self.edited(at, changed)
+        return self.edited(at, changed, what="opening a shot list")
 
     # -- the film is made ---------------------------------------------------------------------------------------------
 

@@ -84,6 +84,51 @@
       if (say) say.scrollIntoView({block: 'nearest'});
     }
   }).observe(document.documentElement, {childList: true, subtree: true});
+  // a shot dropped beside another of its scene goes there, as its arrows do
+  let shot = null;
+  const beside = event => {
+    const at = shot && event.target.closest && event.target.closest('#board .shot');
+    if (!at || at === shot || at.parentElement !== shot.parentElement) return null;
+    const box = at.getBoundingClientRect();
+    return {at, after: event.clientX > box.left + box.width / 2};
+  };
+  const unmark = () => document.querySelectorAll('.shot.before, .shot.after').forEach(
+    el => el.classList.remove('before', 'after'));
+  document.addEventListener('dragstart', event => {
+    shot = event.target.closest && event.target.closest('#board .shot[draggable]');
+    if (!shot) return;
+    event.dataTransfer.effectAllowed = 'move';
+    event.dataTransfer.setData('text/plain', '');  // some browsers drag nothing that holds nothing
+  });
+  document.addEventListener('dragend', () => { shot = null; unmark(); });
+  document.addEventListener('dragover', event => {
+    const place = beside(event);
+    unmark();
+    if (place) { event.preventDefault(); place.at.classList.add(place.after ? 'after' : 'before'); }
+  });
+  document.addEventListener('drop', event => {
+    const place = beside(event);
+    unmark();
+    if (!place) return;
+    event.preventDefault();
+    const cards = [...shot.parentElement.children].filter(el => el !== shot);
+    const next = place.after ? cards[cards.indexOf(place.at) + 1] : place.at;
+    const act = document.createElement('button');
+    Object.assign(act.dataset, {do: 'place', key: shot.dataset.shot, before: next ? next.id.slice('shot-'.length) : ''});
+    act.hidden = true;
+    shot.parentElement.append(act);
+    act.click();
+    act.remove();
+  });
+
+  // Ctrl+Z undoes the last step on the board, Ctrl+Shift+Z or Ctrl+Y does it again; fields of text have their own
+  document.addEventListener('keydown', event => {
+    const key = event.key.toLowerCase();
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || typing(event.target) || !'zy'.includes(key)) return;
+    const again = key === 'y' || event.shiftKey;
+    const step = document.querySelector(`#board-history [data-do=${again ? 'redo' : 'undo'}]`);
+    if (seen(step) && !step.disabled) { step.click(); event.preventDefault(); }
+  });
 
   // a clip in a tab nobody looks at rests
   setInterval(() => {

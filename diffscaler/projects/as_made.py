@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from diffscaler.errors import InvalidRequest
+from pydantic import ValidationError
+
+from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.film.animatic import Placed, placed
 from diffscaler.film.cards import Cards, with_cards
+from diffscaler.projects.asking import Asking
+from diffscaler.projects.freshness import why_stale
 from diffscaler.projects.making import film_clips
 from diffscaler.projects.orders import Standing
 from diffscaler.projects.project import Project, Take, edges_by_shot
@@ -16,6 +20,10 @@ from diffscaler.screenplay.compile import CompiledShot
 from diffscaler.screenplay.script import Scene
 from diffscaler.screenplay.shot import Shot
 from diffscaler.screenplay.transitions import PLAIN, Edges
+from diffscaler.wording import worded
+
+#: Shots that a note names.
+_FEW = 4
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,25 @@ class AsMade:
         shots = self.project.board.shots
         return placed([made.get(shot.id) or _undrawn(shot, self.project) for shot in shots], shots)
 
+    def outdated(self, asking: Asking | None) -> dict[str, str]:
+        """By shot id, in which way its take is no longer what is asked for. asking: None where nothing can be"""
+        found: dict[str, str] = {}
+        for shot in self.project.board.shots:
+            if (take := self.takes.get(shot.id)) is None:
+                continue
+            why = str(self.project.board.stale.get(shot.id, ""))
+            if asking is not None:
+                try:
+                    why = why_stale(self.project, shot, take, asking.again(shot, take))
+                except (DiffScalerError, ValidationError) as error:
+                    why = worded(error)[0]
+            if why:
+                found[shot.id] = why
+        return found
+
     def notes(self) -> Iterator[str]:
-        """What a person should know of the film: what is left out, what is cut that should dissolve."""
+        """What a person should know of the film: what is left out, what is cut that should dissolve, and whose clips
+        are longer than their shots."""
         every = len(self.project.board.shots)
         if left := every - len(self.shots):
             yield f"{left} of {every} shots are not made yet and are left out."
@@ -51,6 +76,20 @@ class AsMade:
         short = [shot.shot.name for shot in self.shots if _dissolves(edges[shot.shot.id]) != _dissolves(shot.edges)]
         if short:
             yield f"Without frames to dissolve with, so they are cut: {_few(short)}. Preview makes them anew."
+        longer = [f"{one.shot.name} ({_handles(one)})" for one in self.shots if one.request.frames > one.shot.frames]
+        if longer:
+            told = "Clips are longer than their shots by the frames they dissolve with, the film is not"
+            yield f"{told}: {_few(longer)}."
+
+
+def outdated_in_words(shots: Iterable[Shot], outdated: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each of the first few, and how many more there are. outdated: by shot id"""
+    found = [f"{shot.name} is outdated. {outdated[shot.id]}" for shot in shots if shot.id in outdated]
+    yield from found[:_FEW]
+    if left := len(found) - _FEW if len(found) > _FEW else 0:
+        yield f"{left} more are outdated."
+    if found:
+        yield "Preview makes what is outdated anew."
 
 
 def as_made(project: Project, standing: Standing) -> AsMade:
@@ -103,6 +142,13 @@ def _dissolves(edges: Edges) -> tuple[int, int]:
     return edges.dissolve_in, edges.dissolve_out
 
 
+def _handles(made: CompiledShot) -> str:
+    """ "6 before, 6 behind"."""
+    head = made.head
+    ends = {"before": head, "behind": made.request.frames - head - made.shot.frames}
+    return ", ".join(f"{frames} {where}" for where, frames in ends.items() if frames)
+
+
 def _few(names: Iterable[str]) -> str:
     every = list(names)
-    return ", ".join(every[:4]) + (f" and {len(every) - 4} more" if len(every) > 4 else "")
+    return ", ".join(every[:_FEW]) + (f" and {len(every) - _FEW} more" if len(every) > _FEW else "")

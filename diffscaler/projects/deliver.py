@@ -6,15 +6,16 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import Field
 
 from diffscaler.delivery import place_for
-from diffscaler.errors import ClipNotFound, InvalidRequest
+from diffscaler.errors import ClipNotFound, InvalidRequest, ModelNotFound
 from diffscaler.film.animatic import Placed
 from diffscaler.film.boards.panels import BoardPages, Panel, panels_of
 from diffscaler.film.boards.write import BoardName, write_boards
@@ -23,8 +24,9 @@ from diffscaler.film.folder import FilmFolder
 from diffscaler.film.sound_choice import heard, sound_start
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.files import remove_tree
-from diffscaler.projects.as_made import AsMade, as_made, scenes_of
-from diffscaler.projects.making import standing_of
+from diffscaler.projects.as_made import AsMade, as_made, outdated_in_words, scenes_of
+from diffscaler.projects.asking import Asking
+from diffscaler.projects.making import asking_of, standing_of
 from diffscaler.projects.package import Piece, Which, pieces, write_zip
 from diffscaler.projects.project import Project, appearances
 from diffscaler.requests import Request
@@ -109,17 +111,29 @@ class FilmFiles:
         """Everything wanted."""
         wanted, film = self.wanted.items, self.project
         standing = standing_of(self.studio, film)
+        made = as_made(film, standing) if {*BOARDS, "animatic", "cut"} & set(wanted) else None
+        outdated: dict[str, str] = {}
+        if made is not None:
+            outdated = made.outdated(self._asking())
+            self.said += made.notes() if {"animatic", "cut"} & set(wanted) else ()
+            self.said += outdated_in_words(film.board.shots, outdated)
         if {"list", "cut"} & set(wanted):
             folder.write_shots(film.board, film.film.rate)
         if "list" in wanted:
             yield " shots", [Piece("shots.csv", folder.shot_list)]
-        if boards := [name for name in BOARDS if name in wanted]:
-            yield from self._boards(folder, as_made(film, standing), boards)
-        if {"animatic", "cut"} & set(wanted):
-            yield from self._film(folder, as_made(film, standing))
+        if made is not None and (boards := [name for name in BOARDS if name in wanted]):
+            yield from self._boards(folder, made, boards, outdated)
+        if made is not None and {"animatic", "cut"} & set(wanted):
+            yield from self._film(folder, made)
         for item, which in PACKAGES:
             if item in wanted:
                 yield " all takes" if which == "all" else "", pieces(film, standing, self.studio.library, which)
+
+    def _asking(self) -> Asking | None:
+        """None where the film's model is not installed: what its script says otherwise is known all the same."""
+        with suppress(ModelNotFound):
+            return asking_of(self.studio, self.project)
+        return None
 
     def _film(self, folder: FilmFolder, made: AsMade) -> Iterator[Found]:
         film, library = self.project, self.studio.library
@@ -131,7 +145,6 @@ class FilmFiles:
         delivery = FilmDelivery(self.studio, folder, self.teller, facts)
         shots = made.cut(at.cards)
         keys = delivery.complete(shots, made.clips)
-        self.said += made.notes()
         if "animatic" in self.wanted.items:
             cut = delivery.cut(shots, [library.path(key) for key in keys])
             speaker = heard(at.speech, off="speech is switched off")
@@ -158,11 +171,14 @@ class FilmFiles:
         written = [folder.shot_list, *folder.write_cut(cut, moves=True), *(event.clip for event in cut.events)]
         return _pieces(folder, written)
 
-    def _boards(self, folder: FilmFolder, made: AsMade, names: Sequence[BoardName]) -> Iterator[Found]:
+    def _boards(
+        self, folder: FilmFolder, made: AsMade, names: Sequence[BoardName], outdated: Mapping[str, str]
+    ) -> Iterator[Found]:
         film, shots, panels = self.project, made.board(), list[Panel]()
         paths = {shot: self.studio.library.path(clip) for shot, clip in made.clips.items()}
         for number, shot in enumerate(shots, 1):
-            panels += panels_of([shot], paths, self.said.append)
+            (panel,) = panels_of([shot], paths, self.said.append)
+            panels.append(replace(panel, outdated=outdated.get(shot.shot.id, "")))
             self.teller.part("Boards", number / len(shots))
         script = film.read
         pages = BoardPages(film.title, script.title_page.author, film.film.rate, scenes_of(film))

@@ -18,6 +18,8 @@ from diffscaler.screenplay.rates import rate_of
 from diffscaler.screenplay.shot import Shot, renumbered
 from diffscaler.screenplay.shot_table import ShotList, csv_of, read_csv, taken_over
 
+TITLE_LETTERS = 200
+
 
 def edit_shot(project: Project, shot_id: str, **values: Any) -> Project:
     """Set fields of a shot; its prompt follows unless a person has written it.
@@ -77,6 +79,44 @@ def move_shot(project: Project, shot_id: str, places: int) -> Project:
     to = mine[max(0, min(len(mine) - 1, mine.index(at) + places))]
     shots.insert(to, shots.pop(at))
     return _arranged(project, shots)
+
+
+def place_shot(project: Project, shot_id: str, before: str) -> Project:
+    """A shot before another of its scene. before: that one's id, "" for the end of the scene
+
+    Raises ScriptError for a locked shot and for a place in another scene, InvalidRequest for shots that are not there.
+    """
+    at, shots = _place(project, shot_id), project.board.shots
+    mine = [index for index, shot in enumerate(shots) if shot.scene == shots[at].scene]
+    to = _place(project, before) if before else mine[-1] + 1
+    if to not in (*mine, mine[-1] + 1):
+        raise ScriptError(f"{shots[at].name} belongs to scene {shots[at].scene}.", "Drop it on a shot of that scene.")
+    places = mine.index(to) - mine.index(at) if to in mine else len(mine) - mine.index(at)
+    return move_shot(project, shot_id, places - 1 if places > 0 else places)
+
+
+def take_out(project: Project, shot_id: str) -> Project:
+    """A shot off the board, set aside with its takes; reading the script again leaves it there.
+
+    Raises ScriptError for a locked one and for the only one.
+    """
+    at, shots = _place(project, shot_id), project.board.shots
+    _unlocked(shots[at])
+    if len(shots) == 1:
+        raise ScriptError("This is the only shot of the film.", "Change it instead.")
+    aside = replace(shots[at], edited=(*shots[at].edited, shots_.OUT))
+    board = replace(project.board, orphans=(*project.board.orphans, aside))
+    return _arranged(replace(project, board=board), [*shots[:at], *shots[at + 1 :]])
+
+
+def rename(project: Project, title: str) -> Project:
+    """Another title, on one line. Raises InvalidRequest for none and for one of more than 200 letters."""
+    title = " ".join(title.split())
+    if not 0 < len(title) <= TITLE_LETTERS:
+        raise InvalidRequest(
+            f"A title has 1 to {TITLE_LETTERS} letters.", "Write a shorter one." if title else "Write one."
+        )
+    return replace(project, title=title)
 
 
 def circle(project: Project, shot_id: str, number: int, draft: bool, on: bool | None = None) -> Project:

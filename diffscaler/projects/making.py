@@ -90,6 +90,13 @@ def stop(studio: Studio, project: Project) -> None:
             studio.queue.stop(job.id)
 
 
+def remove(studio: Studio, project_id: str) -> Project:
+    """Take a film out of the list, as it was; what is drawn for it is stopped, what is made stays. Raises FilmGone."""
+    film = studio.projects.remove(project_id)
+    stop(studio, film)
+    return film
+
+
 def film_clips(project: Project, standing: Standing) -> dict[str, Take]:
     """By shot, the take that goes into the film: the one that stands for it if it is made, else the last that is."""
     found: dict[str, Take] = {}

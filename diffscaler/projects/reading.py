@@ -41,7 +41,10 @@ def read_again(project: Project, text: str, format_: Format = "fountain") -> Pro
     """The film with its script as it is now: shots are found again by what they say, what changed is marked, and shots
     whose text is gone are set aside where anything was made for them. Raises ScriptError for what is no script."""
     script = parsed(text, project.title)
-    changed = replace(project, script=text, format=format_, title=script.title_page.title or project.title)
+    named = script.title_page.title
+    # A film that was renamed keeps its name until the script has another title.
+    title = project.title if named in ("", project.read.title_page.title) else named
+    changed = replace(project, script=text, format=format_, title=title)
     drafted = draft(script, project.film.rate, appearances(changed), project.film.look)
     made = {take.shot for take in project.takes}
     return replace(changed, board=reimport(project.board, drafted, worth_keeping=made))

@@ -23,3 +23,18 @@ CREATE TABLE IF NOT EXISTS take (      -- rows are added and circled, never dele
     PRIMARY KEY (project, shot, number, draft)
 );
 CREATE INDEX IF NOT EXISTS take_clip ON take (clip);
+
+CREATE TABLE IF NOT EXISTS removed (   -- films taken out of the list; they can be put back
+    project TEXT PRIMARY KEY REFERENCES project (id),
+    at REAL NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS step (      -- what was done to a film last, to undo it and to do it again
+    project TEXT NOT NULL REFERENCES project (id),
+    number INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    before TEXT NOT NULL,              -- JSON: history.Side
+    after TEXT NOT NULL,
+    undone INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (project, number)
+);

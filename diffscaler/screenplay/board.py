@@ -9,7 +9,7 @@ from typing import Literal
 
 from diffscaler.screenplay.matching import Unit, match, units_of, words_of
 from diffscaler.screenplay.script import Lines
-from diffscaler.screenplay.shot import EDITABLE, Shot, renumbered
+from diffscaler.screenplay.shot import EDITABLE, OUT, Shot, renumbered
 
 ChangedField = Literal["text", "dialogue", "heading", "speakers"]
 
@@ -49,7 +49,8 @@ def reimport(board: Board, drafted: Sequence[Shot], worth_keeping: Container[str
     drafted: a draft of the new script, by the same rules and with the same cast and look
     worth_keeping: ids with a take; other shots that leave the script are dropped unless a person has set something.
       None: all are kept
-    What a person has set stays; everything else follows the script. Orphans come back when their text does.
+    What a person has set stays; everything else follows the script. Orphans come back when their text does, but for
+    those a person took out.
     """
     new = units_of(drafted)
     placed_before = {shot.id for shot in board.shots}
@@ -84,9 +85,12 @@ def reimport(board: Board, drafted: Sequence[Shot], worth_keeping: Container[str
         else:
             shots.append(_with_new_id(entry, taken))
             taken.add(shots[-1].id)
+    out = {shot.id for shot in board.orphans if OUT in shot.edited}
+    followed = {shot.id: shot for shot in shots if shot.id in out}
+    shots = [shot for shot in shots if shot.id not in out]
     on_board = {shot.id for shot in shots}
     orphans = tuple(
-        shot
+        followed.get(shot.id, shot)
         for shot in (*board.orphans, *board.shots)
         if shot.id not in on_board and (worth_keeping is None or shot.edited or shot.id in worth_keeping)
     )

@@ -83,6 +83,8 @@ EDITABLE = (
     "text", "frames", "size", "angle", "move", "characters", "speakers", "dialogue", "manner", "begins", "ends",
     "prompt", "note", "locked",
 )  # fmt: skip
+#: Stands in `edited` of a shot that a person took off the board: its text does not bring it back.
+OUT = "out"
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Shot))
 
 

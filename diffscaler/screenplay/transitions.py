@@ -81,6 +81,17 @@ def edges_of(shots: Sequence[Shot], rate: str, seconds: float = DISSOLVE_S) -> t
     )
 
 
+def longer_in_words(edges: Edges) -> str:
+    """How much longer a shot's clip is than the shot, and why, as a sentence; "" where it is not."""
+    ends = {"from the shot before": edges.head, "into the next": edges.tail}
+    where = [end for end, frames in ends.items() if frames]
+    if not where:
+        return ""
+    more = edges.head + edges.tail
+    frames = f"{more} frame{'s' if more != 1 else ''}"
+    return f"Its clip is {frames} longer than the shot, to dissolve {' and '.join(where)}."
+
+
 def without_neighbours(edges: Edges, before: bool, after: bool) -> Edges:
     """The edges of a shot where the shots beside it are left out of a cut: no dissolve then, with the handles unused.
 

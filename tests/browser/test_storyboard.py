@@ -14,6 +14,7 @@ from tests.browser.test_studio import Page
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LONG_MS = 180_000
+LEFT = {"x": 10, "y": 60}
 SCRIPT = "Title: Dog at Night\n\nINT. KITCHEN - NIGHT\n\nA dog sleeps.\n\n> THE END <\n"
 
 
@@ -27,11 +28,16 @@ def studio(browser: Any, address: str) -> Page:
 def made(page: Any) -> None:
     """Wait until nothing of the film is drawn any more and every card has a picture."""
     page.wait_for_function(
-        "(() => { const shots = [...document.querySelectorAll('#board .shot')], go = document.querySelector("
-        "'#storyboard-go'); return go && go.offsetParent && shots.length"
-        " && shots.every(s => s.querySelector('img')); })()",
+        "(() => { const go = document.querySelector('#storyboard-go');"
+        " const shots = [...document.querySelectorAll('#board section.scene .shot')];"
+        " return go && go.offsetParent && shots.length && shots.every(s => s.querySelector('img')); })()",
         timeout=LONG_MS,
     )
+
+
+def shots(page: Any, count: int) -> None:
+    """Wait until so many are on the board; what was taken out of it lies below."""
+    page.wait_for_function(f"document.querySelectorAll('#board section.scene .shot').length === {count}")
 
 
 def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> None:
@@ -44,29 +50,37 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     assert page.locator("#board .shot").count() == 3
     assert "KITCHEN" in page.locator("#outline .scenes").inner_text()
 
-    # A shot's prompt and length are edited; shorter shots are made sooner.
-    for number, frames in ((0, "12"), (1, "12"), (2, "12")):
-        page.locator("#board .shot .frame").nth(number).click()
-        page.wait_for_selector(f"#board .shot:nth-of-type({number + 1}).open")
-        page.locator("#shot-frames input").fill(frames)
-        page.keyboard.press("Tab")
-        page.wait_for_function(
-            f"document.querySelectorAll('#board .shot .tc')[{number}].innerText.startsWith('{frames} f')"
-        )
-    page.locator("#board .shot .frame").nth(0).click()
-    page.wait_for_selector("#board .shot:nth-of-type(1).open")
+    # The establishing shot is taken out; the keyboard brings it back and takes it out again.
+    page.locator("#board .shot .frame").first.click()
+    page.locator("#shot-tools [data-do=out]").click()
+    shots(page, 2)
+    page.keyboard.press("Control+z")
+    shots(page, 3)
+    page.keyboard.press("Control+Shift+z")
+    shots(page, 2)
+
+    # The card is dragged before the dog, whose prompt and length are edited; a short shot is made sooner.
+    page.locator("#board .shot .grip").nth(1).drag_to(page.locator("#board .shot").first, target_position=LEFT)
+    page.wait_for_function("document.querySelector('#board .says').innerText === 'THE END'")
+    page.locator("#board .shot .frame").nth(1).click()
+    page.wait_for_selector("#board .shot:nth-of-type(2).open")
+    page.locator("#shot-frames input").fill("12")
+    page.keyboard.press("Tab")
     page.locator("#shot-prompt textarea").fill("A cat on a road. <b>wide</b>")
     page.keyboard.press("Tab")
-    page.wait_for_function("document.querySelector('#board .says').innerText.includes('<b>wide</b>')")
+    page.wait_for_function(
+        "(() => { const dog = document.querySelectorAll('#board .shot')[1].innerText;"
+        " return dog.includes('<b>wide</b>') && dog.includes('12 f'); })()"
+    )
 
     page.wait_for_function("document.querySelector('#storyboard-go').innerText.includes('about')")
     page.locator("#storyboard-go").click()
     page.wait_for_selector("#board .take", state="attached")
     made(page)
-    assert page.locator("#board .take.made").count() == 3
+    assert page.locator("#board .take.made").count() == 2
 
-    # The first take is circled, and stays so.
-    page.locator("#board .take").first.click()
+    # A take is circled, and stays so.
+    page.locator("#board .take").last.click()
     page.wait_for_selector("#board .take[aria-pressed=true]")
 
     # The script changes: the shot of that line is marked with it, and nothing is lost.
@@ -75,7 +89,7 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     page.locator("#script-read").click()
     page.wait_for_selector("#board .shot.stale .why")
     assert "is now “A white dog sleeps.”" in page.locator("#board .shot.stale .why").inner_text()
-    assert page.locator("#board .take.made").count() == 3
+    assert page.locator("#board .take.made").count() == 2
 
     # A reload finds film, shot and marks again.
     studio.open(ready="#storyboard-go")
@@ -83,13 +97,21 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     page.wait_for_selector("#shot-takes video")
     assert page.locator("#board .take[aria-pressed=true]").count() == 1
 
+    # What is delivered shows how far it is, and can be stopped; asked for again it goes on.
+    page.locator("#film-deliver .label-wrap").click()
+    page.locator("#film-deliver-go").click()
+    page.wait_for_selector("#film-links [role=progressbar]")
+    page.locator("#film-links [data-do=stop]").click()
+    page.wait_for_function("document.querySelector('#film-links').innerText.includes('Stopped.')")
+    assert page.locator("#film-links a").count() == 0 and page.locator("#film-monitor video").count() == 0
     page.locator("#film-go").click()
     page.wait_for_selector("#film-monitor video", timeout=LONG_MS)
     page.wait_for_function("document.querySelector('#film-monitor video').readyState >= 2")
     seconds = page.evaluate("document.querySelector('#film-monitor video').duration")
-    assert seconds == pytest.approx(1.5 + SCENE_S, abs=0.05), "and the card of its scene"
+    card_s = float(page.locator("#board .tc").first.inner_text().split()[0]) / 24
+    assert seconds == pytest.approx(card_s + 0.5 + SCENE_S, abs=0.05), "and the card of its scene"
+    assert "is outdated" in page.locator("#film-links").inner_text()
 
-    page.locator("#film-deliver .label-wrap").click()
     for name in ("Animatic", "Cut and clips", "The film, to open again"):
         page.locator("#film-deliver label", has_text=name).click()
     page.locator("#film-deliver-go").click()
@@ -100,5 +122,5 @@ def test_a_script_becomes_an_animatic_by_hand(studio: Page, tmp_path: Path) -> N
     with zipfile.ZipFile(tmp_path / "film.zip") as packed:
         names = packed.namelist()
         assert "A white dog sleeps." in packed.read("script.fountain").decode()
-    assert len([name for name in names if name.startswith("clips/")]) == 3 and "board.json" in names
+    assert len([name for name in names if name.startswith("clips/")]) == 2 and "board.json" in names
     assert studio.errors == []

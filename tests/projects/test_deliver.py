@@ -30,7 +30,7 @@ from diffscaler.projects.deliver import LEFT_S, Delivered, FilmFiles, Item, Want
 from diffscaler.projects.handover import Handover, Handovers
 from diffscaler.projects.orders import Standing
 from diffscaler.projects.project import Project, Take, edges_by_shot
-from diffscaler.projects.reading import new_project
+from diffscaler.projects.reading import new_project, read_again
 from diffscaler.requests import DeliverRequest, FaceSwapRequest, ShotRequest, UpscaleRequest
 from diffscaler.screenplay.shot_table import read_csv
 from diffscaler.settings import Settings
@@ -142,6 +142,11 @@ def test_the_animatic_dissolves_has_cards_and_speaks(studio: Studio, film: Proje
     assert "SC2_SH030  take 1 (draft)" in request["labels"] and "SC1_CARD" in request["labels"][0]
     assert made.said == (
         "3 of 6 shots are not made yet and are left out.",
+        "Clips are longer than their shots by the frames they dissolve with, the film is not:"
+        " SC1_SH020 (6 behind), SC2_SH010 (6 before).",
+        "SC2_SH010 is outdated. It was a card and is a picture now, or the other way round.",
+        "SC2_SH030 is outdated. It was a card and is a picture now, or the other way round.",
+        "Preview makes what is outdated anew.",
         "Heard: 1 line of scratch dialogue spoken by espeak-ng 9.87.",
     )
     bare = edits.set_film(film, film.film.model_copy(update={"cards": "none"}))
@@ -187,8 +192,39 @@ def test_an_animatic_that_is_worked_on_keeps_its_dialogue_its_sound_and_its_subt
         assert onset_s(*heard(path, 1)) == pytest.approx(0.5, abs=0.02)
         assert [text for *_, text in shown(path)] == ["Hello, dog."]
         assert shown(path)[0][0] == pytest.approx(shown(made.files[0])[0][0], abs=0.02)
+        assert info.timecode == "", "at another rate its frames would count differently"
         again = studio.recipe(DeliverRequest(clip=job.result or "", encoding="h264")).root
         assert again.params["soundtrack"]["own"] == told["sound"] and [at.stage for at in again.inputs[1:]] == ["speak"]
+
+
+def test_an_animatic_that_is_delivered_again_keeps_its_timecode_unless_one_is_said(
+    studio: Studio, film: Project
+) -> None:
+    clip = write(studio, film, "animatic").animatic
+    told = {"h264": "01:00:00:00", "prores": "01:00:00:00", "webm": ""}
+    codes: dict[str, str] = {}
+    for encoding in told:
+        *_, job = studio.follow(studio.submit(DeliverRequest(clip=clip, encoding=encoding)).id)
+        codes[encoding] = probe(studio.library.path(job.result or "")).timecode
+        if encoding == "prores":
+            again = DeliverRequest(clip=job.result or "", encoding="dnxhr")
+            assert studio.recipe(again).root.params["timecode"] == told["prores"], "and what was made of it as well"
+    assert codes == told
+    other = studio.recipe(DeliverRequest(clip=clip, encoding="prores", timecode="10:00:00:00"))
+    assert other.root.params["timecode"] == "10:00:00:00"
+
+
+def test_what_is_delivered_says_which_takes_are_outdated(studio: Studio, film: Project) -> None:
+    wet = edits.edit_shot(film, film.board.shots[1].id, text="ONE, WET")
+    changed = read_again(wet, SCRIPT.replace("TWO", "ZWEI"))
+    made = write(studio, changed, "html", "sheet")
+    assert "SC1_SH020 is outdated. The words on its card have changed." in made.said
+    page = next(path for path in made.files if path.suffix == ".html").read_text("utf-8")
+    assert page.count("<strong>Outdated.</strong>") == 3 and "The words on its card have changed." in page
+    whole = replace(film, takes=tuple(take for take in film.takes if take.shot == film.board.shots[1].id))
+    assert not any("outdated" in said for said in write(studio, whole, "html").said)
+    lost = edits.set_film(changed, changed.film.model_copy(update={"model": "gone"}))
+    assert not any("It was a card" in said for said in write(studio, lost, "html").said)
 
 
 def test_faces_and_upscalers_leave_a_film_its_sound_and_take_no_line_for_transparency(

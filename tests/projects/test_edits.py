@@ -225,3 +225,41 @@ def test_no_take_is_lost_in_thirty_random_edits_of_script_and_board(film: Projec
         assert len(film.shots) == len(film.board.shots) + len(film.board.orphans)
     kept = store.get(film.id)
     assert kept.board == film.board and {(one.shot, one.number) for one in kept.takes} == asked
+
+
+def test_a_shot_goes_before_another_of_its_scene_or_to_its_end(film: Project) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    shot = rng.choice([one for one in film.board.shots if sum(s.scene == one.scene for s in film.board.shots) > 2])
+    scene = [one.id for one in film.board.shots if one.scene == shot.scene]
+    others = [one for one in scene if one != shot.id]
+    for to in (*others, "", shot.id):
+        placed = edits.place_shot(film, shot.id, to)
+        wanted = [*others]
+        wanted.insert(others.index(to) if to in others else scene.index(shot.id) if to else len(others), shot.id)
+        assert [one.id for one in placed.board.shots if one.scene == shot.scene] == wanted
+        rest = [one for one in placed.board.shots if one.scene != shot.scene]
+        assert rest == [one for one in film.board.shots if one.scene != shot.scene]
+    elsewhere = next(one for one in film.board.shots if one.scene != shot.scene)
+    with pytest.raises(ScriptError, match=f"belongs to scene {shot.scene}"):
+        edits.place_shot(film, shot.id, elsewhere.id)
+    with pytest.raises(ScriptError, match="is locked"):
+        edits.place_shot(edits.edit_shot(film, shot.id, locked=True), shot.id, "")
+    with pytest.raises(InvalidRequest, match="no longer on the board"):
+        edits.place_shot(film, shot.id, "nobody")
+
+
+def test_a_shot_that_is_taken_out_keeps_its_takes(film: Project) -> None:
+    shot = film.board.shots[1]
+    held = replace(film, takes=(take(shot.id),))
+    out = edits.take_out(held, shot.id)
+    assert shot.id not in {one.id for one in out.board.shots} and [one.id for one in out.board.orphans] == [shot.id]
+    again = read_again(out, TEXT + "\n\nA bird.\n")
+    assert shot.id not in {one.id for one in again.board.shots} and shot.id in {one.id for one in again.board.orphans}
+    assert out.takes == held.takes and len(names(out)) == len(names(film)) - 1
+    with pytest.raises(ScriptError, match="is locked"):
+        edits.take_out(edits.edit_shot(film, shot.id, locked=True), shot.id)
+    alone = replace(film, board=replace(film.board, shots=film.board.shots[:1]))
+    with pytest.raises(ScriptError, match="only shot"):
+        edits.take_out(alone, alone.board.shots[0].id)

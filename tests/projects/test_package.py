@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -317,3 +318,22 @@ def test_a_film_is_saved_and_opened_from_the_command_line(
     assert run(["films", "save", "dog", "-o", str(tmp_path / "x")]) == 1
     assert "3 films are called" in capsys.readouterr().err
     assert run(["films", "open", str(tmp_path / "red.png")]) == 1
+
+
+def test_a_film_is_renamed_deleted_and_brought_back_from_the_command_line(
+    film: Project, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ProjectStore(settings.projects_dir).add(film)
+    assert run(["films", "rename", "dog", "Night of the dog"]) == 0
+    assert capsys.readouterr().out == f"{kept.id}  Night of the dog\n"
+    answers = io.StringIO("\n")
+    monkeypatch.setattr("sys.stdin", answers)
+    assert run(["films", "rm", kept.id]) == 1 and "Say --yes" in capsys.readouterr().err
+    monkeypatch.setattr(answers, "isatty", lambda: True, raising=False)
+    assert run(["films", "rm", kept.id]) == 1 and "It stays." in capsys.readouterr().err
+    assert run(["films", "rm", "Night of the dog", "--yes"]) == 0
+    assert f"films back {kept.id}" in capsys.readouterr().out
+    assert run(["films", "list"]) == 0 and capsys.readouterr().out == ""
+    assert run(["films", "list", "--removed"]) == 0 and "Night of the dog" in capsys.readouterr().out
+    assert run(["films", "back", "Night of the dog"]) == 0
+    assert ProjectStore(settings.projects_dir).get(kept.id).takes == kept.takes

@@ -373,3 +373,70 @@ def test_an_edit_of_a_film_of_200_shots_costs_little_more_than_drawing_its_board
     short = studio.projects.add(replace(film, board=replace(film.board, shots=shots[:50]), takes=film.takes[:100]))
     quarter = cpu_ms(lambda: tab.typing("frames")(at_film(short, shot=shots[1].id), next(count)))
     assert edit < 8 * quarter  # it grows with the film, not with its square
+
+
+def test_the_board_undoes_step_by_step_and_fills_what_a_step_changed(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    first, second = (shot.id for shot in film.board.shots[:2])
+    at = at_film(film, shot=first)
+    assert "disabled" in tab.opened(at)[tab.history]
+    tab.on_act(at, pressed("place", key=first, before=""))
+    moved = tab.on_act(at, pressed("split", key=second))
+    name = film.shot(second).name.replace("20", "10")
+    assert f"split {name}" in moved[tab.history] and "Nothing to do again" in moved[tab.history]
+    assert "prompt of" in tab.typing("prompt")(at, f"A boat. {EVIL}")[tab.history]
+    assert "frames of" in tab.typing("frames")(at, 7)[tab.history]
+    assert ">look<" in tab.setter("look")(at, "noir")[tab.history]
+    for _ in range(3):
+        updates = tab.on_history(at, pressed("undo"))
+        assert not updates[tab.said]
+    assert updates[tab.settings["look"]] == "" and "boat" not in str(updates[tab.editor.prompt].value)
+    for _ in range(2):
+        updates = tab.on_history(at, pressed("undo"))
+    assert studio.projects.get(film.id).board == film.board
+    assert "nothing to undo" in tab.on_history(at, pressed("undo"))[tab.said]
+    tab.on_history(at, pressed("redo"))
+    assert studio.projects.get(film.id).board.shots[0].id == second
+
+
+def test_films_are_renamed_deleted_and_brought_back_on_the_page(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    at = at_film(film, shot=film.board.shots[0].id)
+    tab.on_preview(at)
+    renamed = tab.on_listed(at, pressed("rename", value=EVIL, was="x"))
+    assert renamed[tab.films].choices[1] == (EVIL, film.id) and renamed[tab.at]["shot"] == at["shot"]
+    assert EVIL not in renamed[tab.listed] and "&lt;img" in renamed[tab.listed]
+    assert "on another page" in tab.on_listed(at, pressed("rename", value="y", was="x"))[tab.said]
+    assert "1 to 200" in tab.on_listed(at, pressed("rename", value=" ", was=EVIL))[tab.said]
+    assert "data-confirm" in renamed[tab.listed] and "stay in the library" in renamed[tab.listed]
+    gone = tab.on_listed(at, pressed("remove"))
+    assert gone[tab.at] == NOWHERE and gone[tab.films].choices == [("a new film", "")]
+    assert "stay in the library" in gone[tab.said] and EVIL not in gone[tab.said] + gone[tab.listed]
+    assert "1 deleted film" in gone[tab.listed] and f'data-key="{film.id}"' in gone[tab.listed]
+    assert studio.queue.list(ended=False) == [], "nothing is drawn for it any more"
+    assert tab.look(at, "")[tab.at] == NOWHERE, "a second page lets go of it"
+    assert "no longer in the studio" in tab.on_act(at, pressed("split", key=at["shot"]))[tab.said]
+    back = tab.on_listed(dict(NOWHERE), pressed("back", key=film.id))
+    assert back[tab.at]["film"] == film.id and back[tab.films].value == film.id
+
+
+def test_a_card_says_by_how_much_its_clip_is_longer(studio: Studio, tab: StoryboardTab) -> None:
+    script = "INT. A - DAY\n\n> ONE <\n\nDISSOLVE TO:\n\nEXT. B - DAY\n\n> TWO <\n"
+    film = studio.projects.add(new_project(script, "x"))
+    board = tab.opened(at_film(film))[tab.board]
+    assert "Its clip is 6 frames longer than the shot, to dissolve into the next." in board
+    assert (
+        "6 frames longer than the shot, to dissolve from the shot before." in board
+        and board.count("longer than the shot") == 2
+    )
+    cut = tab.setter("dissolve_s")(at_film(film), 0)
+    assert "longer than the shot" not in cut[tab.board]
+
+
+def test_locked_shots_are_not_dragged(studio: Studio, tab: StoryboardTab) -> None:
+    film = studio.projects.add(new_project(SCRIPT, "x"))
+    shot = film.board.shots[0].id
+    assert tab.opened(at_film(film))[tab.board].count('draggable="true"') == len(film.board.shots)
+    locked = tab.on_act(at_film(film), pressed("lock", key=shot))
+    assert locked[tab.board].count('draggable="true"') == len(film.board.shots) - 1
+    assert "is locked" in tab.on_act(at_film(film), pressed("place", key=shot, before=""))[tab.said]

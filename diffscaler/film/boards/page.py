@@ -59,6 +59,7 @@ def _article(pages: BoardPages, panel: Panel) -> str:
         rows.append(f'<p dir="auto"><span class="who">{escape(who)}</span>{manner}<br>{escape(words)}</p>')
     rows += [f'<p class="prompt" dir="auto">{escape(panel.prompt)}</p>'] if panel.prompt else []
     rows += [f'<p dir="auto"><em>{escape(panel.note)}</em></p>'] if panel.note else []
+    rows += [f'<p dir="auto"><strong>Outdated.</strong> {escape(panel.outdated)}</p>'] if panel.outdated else []
     return f"<article>{_picture(panel)}{''.join(rows)}</article>"
 
 

@@ -25,6 +25,7 @@ class Panel:
 
     picture: a JPEG, None where the shot has none yet; seen: its size, angle and move; text: what the script says
     dialogue: (who, what) in order; prompt: as it was drawn; begins, ends: transitions that are drawn
+    outdated: in which way the picture is no longer what is asked for, "" where it is
     """
 
     name: str
@@ -40,6 +41,7 @@ class Panel:
     note: str = ""
     begins: str = ""
     ends: str = ""
+    outdated: str = ""
 
 
 @dataclass(frozen=True)

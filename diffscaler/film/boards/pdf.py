@@ -93,6 +93,8 @@ def _rows(pages: BoardPages, panel: Panel) -> Iterator[Row]:
         yield panel.prompt, 8, FAINT
     if panel.note:
         yield panel.note, 9, INK
+    if panel.outdated:
+        yield f"Outdated. {panel.outdated}", 9, INK
 
 
 class _Words:

@@ -43,7 +43,7 @@ def _sheet(title: str, pages: BoardPages, panels: Sequence[Panel], shape: float)
                 shown = ImageOps.contain(picture, (WIDTH, tall), Image.Resampling.LANCZOS)
             sheet.paste(shown, (x + (WIDTH - shown.width) // 2, y + (tall - shown.height) // 2))
         told = f"{panel.seen.partition(',')[0]}, {pages.length(panel.frames)}"
-        for line, fill, top in ((panel.name, WORDS, 2), (told, FAINT, 20)):
+        for line, fill, top in ((f"{panel.name}{', outdated' if panel.outdated else ''}", WORDS, 2), (told, FAINT, 20)):
             letters, lines = fitted(line, WIDTH, 18, 13)
             write_lines(draw, letters, lines, x, y + tall + top, fill)
     return sheet
