@@ -228,7 +228,10 @@ def test_the_library_tells_how_a_clip_was_made(studio: Page) -> None:
 def test_a_trial_begins_where_the_monitor_stands(studio: Page) -> None:
     studio.tab("Upscale")
     studio.wait_for_clip("upscale", count=2)
+    # It rested while another tab was seen, and plays on a moment after this one is.
+    studio.page.wait_for_function("!document.querySelector('#upscale-monitor video').paused")
     studio.page.locator("#upscale-monitor .play").click()
+    studio.page.wait_for_function("document.querySelector('#upscale-monitor video').paused")
     for began, at in ((0.25, 0.25), (0.5, 0.25)):  # the second counts from where the first began
         studio.page.evaluate(f"document.querySelectorAll('#upscale-monitor video').forEach(v => v.currentTime = {at})")
         studio.page.locator("#upscale-trial [data-do=try-here]").click()
