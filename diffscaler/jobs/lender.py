@@ -35,7 +35,7 @@ class CatalogueLender:
         """
         spec = self.catalogue.spec_of(ref)
         device = self.residency.device
-        # Text to video is the one kind that computes in the device's own number format.
+        # Text to video computes in the device's own number format; upscalers, where they do, say so themselves.
         where = f"{device.name}, {device.dtype}" if spec.kind == "text2video" else device.name
         told = not spec.commercial or spec.kind in DOES
         limits = [f"{spec.title}: licence {spec.licence}"] if told else []

@@ -62,6 +62,8 @@ class Upscale:
             if self.params.denoise_strength < 1:
                 weak = lent.enter_context(ctx.acquire(self.models[1]))
                 upscaler = between(upscaler, weak, self.params.denoise_strength)
+            if upscaler.number_format != "float32":
+                ctx.note(f"{self.models[0].name} computed in {upscaler.number_format}.")
             few = meta.num_frames < upscaler.workers
             made: list[Frames] = []
             start = ctx.start

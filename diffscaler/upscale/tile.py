@@ -51,6 +51,12 @@ class Upscaler:
     workers: int = 1
     brake: Event = field(default_factory=Event)
 
+    @property
+    def number_format(self) -> str:
+        """In which its layers compute: "float32", "bfloat16" or "float16"."""
+        first = next(iter(self.network.parameters()), None)
+        return "float32" if first is None else str(first.dtype).removeprefix("torch.")
+
     def windows(self, height: int, width: int, tile: int = 0, at_least: int = 1) -> list[Window]:
         """What a picture is cut into. tile: own pixels a side; 0: what is the least work; at_least: that many there"""
         align = lcm(ALIGN_PX, self.multiple)

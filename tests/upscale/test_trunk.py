@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from diffscaler.media import Stream
+from diffscaler.models.catalogue import Catalogue
+from diffscaler.settings import Settings
+from diffscaler.stage import ModelRef
+from diffscaler.upscale.stage import Upscale, UpscaleParams
 from diffscaler.upscale.trunk import Block, DenseBlock, with_float32_trunk
+from tests.devices import exact_cpu
+from tests.upscale.run import context
 from tests.upscale.tiny import rrdb_network
+from tests.video.make import in_chunks, meta_for, numbered
 
 
 def spandrels(scale: int, blocks: int, seed: int) -> Any:
@@ -43,6 +54,17 @@ def test_its_sums_stay_in_float32_when_it_runs_narrower() -> None:
             float((wanted - net(picture.bfloat16()).float()).square().mean().sqrt()) for net in (narrow, mended)
         )
     assert ours < 0.75 * plain, (ours, plain)
+
+
+@pytest.mark.parametrize(("dtype", "told"), [("float32", []), ("bfloat16", ["builtin-x2 computed in bfloat16."])])
+def test_a_clip_made_in_a_narrower_format_says_so(dtype: Any, told: list[str], tmp_path: Path) -> None:
+    spec = Catalogue(Settings(data_dir=tmp_path)).spec("builtin-x2", "upscaler")
+    network, notes = spec.load(replace(exact_cpu(), dtype=dtype)), []
+    frames = numbered(2, 20, 24)
+    stage = Upscale(UpscaleParams(scale=2), (ModelRef(name="builtin-x2", revision="0"),))
+    ctx = context(acquire=lambda _: nullcontext(network), note=notes.append)
+    assert sum(len(chunk.frames) for chunk in stage.run((Stream(meta_for(frames), in_chunks(frames, 2)),), ctx)) == 2
+    assert notes == told
 
 
 def test_other_networks_are_left_as_they_are() -> None:
