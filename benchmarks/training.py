@@ -1,8 +1,8 @@
 """Fine-tuning with encoded clips kept, beside the loop of Hotshot-XL's script, which encodes all of them every step.
 
-Two cores of a Zen 4 that other work ran on, one run: 1.24 times the script's steps a second with what is kept alone
-(1.37 in an earlier run), equal losses; 1.58 times with products in bfloat16 as well, losses 0.0002 apart at most of
-1.12. The goal was 2. What is kept saves the VAE and both text encoders, a quarter of a step at SDXL's proportions;
+Two free cores of a Zen 4, one run: 1.31 times the script's steps a second with what is kept alone, equal losses; 1.81
+times with products in bfloat16 as well, losses 0.0002 apart at most of 1.12 (1.24 and 1.58 beside much other work).
+The goal was 2. What is kept saves the VAE and both text encoders, a quarter of a step at SDXL's proportions;
 the rest is the U-Net forward and back, the same in both loops: a third of it matrix products in networks as narrow as
 these, which is why bfloat16 does not halve it. Fused attention was slower back on short sequences than plain products.
 """
