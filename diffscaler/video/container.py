@@ -12,7 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from diffscaler.errors import MediaError
-from diffscaler.video.sniff import TRY_AGAIN, TRY_VIDEO, head_of, refuse_other
+from diffscaler.video.sniff import TRY_AGAIN, TRY_VIDEO, head_of, not_what_it_says, refuse_other
 
 MAX_SIDE = 16384
 
@@ -51,7 +51,7 @@ def unreadable(path: Path, head: bytes) -> MediaError:
         return MediaError(f"{name} is cut off: its table of contents is missing.", TRY_AGAIN)
     if head.startswith((b"\x1a\x45\xdf\xa3", b"GIF8", b"RIFF", b"FLV", b"OggS")):
         return MediaError(f"{name} is damaged or cut off: nothing in it can be read.", TRY_AGAIN)
-    return MediaError(f"{name} is not a video: it starts like no kind of file known here.", TRY_VIDEO)
+    return not_what_it_says(name, "it starts like no kind of file known here")
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:

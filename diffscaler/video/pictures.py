@@ -17,11 +17,10 @@ from diffscaler.media import Frames
 from diffscaler.video.alpha import grey, sees_through
 from diffscaler.video.colour import over_black
 from diffscaler.video.container import check_size
-from diffscaler.video.sniff import TRY_AGAIN, head_of, is_heic, is_picture
+from diffscaler.video.sniff import PICTURE_SUFFIXES, TRY_AGAIN, head_of, is_heic, is_picture
 
 PICTURE_RATE = Fraction(1)
 FOLDER_RATE = Fraction(24)
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 
 
 def open_picture(path: Path, called: Path | None = None) -> Image.Image:
@@ -156,7 +155,11 @@ def animation_frames(picture: Image.Image, path: Path, start: int, count: int, a
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder in natural order ("2.png" before "10.png"). Raises MediaError when there are none."""
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+        found = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+        ]
     except OSError as error:
         raise MediaError(f"{folder.name} could not be opened.", "Check that you may read this folder.") from error
     if not found:

@@ -7,9 +7,13 @@ from pathlib import Path
 from diffscaler.errors import MediaError
 
 TRY_VIDEO = "Try MP4, MOV, MKV, WebM or GIF."
+TRY_PICTURE = "Try JPEG, PNG, WebP or HEIC."
 TRY_AGAIN = "Copy or download it again, or export it anew from the program that made it."
 
 HEAD_BYTES = 4096
+
+#: Endings of still pictures.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 
 # First bytes -> what a person calls such a file. Only kinds that people do drop on a video page.
 KNOWN_OTHERS: tuple[tuple[bytes, str], ...] = (
@@ -65,9 +69,16 @@ def refuse_other(name: str, head: bytes) -> None:
     """Raise MediaError when `head` is plainly something else than picture or sound; return otherwise."""
     for magic, what in KNOWN_OTHERS:
         if head.startswith(magic):
-            raise MediaError(f"{name} is not a video: it is {what}.", TRY_VIDEO)
+            raise not_what_it_says(name, f"it is {what}")
     if is_text(head):
-        raise MediaError(f"{name} is not a video: it starts like a text file.", TRY_VIDEO)
+        raise not_what_it_says(name, "it starts like a text file")
+
+
+def not_what_it_says(name: str, why: str) -> MediaError:
+    """The sentence for a file that is not what its ending says, a picture or else a video."""
+    if name.lower().endswith(PICTURE_SUFFIXES):
+        return MediaError(f"{name} is not a picture: {why}.", TRY_PICTURE)
+    return MediaError(f"{name} is not a video: {why}.", TRY_VIDEO)
 
 
 def is_picture(head: bytes) -> bool:

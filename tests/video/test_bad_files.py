@@ -31,6 +31,13 @@ def test_a_text_file(tmp_path):
     assert refusal(tmp_path / "notes.mp4") == "notes.mp4 is not a video: it starts like a text file."
 
 
+def test_a_file_that_is_called_a_picture_is_told_to_be_none(tmp_path):
+    (tmp_path / "face.JPG").write_text("Buy milk.\n" * 10)
+    assert refusal(tmp_path / "face.JPG") == "face.JPG is not a picture: it starts like a text file."
+    (tmp_path / "face.png").write_bytes(bytes(range(200, 256)) * 20)
+    assert refusal(tmp_path / "face.png") == "face.png is not a picture: it starts like no kind of file known here."
+
+
 def test_other_kinds_of_file(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
     assert refusal(tmp_path / "a.mp4") == "a.mp4 is not a video: it is a PDF document."
