@@ -8,8 +8,7 @@ multiplies less and may pass it.
 Two free cores of a Zen 4, in bfloat16, which it multiplies twice as fast, one run: compact16 2.9 times RealESRGANer's
 frames a second and 58 dB equal, compact32 3.8 times and 56 dB, rrdb6 2.7 times and 64 dB, rrdb23 x2 2.1 times and 51 dB
 (46.9 before its sums stayed in float32, see upscale/trunk.py), 1.8 times the peak of torch's own float32 convolutions.
-By Winograd's algorithm in float32 the same processor needs
-twice the time.
+By Winograd's algorithm in float32 the same processor needs twice the time.
 """
 
 from __future__ import annotations
