@@ -22,6 +22,12 @@ from ui.watch import Updates
 ROLES = ("steps", "learning_rate", "num_scenes", "size", "num_frames", "sample_every", "sample_prompts", "seed")
 
 
+#: Takes an answer only over the text that it is an answer to: what was typed while it was on its way stays, and so do
+#: the form's values that it was an edit of.
+TAKE = """(answer, text, before) =>
+answer && answer.of === (text ?? '') ? [answer.text, answer.before] : [text, before]"""
+
+
 #: Stands where the trainer has told of no recipe.
 NONE = RecipeForm(name="", title="", about="", needs="", found_in="", roles={}, options={})
 
@@ -39,7 +45,9 @@ class RecipePane:
         self.trouble = ""
         self.ask()
         #: The form's values that the text was last written from.
-        self.before = gr.State({})
+        self.before = gr.JSON({}, visible="hidden")
+        #: What the text would be for the form as it stands, and which text it is to be put in the place of.
+        self.answer = gr.JSON(None, visible="hidden")
         self.fields: dict[str, Any] = {}
 
     def ask(self) -> None:
@@ -96,9 +104,12 @@ class RecipePane:
         recipe.change(self.on_recipe, inputs_kwargs=given, outputs=shown, **QUIET)
         for name, part in self.fields.items():
             if name != "recipe":
-                part.change(
-                    self.on_form, inputs_kwargs=given, outputs=self.outputs, trigger_mode="always_last", **QUIET
-                )
+                changed = part.change(
+                    self.on_change, inputs_kwargs=given, outputs=[self.answer, self.wrong],
+                    trigger_mode="always_last", **QUIET,
+                )  # fmt: skip
+                now = [self.text, self.before]
+                changed.then(None, [self.answer, *now], now, js=TAKE, **QUIET)
         self.text.blur(self.on_text, self.text, self.wrong, **QUIET)
         page.load(self.on_load, inputs_kwargs=given, outputs=[recipe, *shown], **QUIET)
 
@@ -142,6 +153,14 @@ class RecipePane:
             return {self.wrong: pieces.message(error.message, error.hint)}
         shown = run_file.merged(table, before or {}, edited) if edited else table
         return {self.text: run_file.written(form, shown), self.before: table, self.wrong: ""}
+
+    def on_change(self, text: str | None = "", before: Table | None = None, **values: Any) -> Updates:
+        """`on_form`, as an answer that the page takes if nothing was typed meanwhile."""
+        updates = self.on_form(text, before, **values)
+        answer = None
+        if self.text in updates:
+            answer = {"of": text or "", "text": updates.pop(self.text), "before": updates.pop(self.before)}
+        return updates | {self.answer: answer}
 
     def on_text(self, text: str | None) -> str:
         """What is wrong with the edited text, as far as reading it tells; the rest is told when the run is started."""

@@ -71,6 +71,32 @@ def wait_for_step(tab: Any, beyond: int) -> int:
     return step_of(tab)
 
 
+def test_what_is_typed_while_an_answer_is_on_its_way_stays(browser: Any, address: str) -> None:
+    tab = browser.new_page(viewport={"width": 1440, "height": 1400})
+    page = Page(tab, address).open()
+    page.tab("Training")
+    tab.locator("#training-options .label-wrap").click()
+    shown = "(text) => document.querySelector('#training-toml .cm-content')?.innerText.includes(text)"
+    tab.wait_for_function(shown, arg="recipe =")
+    asked: list[Any] = []
+    tab.route("**/queue/join*", lambda route: asked.append(route))
+    name, editor = tab.locator("#TrainRequest-name :is(input, textarea)"), tab.locator("#training-toml .cm-content")
+    name.fill("clouds")
+    tab.wait_for_timeout(500)
+    editor.click()
+    tab.keyboard.press("Control+a")
+    tab.keyboard.insert_text('[run]\nrecipe = "mini"\nseed = 7\n')
+    assert asked, "the form's change was not on its way yet"
+    for route in asked:
+        route.continue_()
+    tab.unroute("**/queue/join*")
+    tab.wait_for_timeout(1500)
+    assert editor.inner_text().split() == ["[run]", "recipe", "=", '"mini"', "seed", "=", "7"]
+    name.fill("rain")  # and both come together with the next answer
+    tab.wait_for_function(shown, arg="models/rain")
+    tab.close()
+
+
 def test_clips_are_prepared_a_run_is_stopped_and_resumed_and_its_model_draws(
     browser: Any, address: str, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -396,5 +396,9 @@ def test_choosing_a_recipe_shows_its_questions_and_writes_its_text(tmp_path: Pat
     again = pane.on_form(edited, before, **{**values, "base": "hotshot-xl", "steps": "50"})
     assert (read(again[pane.text])["snr_gamma"], read(again[pane.text])["max_train_steps"]) == (5.0, 50)
     assert "snr_gamma" in pane.on_text(edited.replace("snr_gamma = 5.0", "snr_gamma = five"))
+    values |= {"base": "hotshot-xl", "steps": "50"}
+    answer = pane.on_change(edited, before, **values)[pane.answer]
+    assert answer == {"of": edited, "text": again[pane.text], "before": again[pane.before]}
+    assert pane.on_change("[run\n", before, **values)[pane.answer] is None
     broken = pane.on_form("[run\n", before, **values)
     assert pane.text not in broken and "say" in broken[pane.wrong], "what cannot be read is not overwritten"
