@@ -31,20 +31,33 @@ def run(folder: Path) -> Iterator[Result]:
     compat.install()
     write_model(folder / "model")
     write_clips(folder / "clips")
-    ways = [Way(folder, use_cache=True), Way(folder, use_cache=False)]
-    if fast_bfloat16():
-        ways.append(Way(folder, use_cache=True, bfloat16=True))
+    kept, script = Way(folder, use_cache=True), Way(folder, use_cache=False)
+    others = {"compiled": Way(folder, use_cache=True, compiled=True)} if has_compiler() else {}
+    lower = Way(folder, use_cache=False, bfloat16=True) if fast_bfloat16() else None
+    if lower:
+        others["bf16"] = Way(folder, use_cache=True, bfloat16=True)
+        if has_compiler():
+            others["bf16, compiled"] = Way(folder, use_cache=True, bfloat16=True, compiled=True)
+    ways = [kept, script, *others.values(), *([lower] if lower else [])]
     for step in range(WARM + STEPS):  # in turns, so that what else the machine does hits all alike
         for way in ways:
             way.step(step)
-    kept, every, *lower = ways
     loop = "the script's loop: VAE and both text encoders each step"
-    yield Result("train_steps", 1 / kept.took, "steps/s", loop, 1 / every.took, "higher")
-    yield Result("train_loss", kept.gap(every), "largest gap", "mean loss of the script's loop", every.mean, "lower")
+    yield Result("train_steps", 1 / kept.took, "steps/s", loop, 1 / script.took, "higher")
+    yield Result("train_loss", kept.gap(script), "largest gap", "mean loss of the script's loop", script.mean, "lower")
     yield Result("train_loading", kept.loading, "s", "seconds of a step, loading included", kept.took, "lower")
-    for way in lower:
-        yield Result("train_steps bf16", 1 / way.took, "steps/s", f"{loop}, in float32", 1 / every.took, "higher")
-        yield Result("train_loss bf16", way.gap(every), "largest gap", "mean loss of that loop", every.mean, "lower")
+    for name, way in others.items():
+        yield Result(f"train_steps {name}", 1 / way.took, "steps/s", f"{loop}, in float32", 1 / script.took, "higher")
+        if lower and way.bfloat16:
+            yield Result(f"train_steps {name}", 1 / way.took, "steps/s", f"{loop}, in bf16", 1 / lower.took, "higher")
+        yield Result(f"train_loss {name}", way.gap(script), "largest gap", "mean loss of it", script.mean, "lower")
+
+
+def has_compiler() -> bool:
+    """Whether torch can compile for a processor here."""
+    import shutil
+
+    return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
 
 
 def fast_bfloat16() -> bool:
@@ -57,10 +70,10 @@ class Way:
     """One way to fine-tune, from the same weights with the same random numbers as the others.
 
     use_cache: clips and captions encoded once, as this trainer does; bfloat16: products of matrices in it, which
-    processors with such instructions do faster
+    processors with such instructions do faster; compiled: kernels made for the transformer blocks
     """
 
-    def __init__(self, folder: Path, use_cache: bool, bfloat16: bool = False) -> None:
+    def __init__(self, folder: Path, use_cache: bool, bfloat16: bool = False, compiled: bool = False) -> None:
         import torch
 
         from training.finetune.options import TemporalConfig
@@ -72,6 +85,7 @@ class Way:
             output_dir=str(folder / "out"), data=str(folder / "clips"), num_frames=FRAMES, resolution=SIZE,
             pretrained_model_name_or_path=str(folder / "model"), cache_dir=str(folder / "cache"), use_cache=use_cache,
             max_train_steps=WARM + STEPS, validate_every_steps=0, held_out=0, learning_rate=1e-4, seed=3,
+            compile=compiled,
         )  # fmt: skip
         self.bfloat16 = bfloat16
         self.task: Any = TemporalTask(self.config, Place(torch.device("cpu"), folder / "out"))

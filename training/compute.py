@@ -38,10 +38,8 @@ class Compute:
             torch.set_float32_matmul_precision("high")
         # float16 would need its losses scaled; cards that have nothing better train in float32.
         lower = torch.bfloat16 if device.dtype == "bfloat16" else None
-        if compiles and device.kind == "cpu" and not any(shutil.which(name) for name in ("g++", "c++", "clang++")):
-            raise RunError(
-                "There is no C++ compiler to compile the network with.", "Install g++, or leave compile off."
-            )
+        if compiles:
+            need_compiler(device.kind)
         return cls(torch.device(device.torch_name), lower, device.name, compiles)
 
     @property
@@ -61,6 +59,12 @@ class Compute:
     def autocast(self) -> AbstractContextManager[object]:
         """Around a forward pass."""
         return torch.autocast(self.device.type, self.lower) if self.lower else nullcontext()
+
+
+def need_compiler(kind: str) -> None:
+    """Raises RunError when a network cannot be compiled for this kind of device."""
+    if kind == "cpu" and not any(shutil.which(name) for name in ("g++", "c++", "clang++")):
+        raise RunError("There is no C++ compiler to compile the network with.", "Install g++, or leave compile off.")
 
 
 CPU = Compute(torch.device("cpu"))

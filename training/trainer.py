@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from training.blocks import eager
 from training.checkpoint import replacing
 from training.ema import Ema
 from training.events import RunError, StopSignal
@@ -229,8 +230,12 @@ class Trainer:
             module.train(train)
 
     def averaged(self) -> AbstractContextManager[None]:
-        """Inside, the weights are their average, where there is one."""
-        return self.ema.applied() if self.ema else nullcontext()
+        """Inside, the weights are their average, where there is one, and nothing is compiled."""
+        inside = ExitStack()
+        inside.enter_context(eager(getattr(self.config, "compile", False)))
+        if self.ema:
+            inside.enter_context(self.ema.applied())
+        return inside
 
     def generator(self, index: int) -> torch.Generator:
         """The random numbers of one batch, on the CPU: the same on every device."""

@@ -149,6 +149,36 @@ def test_caption_dropout_takes_the_words_that_guidance_takes_for_none(overfit):
     assert np.abs(task.batch(0)["text"].numpy() - nothing).max() < 1e-6
 
 
+@pytest.mark.slow
+def test_compiled_blocks_learn_what_the_others_do_and_samples_are_drawn_without(overfit, tmp_path):
+    if not any(shutil.which(name) for name in ("g++", "c++", "clang++")):
+        pytest.skip("no C++ compiler here")
+    root, base, _ = overfit
+    (tmp_path / "clips").symlink_to(root / "clips")
+    unet = Path("unet") / "diffusion_pytorch_model.safetensors"
+    learnt = []
+    for compiled in (False, True):
+        made = config(
+            tmp_path, base, output_dir=str(tmp_path / f"compiled-{compiled}"), compile=compiled, max_train_steps=3,
+            learning_rate=1e-2, validate_every_steps=3, held_out=0, save_n_steps=3,
+        )  # fmt: skip
+        folder = carry_out(made, StopSignal())
+        assert events(Path(made.output_dir), "sample")
+        learnt.append({k: v.float() for k, v in load_file(folder / unet).items()})
+    before = {k: v.float() for k, v in load_file(base / unet).items()}
+    assert learnt[0].keys() == learnt[1].keys() == before.keys()
+    went, apart = (sum((learnt[0][k] - other[k]).abs().sum().item() for k in before) for other in (before, learnt[1]))
+    print("learnt apart, of the way they went:", apart / went)
+    assert 0 < apart < 1e-3 * went
+
+
+def test_a_run_is_not_compiled_without_a_compiler(overfit, tmp_path, monkeypatch):
+    root, base, _ = overfit
+    monkeypatch.setattr("training.compute.shutil.which", lambda name: None)
+    with pytest.raises(RunError, match="no C\\+\\+ compiler"):
+        carry_out(config(root, base, output_dir=str(tmp_path), compile=True), StopSignal())
+
+
 def test_single_frames_train_as_clips_of_one_and_varied_crops_are_never_kept(overfit, tmp_path):
     root, base, _ = overfit
     single = TemporalTask(config(root, base, image_share=1.0), Place(torch.device("cpu"), root))

@@ -21,6 +21,8 @@ from diffscaler.text2video.hotshot.norms import norm_mode
 from diffscaler.text2video.hotshot.unet import max_frames
 from diffscaler.text2video.load import load_pipeline
 from diffscaler.text2video.motion import MotionFamily
+from training.blocks import compile_blocks
+from training.compute import need_compiler
 from training.events import RunError
 from training.finetune.options import FineTuneConfig
 from training.finetune.source import Bench, find_model
@@ -64,6 +66,7 @@ class MotionModel:
             if find_spec("xformers") is None:
                 raise RunError("xformers is not installed.", "Leave it off: torch's own attention is as fast.")
             model.unet.enable_xformers_memory_efficient_attention()
+        compile_where_asked(model.unet, config, place)
         return model
 
     @property
@@ -127,6 +130,13 @@ def ready_to_train(unet: nn.Module, place: Place) -> None:
     if place.device.type == "cpu":
         unet.to(memory_format=torch.contiguous_format)
         plain_attention(unet)
+
+
+def compile_where_asked(unet: nn.Module, config: FineTuneConfig, place: Place) -> None:
+    """Raises RunError when it cannot be compiled and shall; a run that learns nothing is not compiled."""
+    if config.compile and place.learns:
+        need_compiler(place.device.type)
+        compile_blocks(unet)
 
 
 def only_temporal(unet: nn.Module) -> None:

@@ -26,7 +26,7 @@ from training.finetune.about import write_about
 from training.finetune.clip_task import ClipTask
 from training.finetune.examples import Example
 from training.finetune.export import say_prediction, take_over
-from training.finetune.motion_model import ready_to_train, time_ids
+from training.finetune.motion_model import compile_where_asked, ready_to_train, time_ids
 from training.finetune.options import OneShotConfig
 from training.finetune.source import FORMATS, find_model
 from training.task import Batch, Place
@@ -64,6 +64,7 @@ class OneShotTask(ClipTask):
                 part.requires_grad_(False)
         if config.gradient_checkpointing:
             unet.enable_gradient_checkpointing()
+        compile_where_asked(unet, config, place)
         super().__init__(config, place, pipeline, unet, hasattr(pipeline, "text_encoder_2"))
         self.clip = self.examples[0]
         self._noise: tuple[str, Tensor] | None = None
