@@ -18,6 +18,8 @@ import warnings
 from types import ModuleType
 from typing import Any
 
+from diffscaler.privacy import tell_nobody
+
 _LOCK = threading.Lock()
 
 _FUNCTIONAL_TENSOR = "torchvision.transforms.functional_tensor"
@@ -35,6 +37,7 @@ def install() -> list[str]:
     Imports torch and torchvision. Calling it again costs nothing and returns the same sentences.
     Raises ImportError when torchvision is broken in a way this module does not know.
     """
+    tell_nobody()  # diffusers imports onnxruntime
     with _LOCK:
         return list(_install_once())
 

@@ -10,10 +10,12 @@ import pytest
 
 from diffscaler.engine import Engine
 from diffscaler.library.clips import ClipLibrary
+from diffscaler.privacy import tell_nobody
 from diffscaler.settings import Settings
 from tests import fakes
 from tests.models.fakehub import FakeHub, running, tiny_repo
 
+tell_nobody()
 #: An example takes as long as the machine is busy; the suite runs several files at once.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
@@ -36,7 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFFSCALER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("DIFFSCALER_WORKER_IDLE_S", "1")
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
 
 
 @pytest.fixture

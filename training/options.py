@@ -122,7 +122,11 @@ class RunConfig(BaseModel):
     # Watching
     report_to: Annotated[
         Literal["tensorboard", "wandb", "trackio", "none"],
-        Field(title="Also report to", description="wandb and trackio must be installed."),
+        Field(
+            title="Also report to",
+            description="Kept in the log folder. wandb and trackio must be installed; wandb also sends it to its host "
+            "unless it is told WANDB_MODE=offline.",
+        ),
     ] = "tensorboard"
     project_name: Annotated[
         str, Field(title="Project", description="Under which the run is reported.", min_length=1, max_length=100)

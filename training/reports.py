@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,12 @@ def begin_report(accelerator: Any, config: RunConfig) -> None:
     """Open the log; call it once everything else is ready. Raises RunError when accelerate passed over it."""
     if config.report_to == "none":
         return
-    name = run_name(config)
-    own = {"wandb": {"wandb": {"name": name}}, "trackio": {"trackio": {"name": name}}}
+    name, folder = run_name(config), Path(config.output_dir) / config.logging_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    # Else wandb writes where the program was started, and trackio into the home folder; it settles that as it is
+    # imported.
+    own = {"wandb": {"wandb": {"name": name, "dir": str(folder)}}, "trackio": {"trackio": {"name": name}}}
+    os.environ.setdefault("TRACKIO_DIR", str(folder / "trackio"))
     # TensorBoard takes nothing else as a run's settings.
     settings = {
         key: value if isinstance(value, int | float | str | bool) else str(value)

@@ -10,6 +10,7 @@ import threading
 from importlib import import_module
 from typing import Any
 
+from diffscaler.privacy import tell_nobody
 from diffscaler.studio import Studio
 
 log = logging.getLogger("diffscaler.page")
@@ -30,7 +31,7 @@ def run(
     open_browser: bool = True,
 ) -> None:
     """Serve until Ctrl-C. A shared page always asks for a password; one is made and printed when none is given."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    tell_nobody()
     os.environ.setdefault("GRADIO_TEMP_DIR", str(studio.settings.data_dir / "uploads"))
     if (share or host not in ("127.0.0.1", "localhost", "::1")) and not password:
         password = secrets.token_urlsafe(9)

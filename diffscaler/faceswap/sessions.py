@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diffscaler.errors import ModelNotFound
+from diffscaler.privacy import tell_nobody
 
 CPU_THREADS = 2
 ALONE = 1  # threads of a session whose runs go on beside each other (at_once.py)
@@ -26,6 +27,7 @@ def open_session(
     name: of the file that a serialised graph was read from, for errors
     Raises ModelNotFound when the file is missing or is not an ONNX model.
     """
+    tell_nobody()
     import onnxruntime
 
     from diffscaler.models.device import onnx_providers

@@ -21,6 +21,7 @@ from diffscaler.jobs.job import Job
 from diffscaler.jobs.lanes import KINDS, Lane, holder_of, lock_of
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.work import work_of
+from diffscaler.privacy import tell_nobody
 from diffscaler.settings import Settings, read_settings
 from diffscaler.wording import worded
 
@@ -105,6 +106,7 @@ class Worker:
 
 
 def main(arguments: list[str]) -> int:
+    tell_nobody()
     lane: Lane = next((lane for lane in get_args(Lane) if lane in arguments), "device")
     settings = read_settings()
     lock = lock_of(settings, lane)

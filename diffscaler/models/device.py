@@ -19,6 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from diffscaler.errors import DiffScalerError
+from diffscaler.privacy import tell_nobody
 
 DeviceKind = Literal["cpu", "cuda", "mps"]
 DTypeName = Literal["bfloat16", "float16", "float32"]
@@ -123,6 +124,7 @@ def onnx_providers(device: Device | str) -> list[Any]:
     nobody installs to compute on the CPU, and works where torch sees no card.
     A session may still fall back silently: report `session.get_providers()[0]`, never this list.
     """
+    tell_nobody()
     import onnxruntime
 
     kind, _, number = (device if isinstance(device, str) else device.torch_name).partition(":")

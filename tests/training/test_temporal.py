@@ -149,7 +149,7 @@ def test_caption_dropout_takes_the_words_that_guidance_takes_for_none(overfit):
     assert np.abs(task.batch(0)["text"].numpy() - nothing).max() < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_compiled_blocks_learn_what_the_others_do_and_samples_are_drawn_without(overfit, tmp_path):
     if not any(shutil.which(name) for name in ("g++", "c++", "clang++")):
         pytest.skip("no C++ compiler here")
