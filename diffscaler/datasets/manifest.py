@@ -22,7 +22,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from diffscaler.datasets.selection import Thresholds, kept
-from diffscaler.datasets.shot import Clip, Edit, Fault, Shot
+from diffscaler.datasets.shot import Clip, Edit, Fault, Shot, row_of
 from diffscaler.errors import DiffScalerError
 from diffscaler.library.files import flush_to_disk, room_for
 
@@ -116,13 +116,14 @@ def read(path: Path) -> Manifest:
 def write(folder: Path, manifest: Manifest) -> None:
     """Put a manifest in place, whole or not at all. Raises NotEnoughRoom."""
     folder.mkdir(parents=True, exist_ok=True)
-    head = {name: value for name, value in asdict(manifest).items() if name not in ("clips", "faults")}
+    head = asdict(replace(manifest, clips=(), faults=()))
+    del head["clips"], head["faults"]
     part = folder / f"{NAME}.{os.getpid()}.part"
     with room_for("the list of shots"):
         try:
             with part.open("w", encoding="utf-8", errors="replace") as file:
                 file.write(_line({"format": FORMAT, "version": VERSION, **head}))
-                file.writelines(_line({"clip": asdict(clip)}) for clip in manifest.clips)
+                file.writelines(_line({"clip": row_of(clip)}) for clip in manifest.clips)
                 file.writelines(_line({"fault": asdict(fault)}) for fault in manifest.faults)
             flush_to_disk(part)
             os.replace(part, folder / NAME)

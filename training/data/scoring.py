@@ -52,10 +52,12 @@ class Scorer:
 
     def __init__(self, footage: Footage) -> None:
         self.motion = Motion(max(footage.width, footage.height), footage.fps)
+        self.still = footage.num_frames == 1
         self.spread = Spread()
 
     def add(self, frame: Frame) -> None:
-        self.motion.add(frame)
+        if not self.still:
+            self.motion.add(frame)
         self.spread.add(frame)
 
     def measured(self) -> Measured:
