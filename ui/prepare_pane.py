@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffscaler.datasets import edits, manifest
+from diffscaler.datasets import changes, edits, manifest
 from diffscaler.datasets.manifest import DatasetError, Manifest
 from diffscaler.datasets.selection import Thresholds
 from diffscaler.errors import DiffScalerError, InvalidRequest
@@ -19,6 +19,9 @@ from ui import monitor, pieces, prepare_grid
 from ui.pane import QUIET, pane
 from ui.training_form import dataset_folder, footage_folder
 from ui.watch import LOOK_S, Updates, remembered, said
+
+#: (modified, nanoseconds; size, bytes) of a file.
+Stamp = tuple[int, int]
 
 NOTHING: dict[str, Any] = {"job": None, "set": "", "page": 0}
 
@@ -45,6 +48,7 @@ class PreparePane:
         self.state = remembered("training.data", NOTHING)
         self.timer = gr.Timer(LOOK_S, active=False)
         self._read = lru_cache(maxsize=4)(self._read_now)
+        self._written = lru_cache(maxsize=4)(self._written_now)
 
     def place_controls(self) -> None:
         """Place the button and its progress here."""
@@ -181,7 +185,7 @@ class PreparePane:
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             at = self._thresholds(self._made(state).thresholds, values)
-            edits.set_thresholds(self._folder(state), at)
+            edits.set_thresholds(self._folder(state), at, self._made(state))
             return self.look(state)
         return updates
 
@@ -192,13 +196,14 @@ class PreparePane:
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             if verb == "caption":
-                made = edits.caption_shot(self._folder(state), key, str(getattr(event, "value", "")))
+                text = str(getattr(event, "value", ""))
+                made = edits.caption_shot(self._folder(state), key, text, self._made(state))
                 # The cards stay: somebody may be writing in the next one already.
                 return updates | {self.head: prepare_grid.head(state["set"], made, made.thresholds)}
             if verb == "page":
                 state["page"] = max(0, int(event.to))
             elif verb in ("out", "in"):
-                edits.leave_out(self._folder(state), key, verb == "out")
+                edits.leave_out(self._folder(state), key, verb == "out", self._made(state))
             elif verb == "use":
                 note = pieces.message(f"The next run learns from {state['set']}.", "Press Train when you like.", "info")
                 return {self.source: str(self._folder(state)), self.said: note}
@@ -252,16 +257,29 @@ class PreparePane:
         return max(((path.stat().st_mtime, path.parent.name) for path in found), default=(0.0, ""))[1]
 
     def _made(self, state: dict[str, Any]) -> Manifest:
-        """The data set of a state, read again only when it has changed. Raises DatasetError."""
+        """The data set of a state, read again only where it has changed. Raises DatasetError."""
         try:
-            path = manifest.manifest_path(self._folder(state))
-            stamp = path.stat()
+            folder = self._folder(state)
+            stamp = stamp_of(folder / manifest.NAME)
         except (OSError, InvalidRequest) as error:
             raise DatasetError("It has not been prepared yet.", "Press Prepare.") from error
-        return self._read(path, stamp.st_mtime_ns, stamp.st_size)
+        try:
+            return self._read(folder, stamp, stamp_of(folder / changes.NAME))
+        except FileNotFoundError:
+            return self._read(folder, stamp, None)
 
-    def _read_now(self, path: Path, changed_ns: int, size_bytes: int) -> Manifest:
-        return manifest.read(path)
+    def _read_now(self, folder: Path, written: Stamp, changed: Stamp | None) -> Manifest:
+        lines = changes.read_changes(folder)  # before the manifest, which they may go into meanwhile
+        return changes.with_changes(self._written(folder, written), lines)
+
+    def _written_now(self, folder: Path, written: Stamp) -> Manifest:
+        return manifest.read_written(folder)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes when a file does. Raises OSError."""
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def stands_at(name: str, at: Thresholds) -> float:

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from diffscaler.datasets import manifest as stored
+from diffscaler.datasets.changes import read_changes, with_changes
 from diffscaler.datasets.edits import edits_of, with_edits
 from diffscaler.datasets.manifest import PICTURES, DatasetError, Manifest
 from diffscaler.datasets.shot import Clip, Fault
@@ -95,7 +96,7 @@ class Making:
             try:
                 before = stored.read(self.dataset)
             except DatasetError:
-                before = manifest
+                before = with_changes(manifest, read_changes(self.dataset))
             manifest = with_edits(replace(manifest, thresholds=before.thresholds), edits_of(before))
             stored.write(self.dataset, manifest)
         return manifest

@@ -167,6 +167,18 @@ def test_captions_and_decisions_outlive_new_preparing_and_only_what_changed_is_m
     assert measured_anew == ["b.mp4"] and (footage / "renamed.mp4").read_bytes() == texts["a.mp4"]
 
 
+def test_a_new_preparing_takes_changes_in_even_where_the_manifest_is_damaged(tmp_path, footage):
+    dataset = tmp_path / "set"
+    keys = [shot.key for _, shot in prepared(footage, dataset).shots()]
+    caption_shot(dataset, keys[1], "all blue")
+    prepared(footage, dataset)
+    assert not (dataset / "edits.jsonl").exists()
+    leave_out(dataset, keys[0], True)
+    (dataset / "manifest.jsonl").write_bytes(b"{}")
+    prepared(footage, dataset)
+    assert next(stored.read_written(dataset).shots())[1].left_out
+
+
 def test_the_digest_follows_what_is_learnt_and_not_where_it_lies(tmp_path, footage):
     dataset = tmp_path / "set"
     prepared(footage, dataset)
