@@ -112,6 +112,8 @@ def _changed_shot(clip: Clip, shot: Shot, changes: Changes) -> Shot:
     if shot.key in changes.captions:
         said = changes.captions[shot.key]
         made = replace(made, captions=None if not said or said == clip.captions else said)
+        if clip.captions_of(made) != clip.captions_of(shot):  # other words, which nothing has been compared with
+            made = replace(made, scores=replace(shot.scores, clip=None))
     return made
 
 

@@ -45,6 +45,7 @@ class Manifest:
     complete: False while it is being prepared, and after Stop
     more_faults: how many there were beyond those listed
     edits: by key, of shots that are not here at present
+    scorers: the models behind scores that a network gives, for people: field of Scores -> title
     """
 
     folder: str
@@ -56,6 +57,7 @@ class Manifest:
     clips: tuple[Clip, ...] = ()
     faults: tuple[Fault, ...] = ()
     edits: dict[str, Edit] = field(default_factory=dict)
+    scorers: dict[str, str] = field(default_factory=dict)
 
     def shots(self) -> Iterator[tuple[Clip, Shot]]:
         """Every shot with its clip, in order."""

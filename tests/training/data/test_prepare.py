@@ -266,10 +266,12 @@ def test_a_data_set_of_a_studio_that_had_other_scores_is_still_read(tmp_path, fo
     made = prepared(footage, tmp_path / "set")
     file = tmp_path / "set" / "manifest.jsonl"
     head, *rows = [json.loads(line) for line in file.read_text().splitlines()]
-    head |= {"missing": ["CLIP score"], "thresholds": head["thresholds"] | {"clip_min": 20.0, "motion_min": 0.2}}
+    del head["scorers"], head["thresholds"]["clip_min"], head["thresholds"]["aesthetics_min"]
+    head |= {"missing": ["beauty"], "thresholds": head["thresholds"] | {"beauty_min": 20.0, "motion_min": 0.2}}
     for row in rows:
         for shot in row["clip"]["shots"]:
-            shot["scores"] |= {"clip": None, "aesthetics": 4.5}
+            del shot["scores"]["clip"], shot["scores"]["aesthetics"]
+            shot["scores"] |= {"beauty": 4.5}
     file.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
     read = stored.read(tmp_path / "set")
     assert read.clips == made.clips and read.thresholds == replace(made.thresholds, motion_min=0.2)
