@@ -93,6 +93,15 @@ def test_a_damaged_folder_is_a_sentence(tmp_path, damage):
     assert "tiny" in caught.value.message and caught.value.hint
 
 
+def test_a_folder_in_the_files_that_are_published_gives_the_same(tmp_path, folder):
+    published, own = loaded(clip_folder(tmp_path / "openai", published=True)), loaded(folder)
+    assert {"vocab.json", "merges.txt", "preprocessor_config.json"} <= {
+        file.name for file in (tmp_path / "openai").iterdir()
+    }
+    assert torch.equal(published.pixels(frames()), own.pixels(frames()))
+    assert np.array_equal(published.read(TEXTS), own.read(TEXTS))
+
+
 def test_a_pickle_is_read_for_its_tensors(tmp_path, folder):
     from safetensors.torch import load_file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,19 @@ from tests.text2video.tiny_encoders import clip
 WIDTH = 24
 
 
-def clip_folder(path: Path, width: int = WIDTH, seed: int = 0, logit_scale: float = 100.0) -> Path:
-    """A CLIPModel with its CLIPProcessor: two layers a tower, pictures of 32 pixels."""
+#: How OpenAI's own folders say what a picture is made of, but for the size.
+PUBLISHED = {
+    "crop_size": 32, "do_center_crop": True, "do_normalize": True, "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "size": 32,
+}  # fmt: skip
+
+
+def clip_folder(path: Path, width: int = WIDTH, seed: int = 0, published: bool = False) -> Path:
+    """A CLIPModel with its CLIPProcessor: two layers a tower, pictures of 32 pixels.
+
+    published: in the files that OpenAI's folders have, which are older than the library's own of today
+    """
     compat.install()
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
@@ -31,11 +43,25 @@ def clip_folder(path: Path, width: int = WIDTH, seed: int = 0, logit_scale: floa
         text_config=text,
         vision_config=tower | {"image_size": 32, "patch_size": 8},
         projection_dim=width,
-        logit_scale_init_value=math.log(logit_scale),
+        logit_scale_init_value=math.log(100),
     )
     torch.manual_seed(seed)
     CLIPModel(config).save_pretrained(path)
     CLIPProcessor(CLIPImageProcessor(size=32, crop_size=32), tokenizer).save_pretrained(path)
+    if published:
+        for name in ("processor_config.json", "tokenizer.json", "tokenizer_config.json"):
+            (path / name).unlink(missing_ok=True)
+        texts = {
+            "preprocessor_config.json": PUBLISHED,
+            "vocab.json": tokenizer.get_vocab(),
+            "tokenizer_config.json": {
+                "tokenizer_class": "CLIPTokenizer", "model_max_length": 16, "unk_token": "<|endoftext|>",
+                "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
+            },
+        }  # fmt: skip
+        for name, row in texts.items():
+            (path / name).write_text(json.dumps(row), encoding="utf-8")
+        (path / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
     return path
 
 

@@ -48,7 +48,7 @@ class Looks:
         if key in self.seen.at:
             return
         opened = self.models.opened()
-        pixels = opened.clip.pixels(frames)
+        pixels = opened.clip.pixels(frames)  # by whoever reads the clip, beside the network
         with self._lock:
             self._waiting[key] = pixels
             full = sum(map(len, self._waiting.values())) >= opened.batch
@@ -79,8 +79,8 @@ class Looks:
             if not waiting:
                 return
 
-    def finish(self, made: Manifest, go_on: Callable[[], None], told: Callable[[int, int], None]) -> bool:
-        """Rate what was seen and compare it with what is said of it, where that was not done; whether anything was.
+    def finish(self, made: Manifest, go_on: Callable[[], None], told: Callable[[int, int], None]) -> None:
+        """Rate what was seen and compare it with what is said of it, where that was not done.
 
         told: of shots done and their number
         """
@@ -95,7 +95,6 @@ class Looks:
             read = self._score(batch, read, go_on)
             done += len(batch)
             told(done, len(said))
-        return bool(said)
 
     def _is_scored(self, key: str, captions: tuple[str, ...]) -> bool:
         return self._fits(key, captions) and (not self.models.head or key in self.seen.ratings)

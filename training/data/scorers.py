@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 
-GO_WITHOUT = "Out of the models folder, or with --clip-model none, the rest is prepared without it."
+GO_WITHOUT = "Taken out of the models folder, or with --clip-model none, the rest is prepared without it."
 
 
 class ScorerFailed(DiffScalerError):
@@ -48,6 +48,7 @@ class Models:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._opened: Opened | None = None
+        self._failure: DiffScalerError | None = None
 
     @classmethod
     def choose(cls, settings: Settings, clip: str = "", head: str = "", device: str = "") -> Models | None:
@@ -86,12 +87,14 @@ class Models:
                 raise failed(self.specs.clip.title, error) from error
 
     def _open(self) -> Opened:
-        try:
-            return self._load()
-        except NotEnoughRoom:
-            raise
-        except DiffScalerError as error:
-            raise ScorerFailed(error.message, f"{error.hint} {GO_WITHOUT}".strip()) from error
+        if self._failure is None:  # other clips that are being read do not try again
+            try:
+                return self._load()
+            except NotEnoughRoom as error:
+                self._failure = error
+            except DiffScalerError as error:
+                self._failure = ScorerFailed(error.message, f"{error.hint} {GO_WITHOUT}".strip())
+        raise self._failure
 
     def _load(self) -> Opened:
         import torch
