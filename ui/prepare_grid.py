@@ -26,6 +26,9 @@ def head(name: str, made: Manifest, at: Thresholds, lacking: str = "") -> str:
     seconds = sum(shot.seconds for _, shot in kept)
     facts = [f"{len(kept)} of {len(shots)} shots kept, {seconds:.0f} s", f"from {len(made.clips)} clips: {made.layout}"]
     facts += [f"{bare} without a caption: write what they show"] if bare else []
+    fresh = sum(bool(clip.captions_of(shot)) and shot.scores.clip is None for clip, shot in shots)
+    if "clip" in made.scorers and fresh and made.complete:
+        facts.append(f"{fresh} caption{'s' * (fresh > 1)} without a CLIP score: Prepare reads them")
     facts += [f"scored by {', '.join(made.scorers.values())}"] if made.scorers else []
     facts += ([lacking] if lacking else []) if made.complete else ["not finished yet"]
     line = "".join(f"<span>{escape(fact)}</span>" for fact in facts)

@@ -125,8 +125,10 @@ def test_scores_of_networks_and_their_sliders_are_there_where_they_were_measured
     pane.on_keep(STATE, *values)
     assert stored.read(folder).thresholds == replace(Thresholds(), clip_min=20.0)
     assert pane.show(STATE)[pane.sliders["clip_min"]].value == 20.0
-    pane.on_click(STATE, SimpleNamespace(do="caption", key="20-0", value="other words"))  # type: ignore[arg-type]
+    assert "without a CLIP score" not in pane.show(STATE)[pane.head]
+    edited = pane.on_click(STATE, SimpleNamespace(do="caption", key="20-0", value="other words"))  # type: ignore[arg-type]
     assert stored.read(folder).clips[20].shots[0].scores.clip is None
+    assert "1 caption without a CLIP score: Prepare reads them" in edited[pane.head]
 
 
 def test_the_page_says_in_a_line_what_is_missing_of_the_scores(pane: PreparePane) -> None:
