@@ -44,9 +44,9 @@ def measured(
     Raises MediaError when it cannot be read, and what go_on and see raise.
     """
     footage = open_footage(path, options.folder_fps)
-    shots: tuple[Shot, ...] = ()
+    shots: list[Shot] = []
     for found in shots_of(footage, go_on, see is not None):
-        shots = (*shots, shot_of(found, sha256, pictures))
+        shots.append(shot_of(found, sha256, pictures))
         if see is not None:
             see(shots[-1].key, found.measured.three)
     if not shots:
@@ -59,7 +59,7 @@ def measured(
         height=footage.height,
         fps=footage.fps,
         num_frames=footage.num_frames,
-        shots=shots,
+        shots=tuple(shots),
     )
 
 
