@@ -4,9 +4,10 @@
     {"shot": "3f0c...-0", "left_out": true}
     {"thresholds": {"motion_min": 0.5, ...}}
 
-Rewriting a manifest of ten thousand shots takes a third of a second, a line some milliseconds. Lines say what is, not what to do, so that
-reading them over a manifest that has them already changes nothing: a crash between writing a manifest and removing the
-lines that went into it does no harm. Whoever reads both reads the lines first: they may go into the manifest meanwhile.
+Rewriting a manifest of ten thousand shots takes a third of a second, a line milliseconds. Lines say what is, not what
+to do, so that reading them over a manifest that has them already changes nothing: a crash between writing a manifest
+and removing the lines that went into it does no harm. Whoever reads both reads the lines first: they may go into the
+manifest meanwhile.
 """
 
 from __future__ import annotations
