@@ -1,5 +1,5 @@
-"""The models there are for text to video, and those that read a clip to follow: what each is, what it needs here, and a
-button to get it."""
+"""The models there are for text to video, and those that read clips: what each is, what it needs here, and a button to
+get it."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def verbs(known: Known, chosen: bool, fetching: bool) -> str:
         title = "Asks you to accept its licence on the hub first" if spec.gated else "Download it"
         return pieces.do("get", label, key=spec.name, title=title)
     if not draws(known):
-        made = '<span class="quiet">reads clips to follow</span>'
+        made = f'<span class="quiet">{DOES[spec.kind]}</span>'
     else:
         made = '<span class="quiet">draws</span>' if chosen else pieces.do("use", "Use", key=spec.name)
     if spec.built_in:

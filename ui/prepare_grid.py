@@ -18,15 +18,19 @@ FAULTS_SHOWN = 50
 PACES = ((0.1, "still"), (2.0, "slow"), (15.0, "moving"), (float("inf"), "fast"))
 
 
-def head(name: str, made: Manifest, at: Thresholds) -> str:
-    """What the data set is and how much of it is kept."""
+def head(name: str, made: Manifest, at: Thresholds, lacking: str = "") -> str:
+    """What the data set is and how much of it is kept. lacking: scores it has not, see models.scorers.lacking"""
     shots = list(made.shots())
     kept = [(clip, shot) for clip, shot in shots if not reasons(shot, at)]
     bare = sum(not clip.captions_of(shot) for clip, shot in kept)
     seconds = sum(shot.seconds for _, shot in kept)
     facts = [f"{len(kept)} of {len(shots)} shots kept, {seconds:.0f} s", f"from {len(made.clips)} clips: {made.layout}"]
     facts += [f"{bare} without a caption: write what they show"] if bare else []
-    facts += [] if made.complete else ["not finished yet"]
+    fresh = sum(bool(clip.captions_of(shot)) and shot.scores.clip is None for clip, shot in shots)
+    if "clip" in made.scorers and fresh and made.complete:
+        facts.append(f"{fresh} caption{'s' * (fresh > 1)} without a CLIP score: Prepare reads them")
+    facts += [f"scored by {', '.join(made.scorers.values())}"] if made.scorers else []
+    facts += ([lacking] if lacking else []) if made.complete else ["not finished yet"]
     line = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     use = pieces.do("use", "Use this data", title="The next run learns from the shots that are kept", disabled=not kept)
     return f'<h2>{escape(name)}</h2><p class="facts">{line}</p><div class="verbs">{use}</div>'
@@ -58,7 +62,7 @@ def card(folder: Path, clip: Clip, shot: Shot, at: Thresholds) -> str:
 
 
 def measures(clip: Clip, shot: Shot) -> str:
-    """ "0:03, 2.1 s, 854 × 480, slow (0.5 % a second), sharpness 245, writing 3 %" """
+    """ "0:03, 2.1 s, 854 × 480, slow (0.5 % a second), sharpness 245, writing 3 %, CLIP 27.1, aesthetics 5.4" """
     scores = shot.scores
     parts = [f"{clip.width} × {clip.height}"]
     if shot.num_frames > 1:
@@ -69,6 +73,8 @@ def measures(clip: Clip, shot: Shot) -> str:
         parts.append(f"{word} ({scores.motion:.1f} % a second)")
     parts.append(f"sharpness {scores.sharpness:.0f}")
     parts += [f"writing {100 * scores.text:.0f} %"] if scores.text >= 0.005 else []
+    parts += [f"CLIP {scores.clip:.1f}"] if scores.clip is not None else []
+    parts += [f"aesthetics {scores.aesthetics:.1f}"] if scores.aesthetics is not None else []
     return ", ".join(parts)
 
 

@@ -9,16 +9,20 @@ from typing import Any
 
 import gradio as gr
 
-from diffscaler.datasets import edits, manifest
+from diffscaler.datasets import changes, edits, manifest
 from diffscaler.datasets.manifest import DatasetError, Manifest
 from diffscaler.datasets.selection import Thresholds
 from diffscaler.errors import DiffScalerError, InvalidRequest
 from diffscaler.jobs.job import Job
+from diffscaler.models.scorers import lacking
 from diffscaler.studio import Studio
 from ui import monitor, pieces, prepare_grid
 from ui.pane import QUIET, pane
 from ui.training_form import dataset_folder, footage_folder
 from ui.watch import LOOK_S, Updates, remembered, said
+
+#: (modified, nanoseconds; size, bytes) of a file.
+Stamp = tuple[int, int]
 
 NOTHING: dict[str, Any] = {"job": None, "set": "", "page": 0}
 
@@ -32,9 +36,15 @@ LIMITS: dict[str, tuple[str, str, float, float, float, bool]] = {
     "motion_max": ("Moves at most", "per cent of the picture's side a second; right end: no limit", 0, 200, 1, True),
     "sharpness_min": ("Sharpness at least", "variance of the Laplacian", 0, 1000, 5, False),
     "text_max": ("Writing at most", "per cent of the picture; right end: no limit", 0, 100, 1, True),
+    "clip_min": ("Fits its caption at least", "CLIP score, 100 × cosine", 0, 40, 0.5, False),
+    "aesthetics_min": ("Aesthetics at least", "LAION's rating, 1 to 10", 0, 10, 0.1, False),
     "seconds_min": ("Seconds at least", "length of a shot", 0, 10, 0.1, False),
     "seconds_max": ("Seconds at most", "length of a shot; right end: no limit", 0, 120, 1, True),
 }
+
+
+#: Limits on what a network scores -> the field of Scores: their sliders are there where it is.
+SCORED = {"clip_min": "clip", "aesthetics_min": "aesthetics"}
 
 
 class PreparePane:
@@ -45,6 +55,7 @@ class PreparePane:
         self.state = remembered("training.data", NOTHING)
         self.timer = gr.Timer(LOOK_S, active=False)
         self._read = lru_cache(maxsize=4)(self._read_now)
+        self._written = lru_cache(maxsize=4)(self._written_now)
 
     def place_controls(self) -> None:
         """Place the button and its progress here."""
@@ -71,6 +82,7 @@ class PreparePane:
                         label=label,
                         info=unit,
                         elem_id=f"prepare-{name}",
+                        visible=name not in SCORED,
                     )
                     for name, (label, unit, least, most, step, _) in LIMITS.items()
                 }
@@ -164,7 +176,7 @@ class PreparePane:
             made = self._made(state)
         except DatasetError:
             return updates | {self.column: gr.Column(visible=False)}
-        return updates | self._grid(state, made, made.thresholds) | self._sliders(made.thresholds)
+        return updates | self._grid(state, made, made.thresholds) | self._sliders(made)
 
     def on_limits(self, state: dict[str, Any] | None, *values: Any) -> Updates:
         """The grid as the sliders stand, before they are let go."""
@@ -181,7 +193,7 @@ class PreparePane:
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             at = self._thresholds(self._made(state).thresholds, values)
-            edits.set_thresholds(self._folder(state), at)
+            edits.set_thresholds(self._folder(state), at, self._made(state))
             return self.look(state)
         return updates
 
@@ -192,13 +204,14 @@ class PreparePane:
         updates: Updates = {self.said: ""}
         with said(updates, self.said):
             if verb == "caption":
-                made = edits.caption_shot(self._folder(state), key, str(getattr(event, "value", "")))
+                text = str(getattr(event, "value", ""))
+                made = edits.caption_shot(self._folder(state), key, text, self._made(state))
                 # The cards stay: somebody may be writing in the next one already.
-                return updates | {self.head: prepare_grid.head(state["set"], made, made.thresholds)}
+                return updates | {self.head: self._head(state, made, made.thresholds)}
             if verb == "page":
                 state["page"] = max(0, int(event.to))
             elif verb in ("out", "in"):
-                edits.leave_out(self._folder(state), key, verb == "out")
+                edits.leave_out(self._folder(state), key, verb == "out", self._made(state))
             elif verb == "use":
                 note = pieces.message(f"The next run learns from {state['set']}.", "Press Train when you like.", "info")
                 return {self.source: str(self._folder(state)), self.said: note}
@@ -208,13 +221,24 @@ class PreparePane:
     def _grid(self, state: dict[str, Any], made: Manifest, at: Thresholds) -> Updates:
         return {
             self.column: gr.Column(visible=True),
-            self.head: prepare_grid.head(state["set"], made, at),
+            self.head: self._head(state, made, at),
             self.grid: prepare_grid.cards(self._folder(state), made, at, int(state["page"])),
         }
 
-    def _sliders(self, at: Thresholds) -> Updates:
+    def _head(self, state: dict[str, Any], made: Manifest, at: Thresholds) -> str:
+        # What the program draws has captions that are true.
+        drawn = Path(made.folder).is_relative_to(self._folder(state))
+        return prepare_grid.head(
+            state["set"], made, at, "" if drawn else lacking(self.studio.catalogue, made.scorers)
+        )  # fmt: skip
+
+    def _sliders(self, made: Manifest) -> Updates:
+        at = made.thresholds
         values: Updates = {self.stills: at.stills, self.twice: at.duplicates}
-        return values | {slider: stands_at(name, at) for name, slider in self.sliders.items()}
+        values |= {slider: stands_at(name, at) for name, slider in self.sliders.items()}
+        for name, score in SCORED.items():
+            values[self.sliders[name]] = gr.Slider(value=stands_at(name, at), visible=score in made.scorers)
+        return values
 
     def _thresholds(self, at: Thresholds, values: tuple[Any, ...]) -> Thresholds:
         """Limits as the sliders stand; those without a slider stay."""
@@ -252,16 +276,29 @@ class PreparePane:
         return max(((path.stat().st_mtime, path.parent.name) for path in found), default=(0.0, ""))[1]
 
     def _made(self, state: dict[str, Any]) -> Manifest:
-        """The data set of a state, read again only when it has changed. Raises DatasetError."""
+        """The data set of a state, read again only where it has changed. Raises DatasetError."""
         try:
-            path = manifest.manifest_path(self._folder(state))
-            stamp = path.stat()
+            folder = self._folder(state)
+            stamp = stamp_of(folder / manifest.NAME)
         except (OSError, InvalidRequest) as error:
             raise DatasetError("It has not been prepared yet.", "Press Prepare.") from error
-        return self._read(path, stamp.st_mtime_ns, stamp.st_size)
+        try:
+            return self._read(folder, stamp, stamp_of(folder / changes.NAME))
+        except FileNotFoundError:
+            return self._read(folder, stamp, None)
 
-    def _read_now(self, path: Path, changed_ns: int, size_bytes: int) -> Manifest:
-        return manifest.read(path)
+    def _read_now(self, folder: Path, written: Stamp, changed: Stamp | None) -> Manifest:
+        lines = changes.read_changes(folder)  # before the manifest, which they may go into meanwhile
+        return changes.with_changes(self._written(folder, written), lines)
+
+    def _written_now(self, folder: Path, written: Stamp) -> Manifest:
+        return manifest.read_written(folder)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes when a file does. Raises OSError."""
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def stands_at(name: str, at: Thresholds) -> float:

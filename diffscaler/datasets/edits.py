@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from diffscaler.datasets.manifest import Manifest, change
+from diffscaler.datasets.changes import Changes, add_changes, with_changes
+from diffscaler.datasets.manifest import Manifest, lock_of, read
 from diffscaler.datasets.selection import Thresholds
-from diffscaler.datasets.shot import Clip, Edit, Shot
+from diffscaler.datasets.shot import Edit, Shot
 from diffscaler.errors import InvalidRequest
 
 MOST_CAPTION = 5000
 
 
-def caption_shot(folder: Path, key: str, text: str) -> Manifest:
+def caption_shot(folder: Path, key: str, text: str, made: Manifest | None = None) -> Manifest:
     """Give a shot captions of its own, one a line; an empty text gives it back its clip's.
 
-    The files that came with the clips stay as they are. Raises DatasetError, InvalidRequest.
+    made: the data set, by whoever has read it already
+    The files that came with the clips stay as they are. Raises DatasetError, InvalidRequest, NotEnoughRoom.
     """
     if len(text) > MOST_CAPTION:
         raise InvalidRequest("That is too long for a caption.", "A sentence or two is all a model reads.")
     lines = tuple(dict.fromkeys(line for line in (" ".join(line.split()) for line in text.splitlines()) if line))
-
-    def captioned(clip: Clip, shot: Shot) -> Shot:
-        return replace(shot, captions=None if not lines or lines == clip.captions else lines)
-
-    return change(folder, lambda manifest: _with_shot(manifest, key, captioned))
+    return _change(folder, Changes(captions={key: lines or None}), made)
 
 
-def leave_out(folder: Path, key: str, out: bool) -> Manifest:
-    """Take a shot out of training, or let it in again. Raises DatasetError, InvalidRequest."""
-    return change(folder, lambda manifest: _with_shot(manifest, key, lambda _, shot: replace(shot, left_out=out)))
+def leave_out(folder: Path, key: str, out: bool, made: Manifest | None = None) -> Manifest:
+    """Take a shot out of training, or let it in again. made, errors: as caption_shot"""
+    return _change(folder, Changes(left_out={key: out}), made)
 
 
-def set_thresholds(folder: Path, thresholds: Thresholds) -> Manifest:
-    """Keep new limits. Raises DatasetError."""
-    return change(folder, lambda manifest: replace(manifest, thresholds=thresholds))
+def set_thresholds(folder: Path, thresholds: Thresholds, made: Manifest | None = None) -> Manifest:
+    """Keep new limits. made, errors: as caption_shot"""
+    return _change(folder, Changes(thresholds=thresholds), made)
 
 
 def edits_of(manifest: Manifest) -> dict[str, Edit]:
@@ -62,11 +59,10 @@ def with_edits(manifest: Manifest, edits: dict[str, Edit]) -> Manifest:
     return replace(manifest, clips=clips, edits=waiting)
 
 
-def _with_shot(manifest: Manifest, key: str, how: Callable[[Clip, Shot], Shot]) -> Manifest:
-    if all(shot.key != key for _, shot in manifest.shots()):
+def _change(folder: Path, changes: Changes, made: Manifest | None) -> Manifest:
+    made = made or read(folder)
+    if not changes.shots.issubset(shot.key for _, shot in made.shots()):
         raise InvalidRequest("That shot is not in this data set any more.", "Look at the grid again.")
-    clips = tuple(
-        replace(clip, shots=tuple(how(clip, shot) if shot.key == key else shot for shot in clip.shots))
-        for clip in manifest.clips
-    )
-    return replace(manifest, clips=clips)
+    with lock_of(folder):
+        add_changes(folder, changes)
+    return with_changes(made, changes)

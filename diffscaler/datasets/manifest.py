@@ -1,4 +1,4 @@
-"""The manifest of a data set: one JSON Lines file that is always whole.
+"""The manifest of a data set: one JSON Lines file that is always whole, and what was changed since (changes.py).
 
 The first line says what was prepared and how, each further one holds a clip with its shots, or a fault:
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from typing import Any
 from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
+from diffscaler.datasets.changes import forget_changes, read_changes, with_changes
 from diffscaler.datasets.selection import Thresholds, kept
-from diffscaler.datasets.shot import Clip, Edit, Fault, Shot
+from diffscaler.datasets.shot import Clip, Edit, Fault, Shot, row_of
 from diffscaler.errors import DiffScalerError
 from diffscaler.library.files import flush_to_disk, room_for
 
@@ -44,6 +45,7 @@ class Manifest:
     complete: False while it is being prepared, and after Stop
     more_faults: how many there were beyond those listed
     edits: by key, of shots that are not here at present
+    scorers: the models behind scores that a network gives, for people: field of Scores -> title
     """
 
     folder: str
@@ -55,6 +57,7 @@ class Manifest:
     clips: tuple[Clip, ...] = ()
     faults: tuple[Fault, ...] = ()
     edits: dict[str, Edit] = field(default_factory=dict)
+    scorers: dict[str, str] = field(default_factory=dict)
 
     def shots(self) -> Iterator[tuple[Clip, Shot]]:
         """Every shot with its clip, in order."""
@@ -89,7 +92,13 @@ def is_dataset(path: Path) -> bool:
 
 
 def read(path: Path) -> Manifest:
-    """A data set given by its folder or its manifest. Raises DatasetError."""
+    """A data set given by its folder or its manifest, with every change people made. Raises DatasetError."""
+    changes = read_changes(manifest_path(path).parent)
+    return with_changes(read_written(path), changes)
+
+
+def read_written(path: Path) -> Manifest:
+    """A data set as it was written, without what was changed since. Raises DatasetError."""
     file = manifest_path(path)
     try:
         lines = file.read_text(encoding="utf-8").split("\n")  # captions may hold other line ends
@@ -114,33 +123,27 @@ def read(path: Path) -> Manifest:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Put a manifest in place, whole or not at all. Raises NotEnoughRoom."""
+    """Put a manifest in place, whole or not at all; it has in it what was changed. Raises NotEnoughRoom."""
     folder.mkdir(parents=True, exist_ok=True)
-    head = {name: value for name, value in asdict(manifest).items() if name not in ("clips", "faults")}
+    head = asdict(replace(manifest, clips=(), faults=()))
+    del head["clips"], head["faults"]
     part = folder / f"{NAME}.{os.getpid()}.part"
     with room_for("the list of shots"):
         try:
             with part.open("w", encoding="utf-8", errors="replace") as file:
                 file.write(_line({"format": FORMAT, "version": VERSION, **head}))
-                file.writelines(_line({"clip": asdict(clip)}) for clip in manifest.clips)
+                file.writelines(_line({"clip": row_of(clip)}) for clip in manifest.clips)
                 file.writelines(_line({"fault": asdict(fault)}) for fault in manifest.faults)
             flush_to_disk(part)
             os.replace(part, folder / NAME)
+            forget_changes(folder)
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
 
 
-def change(folder: Path, how: Callable[[Manifest], Manifest]) -> Manifest:
-    """Read a data set, change it and write it, while nobody else does; returns what was written."""
-    with lock_of(folder):
-        made = how(read(folder))
-        write(folder, made)
-        return made
-
-
 def lock_of(folder: Path) -> FileLock:
-    """Held by whoever reads a manifest to write it again."""
+    """Held by whoever reads a manifest to write it again, and by whoever writes down a change."""
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / "manifest.lock")
 

@@ -25,6 +25,8 @@ class Thresholds:
     brightness_min: float | None = 0.03
     seconds_min: float | None = 0.4
     seconds_max: float | None = None
+    clip_min: float | None = None
+    aesthetics_min: float | None = None
     stills: bool = False
     duplicates: bool = False
 
@@ -47,6 +49,8 @@ def reasons(shot: Shot, at: Thresholds) -> list[str]:
         (scores.sharpness, at.sharpness_min, None, "blurred", ""),
         (scores.brightness, at.brightness_min, None, "dark", ""),
         (scores.text, None, at.text_max, "", "writing in the picture"),
+        (scores.clip, at.clip_min, None, "unlike its caption", ""),
+        (scores.aesthetics, at.aesthetics_min, None, "little liked", ""),
     )  # fmt: skip
     found = ["taken out by hand"] if shot.left_out else []
     for value, low, high, below, above in checks:

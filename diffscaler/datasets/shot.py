@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What was measured of a shot. None: a single picture has no motion.
+    """What was measured of a shot. None: a single picture has no motion, and networks score where they are installed.
 
     motion: how far the picture moves, per cent of its longer side a second; None for a single picture
     motion_px: the same in pixels of the file from one frame to the next
@@ -15,6 +16,8 @@ class Scores:
     sharpness: variance of the Laplacian of the grey picture (0..255) at 512 pixels a side; higher is sharper
     text: share of the picture under lines of writing, 0..1
     brightness: mean luma, 0..1
+    clip: CLIP score, 100 * max(0, cosine) of frames and captions, 20 to 35 where they fit; None without a caption too
+    aesthetics: LAION's rating, about 1 to 10
     """
 
     motion: float | None
@@ -23,6 +26,8 @@ class Scores:
     sharpness: float
     text: float
     brightness: float
+    clip: float | None = None
+    aesthetics: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,12 @@ class Clip:
     def captions_of(self, shot: Shot) -> tuple[str, ...]:
         """What is said of a shot: a person's words for it, else those of its clip."""
         return self.captions if shot.captions is None else shot.captions
+
+
+def row_of(clip: Clip) -> dict[str, Any]:
+    """A clip as JSON keeps it. The fields' own values, not copies: a sixth of the time dataclasses.asdict takes."""
+    shots = [{**vars(shot), "scores": vars(shot.scores)} for shot in clip.shots]
+    return {**vars(clip), "shots": shots}
 
 
 @dataclass(frozen=True)

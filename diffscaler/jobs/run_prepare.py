@@ -18,7 +18,7 @@ def run_prepare(job: Job, queue: JobQueue, stopped: Callable[[], bool]) -> str:
     began = time.monotonic()
 
     def told(event: dict[str, Any]) -> None:
-        if event.get("event") in ("found", "clip", "drawing"):
+        if event.get("event") in ("found", "clip", "scored", "drawing"):
             queue.report(job.id, clip_progress(event, time.monotonic() - began))
 
     output = Path(job.payload["output_dir"])
@@ -32,6 +32,8 @@ def clip_progress(event: dict[str, Any], seconds: float) -> dict[str, Any]:
     left = seconds / done * (total - done) if done else None
     if event["event"] == "drawing":
         text = f"Drawing, clip {done} of {total}"
+    elif event["event"] == "scored":
+        text, left = f"Comparing shot {done} of {total} with its captions", None
     elif event["event"] == "found":
         text = f"Found {event.get('layout', 'clips')}: {total}"
     else:

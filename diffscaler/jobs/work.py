@@ -52,7 +52,8 @@ class DeviceWork:
     def __init__(self, settings: Settings, queue: JobQueue) -> None:
         self.queue = queue
         self.library = ClipLibrary(settings.library_dir)
-        self.plans = PlanRunner(settings, queue, self.library, Catalogue(settings))
+        self.catalogue = Catalogue(settings)
+        self.plans = PlanRunner(settings, queue, self.library, self.catalogue)
 
     def tidy(self) -> None:
         remove_tree(self.library.root / "scratch")
@@ -65,6 +66,8 @@ class DeviceWork:
             self.plans.make_room("training takes the whole machine")
             return run_training(job, self.queue, stopped)
         if job.kind == "prepare":
+            if self.catalogue.specs("caption_scorer"):
+                self.plans.make_room("a network looks at the clips that are prepared")
             return run_prepare(job, self.queue, stopped)
         return self.plans.run(job, stopped)
 

@@ -1,5 +1,5 @@
-"""Networks that make of a frame what a ControlNet reads, or tell what is in front in it: folders as transformers saves
-them, told apart by what their config.json says."""
+"""Networks that make of a frame what a ControlNet reads, tell what is in front in it, or how well words fit it: folders
+as transformers saves them, told apart by what their config.json says."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Annotator(NamedTuple):
 _AT = "diffscaler.text2video.annotators"
 _DEPTH, _POSE, _PEOPLE = f"{_AT}.depth:load_depth", f"{_AT}.pose:load_pose", f"{_AT}.people:load_people"
 _THINGS = f"{_AT}.segments:load_segmenter"
+_FIT = "diffscaler.scorers.clip:load_clip"
 
 #: model_type in a config.json -> what it is.
 ANNOTATORS: dict[str, Annotator] = {
@@ -38,6 +39,7 @@ ANNOTATORS: dict[str, Annotator] = {
     "rt_detr_v2": Annotator("person_detector", _PEOPLE, "RTDetrV2ForObjectDetection", "RTDetrImageProcessor"),
     "segformer": Annotator("segmenter", _THINGS, "SegformerForSemanticSegmentation", "SegformerImageProcessor"),
     "mobilenet_v2": Annotator("segmenter", _THINGS, "MobileNetV2ForSemanticSegmentation", "MobileNetV2ImageProcessor"),
+    "clip": Annotator("caption_scorer", _FIT, "CLIPModel", "CLIPProcessor"),
 }
 
 #: What each kind does, to a person.
@@ -46,6 +48,7 @@ DOES: dict[ModelKind, str] = {
     "pose_estimator": "finds poses",
     "person_detector": "finds people",
     "segmenter": "tells what is where",
+    "caption_scorer": "tells how well words fit a picture",
 }
 
 #: Whole, or in shards; a pickle is read for its tensors alone.

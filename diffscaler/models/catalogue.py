@@ -162,6 +162,9 @@ class Catalogue:
         for path in sorted((root / "face_restorers").glob("*")):
             if path.suffix.lower() in UPSCALER_SUFFIXES:
                 specs.append(restorer_file(path))
+        for path in sorted((root / "aesthetics").glob("*")):
+            if path.suffix.lower() in UPSCALER_SUFFIXES:
+                specs.append(aesthetic_file(path))
         return specs
 
 
@@ -381,6 +384,18 @@ def restorer_file(path: Path) -> ModelSpec:
         path=path,
         loader="diffscaler.faceswap.restore:load_restorer",
         working_bytes=path.stat().st_size * 2 + 1500 * 2**20,
+    )
+
+
+def aesthetic_file(path: Path) -> ModelSpec:
+    """A head of LAION's that rates what CLIP sees: aesthetics/<name>.pth or .safetensors."""
+    return ModelSpec(
+        name=plain(path.stem),
+        title=path.stem,
+        kind="aesthetic_head",
+        path=path,
+        loader="diffscaler.scorers.aesthetics:load_head",
+        working_bytes=path.stat().st_size * 2,
     )
 
 

@@ -26,7 +26,7 @@ from diffscaler.settings import GIB, Settings
 from diffscaler.wording import bytes_in_words
 
 # Folders of the models folder that are no models.
-TAKEN = ("upscalers", "interpolators", "loras", "controlnets")
+TAKEN = ("upscalers", "interpolators", "loras", "controlnets", "aesthetics")
 
 
 # Kinds that are one file, and the folder their files lie in.

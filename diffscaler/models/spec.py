@@ -21,6 +21,8 @@ ModelKind = Literal[
     "pose_estimator",
     "person_detector",
     "segmenter",
+    "caption_scorer",
+    "aesthetic_head",
     "upscaler",
     "interpolator",
     "face_detector",

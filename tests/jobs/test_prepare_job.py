@@ -45,4 +45,7 @@ def test_progress_says_how_far_it_is_and_how_long_it_will_take() -> None:
     row = clip_progress({"event": "clip", "done": 25, "clips": 100, "shots": 60, "faults": 2}, 10.0)
     assert row["fraction"] == 0.25 and row["seconds_left"] == 30.0
     assert row["text"].startswith("Looking at clip 25 of 100, 60 shots, 2 could not be used, 30 s")
+    row = clip_progress({"event": "scored", "done": 64, "clips": 256}, 10.0)
+    assert (row["fraction"], row["seconds_left"]) == (0.25, None)
+    assert row["text"] == "Comparing shot 64 of 256 with its captions"
     assert clip_progress({"event": "found", "layout": "bare footage", "clips": 0}, 1.0)["seconds_left"] is None

@@ -17,7 +17,7 @@ from diffscaler.errors import InvalidRequest
 from diffscaler.settings import Settings
 from diffscaler.studio import Studio
 from ui import prepare_grid
-from ui.prepare_pane import LIMITS, PreparePane, stands_at
+from ui.prepare_pane import LIMITS, SCORED, PreparePane, stands_at
 from ui.training_form import dataset_folder, footage_folder
 
 
@@ -96,6 +96,73 @@ def test_captions_are_written_and_shots_taken_out_in_the_grid(pane: PreparePane)
     assert used[pane.source] == str(folder)
     gone = pane.on_click(STATE, SimpleNamespace(do="out", key="99-0"))  # type: ignore[arg-type]
     assert "not in this data set" in gone[pane.said]
+
+
+def scored(made: Manifest, names: dict[str, str]) -> Manifest:
+    """A data set whose shots a network gave 10, 11, 12, ... and 5."""
+    clips = tuple(
+        replace(
+            clip, shots=(replace(shot := clip.shots[0], scores=replace(shot.scores, clip=10.0 + i, aesthetics=5.04)),)
+        )
+        for i, clip in enumerate(made.clips)
+    )
+    return replace(made, clips=clips, scorers=names)
+
+
+def test_scores_of_networks_and_their_sliders_are_there_where_they_were_measured(pane: PreparePane) -> None:
+    folder = pane.studio.settings.datasets_dir / "films"
+    shown = pane.show(STATE)
+    assert not any(shown[pane.sliders[name]].visible for name in SCORED)
+    assert "no CLIP score, no aesthetics: `models get clip-vit-large-patch14` brings the model" in shown[pane.head]
+    assert "CLIP 1" not in shown[pane.grid] and "aesthetics 5" not in shown[pane.grid]
+    stored.write(folder, scored(some(30), {"clip": "tiny CLIP", "aesthetics": "beauty"}))
+    shown = pane.show(STATE)
+    assert all(shown[pane.sliders[name]].visible for name in SCORED) and "no CLIP" not in shown[pane.head]
+    assert "scored by tiny CLIP, beauty" in shown[pane.head] and "CLIP 12.0, aesthetics 5.0" in shown[pane.grid]
+    values = [stands_at(name, Thresholds(clip_min=20.0)) for name in LIMITS] + [False, False]
+    dragged = pane.on_limits(STATE, *values)
+    assert "20 of 30 shots kept" in dragged[pane.head] and "unlike its caption" in dragged[pane.grid]
+    pane.on_keep(STATE, *values)
+    assert stored.read(folder).thresholds == replace(Thresholds(), clip_min=20.0)
+    assert pane.show(STATE)[pane.sliders["clip_min"]].value == 20.0
+    assert "without a CLIP score" not in pane.show(STATE)[pane.head]
+    edited = pane.on_click(STATE, SimpleNamespace(do="caption", key="20-0", value="other words"))  # type: ignore[arg-type]
+    assert stored.read(folder).clips[20].shots[0].scores.clip is None
+    assert "1 caption without a CLIP score: Prepare reads them" in edited[pane.head]
+
+
+def test_the_page_says_in_a_line_what_is_missing_of_the_scores(pane: PreparePane) -> None:
+    settings = pane.studio.settings
+    stored.write(settings.datasets_dir / "films", scored(some(2), {"clip": "tiny CLIP"}))
+    head = pane.show(STATE)[pane.head]
+    assert "no aesthetics: `models get" in head and "no CLIP score" not in head, "the model is gone, the scores are not"
+    folder = settings.models_dir / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "clip", "architectures": ["CLIPModel"]}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    assert "no aesthetics: LAION" in pane.show(STATE)[pane.head]
+    (settings.models_dir / "aesthetics").mkdir()
+    (settings.models_dir / "aesthetics" / "beauty.pth").write_bytes(b"weights")
+    assert "no aesthetics yet: Prepare again, beauty is installed" in pane.show(STATE)[pane.head]
+    stored.write(settings.datasets_dir / "films", some(2))
+    assert "no CLIP score yet: Prepare again, tiny is installed" in pane.show(STATE)[pane.head]
+    stored.write(
+        settings.datasets_dir / "films", replace(some(2), folder=str(settings.datasets_dir / "films" / "clips"))
+    )
+    assert "no CLIP score" not in pane.show(STATE)[pane.head], "captions that were drawn are true"
+
+
+def test_an_edit_costs_no_reading_of_the_manifest(pane: PreparePane, monkeypatch: pytest.MonkeyPatch) -> None:
+    pane.show(STATE)
+    reads = []
+    real = stored.read_written
+    monkeypatch.setattr(stored, "read_written", lambda path: (reads.append(path), real(path))[1])
+    for number in range(3):
+        change = SimpleNamespace(do="caption", key=f"{number}-0", value=f"words {number}")
+        assert pane.on_click(STATE, change)[pane.said] == ""  # type: ignore[arg-type]
+        pane.on_click(STATE, SimpleNamespace(do="out", key=f"{number + 9}-0"))  # type: ignore[arg-type]
+    shown = pane.show(STATE)
+    assert reads == [] and "words 2" in shown[pane.grid] and "27 of 30 shots kept" in shown[pane.head]
 
 
 def test_a_new_browser_is_shown_the_data_set_prepared_last(pane: PreparePane) -> None:

@@ -37,11 +37,12 @@ def fingerprint(frames: Sequence[Picture]) -> str:
     "" when a frame is one plain colour: such shots look alike and mean nothing.
     """
     last = len(frames) - 1
-    chosen = [frames[round(i * last / (FRAMES - 1))] for i in range(FRAMES)]
-    hashes = [picture_hash(frame) for frame in chosen]
+    chosen = [round(i * last / (FRAMES - 1)) for i in range(FRAMES)]
+    by_frame = {at: picture_hash(frames[at]) for at in sorted(set(chosen))}  # a still picture is hashed once
+    hashes = [by_frame[at] for at in chosen]
     if any(made is None for made in hashes):
         return ""
-    colours = cv2.resize(chosen[FRAMES // 2], (COLOURS, COLOURS), interpolation=cv2.INTER_AREA)
+    colours = cv2.resize(frames[chosen[FRAMES // 2]], (COLOURS, COLOURS), interpolation=cv2.INTER_AREA)
     return b"".join(made for made in hashes if made).hex() + np.asarray(colours, np.uint8).tobytes().hex()
 
 

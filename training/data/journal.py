@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from diffscaler.datasets.manifest import PICTURES
-from diffscaler.datasets.shot import Clip
+from diffscaler.datasets.shot import Clip, row_of
 from diffscaler.library.files import room_for
 
 NAME = "measured.jsonl"
@@ -48,7 +47,7 @@ class Journal:
     def add(self, clip: Clip) -> None:
         """Keep a measured clip. Raises NotEnoughRoom."""
         self.clips[clip.sha256] = clip
-        self._append(json.dumps({"options": self.options, "clip": asdict(clip)}).encode() + b"\n")
+        self._append(json.dumps({"options": self.options, "clip": row_of(clip)}).encode() + b"\n")
 
     def _append(self, data: bytes) -> None:
         with room_for("the scores"), self.file.open("ab") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -18,6 +18,8 @@ from diffscaler.video.pictures import pictures_in
 from training.data.footage import Picture, fitted, open_footage
 from training.data.options import Options
 from training.data.shots import FoundShot, shots_of
+
+See = Callable[[str, Sequence[Picture]], None]
 
 #: A strip shows so many frames of a shot, each at most so many pixels.
 STRIP_FRAMES, STRIP_WIDTH, STRIP_HEIGHT = 4, 160, 90
@@ -33,13 +35,20 @@ def content_of(path: Path) -> str:
     return found.hexdigest()
 
 
-def measured(path: Path, sha256: str, options: Options, pictures: Path, go_on: Callable[[], None]) -> Clip:
+def measured(
+    path: Path, sha256: str, options: Options, pictures: Path, go_on: Callable[[], None], see: See | None = None
+) -> Clip:
     """A clip with its shots, without captions; their strips are written to the folder `pictures`.
 
-    Raises MediaError when it cannot be read, and what go_on raises.
+    see: called with a shot's key and frames of it, see Measured.three
+    Raises MediaError when it cannot be read, and what go_on and see raise.
     """
     footage = open_footage(path, options.folder_fps)
-    shots = tuple(shot_of(found, sha256, pictures) for found in shots_of(footage, go_on))
+    shots: list[Shot] = []
+    for found in shots_of(footage, go_on, see is not None):
+        shots.append(shot_of(found, sha256, pictures))
+        if see is not None:
+            see(shots[-1].key, found.measured.three)
     if not shots:
         raise MediaError(f"{path.name} holds no frames that can be decoded.", "Remove it, or save it again as MP4.")
     return Clip(
@@ -50,7 +59,7 @@ def measured(path: Path, sha256: str, options: Options, pictures: Path, go_on: C
         height=footage.height,
         fps=footage.fps,
         num_frames=footage.num_frames,
-        shots=shots,
+        shots=tuple(shots),
     )
 
 

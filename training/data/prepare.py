@@ -11,11 +11,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from diffscaler.datasets import manifest as stored
+from diffscaler.datasets.changes import read_changes, with_changes
 from diffscaler.datasets.edits import edits_of, with_edits
 from diffscaler.datasets.manifest import PICTURES, DatasetError, Manifest
 from diffscaler.datasets.shot import Clip, Fault
@@ -24,9 +26,11 @@ from training.data.fingerprint import duplicates
 from training.data.journal import Journal
 from training.data.layouts.detect import read_layout
 from training.data.layouts.listing import Entry, Listing
+from training.data.looks import Looks
 from training.data.measure import content_of, measured
 from training.data.options import Options
 from training.data.reporting import Report
+from training.data.scorers import Models, ScorerFailed
 from training.events import Stopped
 
 #: Faults a manifest lists; a table may name ten million clips that are not here.
@@ -42,24 +46,35 @@ def prepare(
     report: Report,
     stopped: Callable[[], bool],
     workers: int,
+    models: Models | None = None,
 ) -> Manifest:
     """Prepare `folder` into the data set's folder `dataset`, whatever of it was done before is kept.
 
-    stopped: asked with every frame; workers: clips read at once
-    Raises RunError when there is nothing to prepare, Stopped once `stopped`, NotEnoughRoom.
+    stopped: asked with every frame; workers: clips read at once; models: what scores captions and pictures
+    Raises RunError when there is nothing to prepare, Stopped once `stopped`, NotEnoughRoom, ScorerFailed.
     """
+
+    def go_on() -> None:
+        if stopped():
+            raise Stopped
+
     listing = read_layout(folder.absolute())
     (dataset / PICTURES).mkdir(parents=True, exist_ok=True)
     report.found(listing)
-    making = Making(folder.absolute(), dataset, listing, options)
+    looks = Looks(models, dataset) if models else None
+    making = Making(folder.absolute(), dataset, listing, options, looks)
     began, looked = time.monotonic(), 0.0
-    for index, clip in measuring(listing.entries, Journal(dataset, options.digest()), options, stopped, workers):
+    journal = Journal(dataset, options.digest())
+    for index, clip in measuring(listing.entries, journal, options, stopped, workers, looks):
         making.add(index, clip)
         report.clip(clip, stopped())
         now = time.monotonic()
         if now - began > FIRST_LOOK_S and now >= looked:
             making.write(complete=False)
             looked = now + max(FIRST_LOOK_S, (time.monotonic() - now) / SHARE)
+    if looks:
+        with suppress(Stopped):
+            looks.finish(making.decided(making.found(complete=False)), go_on, report.scored)
     made = making.write(complete=not stopped())
     if not made.complete:
         raise Stopped
@@ -70,8 +85,11 @@ def prepare(
 class Making:
     """The manifest as it fills. dataset: its folder"""
 
-    def __init__(self, folder: Path, dataset: Path, listing: Listing, options: Options) -> None:
+    def __init__(
+        self, folder: Path, dataset: Path, listing: Listing, options: Options, looks: Looks | None = None
+    ) -> None:
         self.folder, self.dataset, self.listing, self.options = folder, dataset, listing, options
+        self.looks = looks
         self.done: dict[int, Clip | Fault] = {}
 
     def add(self, index: int, made: Clip | Fault) -> None:
@@ -80,9 +98,17 @@ class Making:
 
     def write(self, complete: bool) -> Manifest:
         """Put what there is in place, with people's edits and limits as they are now."""
+        found = self.found(complete)  # takes a second or more of ten thousand: nobody's edit waits that long
+        with stored.lock_of(self.dataset):
+            made = self.decided(found)
+            stored.write(self.dataset, made)
+        return made
+
+    def found(self, complete: bool) -> Manifest:
+        """What there is in the folder."""
         made = [self.done[index] for index in sorted(self.done)]
         faults = [*self.listing.faults, *(one for one in made if isinstance(one, Fault))]
-        manifest = Manifest(
+        return Manifest(
             folder=str(self.folder),
             layout=self.listing.layout,
             options=self.options.row(),
@@ -91,18 +117,24 @@ class Making:
             clips=told_apart([one for one in made if isinstance(one, Clip)]),
             faults=tuple(faults[:MOST_FAULTS]),
         )
-        with stored.lock_of(self.dataset):
-            try:
-                before = stored.read(self.dataset)
-            except DatasetError:
-                before = manifest
-            manifest = with_edits(replace(manifest, thresholds=before.thresholds), edits_of(before))
-            stored.write(self.dataset, manifest)
-        return manifest
+
+    def decided(self, found: Manifest) -> Manifest:
+        """What there is, with what people decided and what networks say of it."""
+        try:
+            before = stored.read(self.dataset)
+        except DatasetError:
+            before = with_changes(found, read_changes(self.dataset))
+        made = with_edits(replace(found, thresholds=before.thresholds), edits_of(before))
+        return self.looks.scored(made) if self.looks else made
 
 
 def measuring(
-    entries: tuple[Entry, ...], journal: Journal, options: Options, stopped: Callable[[], bool], workers: int
+    entries: tuple[Entry, ...],
+    journal: Journal,
+    options: Options,
+    stopped: Callable[[], bool],
+    workers: int,
+    looks: Looks | None = None,
 ) -> Iterator[tuple[int, Clip | Fault]]:
     """(index, clip or why it is none) of each entry, as they get done; ends early once `stopped`."""
 
@@ -114,9 +146,14 @@ def measuring(
         try:
             go_on()
             sha256 = content_of(entry.path)
-            clip = journal.known(sha256) or measured(entry.path, sha256, options, journal.pictures, go_on)
+            clip = journal.known(sha256)
+            if clip is None:
+                see = looks.see if looks else None
+                clip = measured(entry.path, sha256, options, journal.pictures, go_on, see)
+            elif looks:
+                looks.see_again(entry.path, clip, options.folder_fps, go_on)
             return replace(clip, path=str(entry.path), where=entry.where, captions=entry.captions)
-        except (Stopped, NotEnoughRoom):
+        except (Stopped, NotEnoughRoom, ScorerFailed):
             raise
         except DiffScalerError as error:
             return Fault(entry.where, str(error))

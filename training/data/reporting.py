@@ -15,7 +15,8 @@ REPORT_S = 0.4
 
 @dataclass
 class Report:
-    """Writes events: "found" (layout, clips), "clip" (done, clips, shots, frames, faults), "prepared"."""
+    """Writes events: "found" (layout, clips), "clip" (done, clips, shots, frames, faults),
+    "scored" (done, clips: of shots), "prepared"."""
 
     events: EventLog
     clips: int = 0
@@ -50,6 +51,13 @@ class Report:
                 faults=self.faults,
                 frames_per_second=round(self.frames / max(1e-3, now - self.began), 1),
             )
+
+    def scored(self, done: int, shots: int) -> None:
+        """So many shots were compared with what is said of them."""
+        now = time.monotonic()
+        if done == shots or now - self.told >= REPORT_S:
+            self.told = now
+            self.events.write("scored", done=done, clips=shots)
 
     def done_with(self, made: Manifest) -> None:
         """All of it is done."""

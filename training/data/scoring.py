@@ -23,11 +23,15 @@ READ = 3
 
 @dataclass(frozen=True)
 class Measured:
-    """A shot's scores with what else follows from its frames. frames: a few of them, in order, at SIDE"""
+    """A shot's scores with what else follows from its frames.
+
+    frames: a few of them, in order, at SIDE; three: the first, the middle and the last one, fewer of a short shot
+    """
 
     scores: Scores
     print: str
     frames: tuple[Picture, ...]
+    three: tuple[Picture, ...]
 
 
 class Spread:
@@ -37,8 +41,10 @@ class Spread:
         self.step = 1
         self.seen = 0
         self.kept: list[Picture] = []
+        self.last: Frame | None = None
 
     def add(self, frame: Frame) -> None:
+        self.last = frame
         if self.seen % self.step == 0:
             if len(self.kept) == MOST_KEPT:
                 self.kept, self.step = self.kept[::2], self.step * 2
@@ -46,16 +52,30 @@ class Spread:
                 self.kept.append(frame.shrunk(SIDE))
         self.seen += 1
 
+    def three(self) -> tuple[Picture, ...]:
+        """The first frame, the kept one nearest to the middle, and the last; each once."""
+        if self.last is None:
+            return ()
+        half = (self.seen - 1) / 2
+        middle = min(range(len(self.kept)), key=lambda at: abs(at * self.step - half))
+        inside = tuple(self.kept[at] for at in sorted({0, middle}))
+        # What is kept need not end with the last one.
+        return inside if self.seen == 1 else (*inside, self.last.shrunk(SIDE))
+
 
 class Scorer:
     """Give it every frame of a shot, then ask `measured`."""
 
-    def __init__(self, footage: Footage) -> None:
+    def __init__(self, footage: Footage, looks: bool = False) -> None:
+        """looks: whether `Measured.three` is wanted"""
+        self.looks = looks
         self.motion = Motion(max(footage.width, footage.height), footage.fps)
+        self.still = footage.num_frames == 1
         self.spread = Spread()
 
     def add(self, frame: Frame) -> None:
-        self.motion.add(frame)
+        if not self.still:
+            self.motion.add(frame)
         self.spread.add(frame)
 
     def measured(self) -> Measured:
@@ -72,4 +92,4 @@ class Scorer:
             text=round(max(writing_share(frame) for frame in read), 4),
             brightness=round(float(np.mean([grey.mean() for grey in greys])) / 255, 4),
         )
-        return Measured(scores, fingerprint(frames), tuple(frames))
+        return Measured(scores, fingerprint(frames), tuple(frames), self.spread.three() if self.looks else ())

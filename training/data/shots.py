@@ -29,20 +29,21 @@ class FoundShot:
     measured: Measured
 
 
-def shots_of(footage: Footage, go_on: Callable[[], None]) -> Iterator[FoundShot]:
+def shots_of(footage: Footage, go_on: Callable[[], None], looks: bool = False) -> Iterator[FoundShot]:
     """Each shot of a clip. Black between two scenes is a shot of its own.
 
     go_on: called with every frame; what it raises ends the reading
+    looks: whether frames for CLIP are wanted of each, see Measured
     Raises MediaError when a frame cannot be decoded.
     """
     before: npt.NDArray[np.float32] | None = None
-    scorer, start, start_s, seen = Scorer(footage), 0, 0.0, 0
+    scorer, start, start_s, seen = Scorer(footage, looks), 0, 0.0, 0
     for frame in footage.frames:
         go_on()
         now = thumbnail(frame.shrunk(SIDE))
         if before is not None and (is_cut(before, now) or is_black(before) != is_black(now)):
             yield FoundShot(start, frame.index, start_s, frame.time_s, scorer.measured())
-            scorer, start, start_s = Scorer(footage), frame.index, frame.time_s
+            scorer, start, start_s = Scorer(footage, looks), frame.index, frame.time_s
         scorer.add(frame)
         before, seen = now, frame.index + 1
     if seen > start:

@@ -47,6 +47,10 @@ class Shapes:
         return len(self.left)
 
 
+#: No shapes that could make a row.
+NONE = Shapes(*(np.empty(0, np.float32) for _ in range(5)))
+
+
 def writing_share(picture: Picture) -> float:
     """Share of a picture, uint8 RGB (H, W, 3), that lies under rows of writing: 0..1. Made for 512 pixels a side."""
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -58,7 +62,7 @@ def writing_share(picture: Picture) -> float:
 
 
 def letters(grey: npt.NDArray[np.uint8]) -> Shapes:
-    """Shapes darker than what surrounds them: uint8 (H, W)."""
+    """Shapes darker than what surrounds them, none when they are too few for a row: uint8 (H, W)."""
     around = cv2.blur(grey, (31, 31))
     dark = np.asarray(cv2.subtract(around, grey) > CONTRAST, np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
@@ -66,6 +70,8 @@ def letters(grey: npt.NDArray[np.uint8]) -> Shapes:
     good = (height >= LEAST_HEIGHT) & (height <= MOST_HEIGHT) & (width <= MOST_WIDTH * height)
     good &= area > 0.15 * width * height
     good[0] = False  # the ground
+    if np.count_nonzero(good) < LEAST_SHAPES:
+        return NONE
     tone = np.bincount(labels.ravel(), grey.ravel(), len(stats)) / np.maximum(area, 1)
     order = np.flatnonzero(good)
     order = order[np.argsort((top + height)[order], kind="stable")]

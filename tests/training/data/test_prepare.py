@@ -167,6 +167,18 @@ def test_captions_and_decisions_outlive_new_preparing_and_only_what_changed_is_m
     assert measured_anew == ["b.mp4"] and (footage / "renamed.mp4").read_bytes() == texts["a.mp4"]
 
 
+def test_a_new_preparing_takes_changes_in_even_where_the_manifest_is_damaged(tmp_path, footage):
+    dataset = tmp_path / "set"
+    keys = [shot.key for _, shot in prepared(footage, dataset).shots()]
+    caption_shot(dataset, keys[1], "all blue")
+    prepared(footage, dataset)
+    assert not (dataset / "edits.jsonl").exists()
+    leave_out(dataset, keys[0], True)
+    (dataset / "manifest.jsonl").write_bytes(b"{}")
+    prepared(footage, dataset)
+    assert next(stored.read_written(dataset).shots())[1].left_out
+
+
 def test_the_digest_follows_what_is_learnt_and_not_where_it_lies(tmp_path, footage):
     dataset = tmp_path / "set"
     prepared(footage, dataset)
@@ -254,10 +266,12 @@ def test_a_data_set_of_a_studio_that_had_other_scores_is_still_read(tmp_path, fo
     made = prepared(footage, tmp_path / "set")
     file = tmp_path / "set" / "manifest.jsonl"
     head, *rows = [json.loads(line) for line in file.read_text().splitlines()]
-    head |= {"missing": ["CLIP score"], "thresholds": head["thresholds"] | {"clip_min": 20.0, "motion_min": 0.2}}
+    del head["scorers"], head["thresholds"]["clip_min"], head["thresholds"]["aesthetics_min"]
+    head |= {"missing": ["beauty"], "thresholds": head["thresholds"] | {"beauty_min": 20.0, "motion_min": 0.2}}
     for row in rows:
         for shot in row["clip"]["shots"]:
-            shot["scores"] |= {"clip": None, "aesthetics": 4.5}
+            del shot["scores"]["clip"], shot["scores"]["aesthetics"]
+            shot["scores"] |= {"beauty": 4.5}
     file.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
     read = stored.read(tmp_path / "set")
     assert read.clips == made.clips and read.thresholds == replace(made.thresholds, motion_min=0.2)
