@@ -61,12 +61,10 @@ def forecast(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """trained: numbers that are learnt; memory_bytes, memory_is ("measured", "at least"); seconds, seconds_is ("about",
     "at most" where the data's epochs may end before the steps do); disk_bytes; earlier: the run that measured. None
     stands for what is not known. Raises RunError."""
-    counted, earlier = count(config) if isinstance(config, RunConfig) else None, measured(config)
+    counted, earlier = count(config), measured(config)
     stages = steps_of(config)
     found: dict[str, Any] = {"trained": counted.trained if counted else None, "steps": sum(stages.values())}
-    found["memory_bytes"] = (
-        earlier.memory_bytes if earlier else least_memory(config, counted) if counted else None  # type: ignore[arg-type]
-    )
+    found["memory_bytes"] = earlier.memory_bytes if earlier else counted.memory_bytes if counted else None
     found["memory_is"] = "measured" if earlier else "at least"
     found["seconds"] = sum(steps * earlier.seconds[stage] for stage, steps in stages.items()) if earlier else None
     # How many clips there are is known once they are read.
@@ -85,26 +83,19 @@ def steps_of(config: RunConfig | TrainingConfig) -> dict[str, int]:
     return {name.removesuffix("_steps"): steps for name in fields if (steps := getattr(config, name))}
 
 
-def least_memory(config: RunConfig, counted: Counted) -> int:
-    """Weights, gradients and the optimizer's two moments, the average, and what is loaded beside. What a step computes
-    comes on top, and hangs on the network."""
-    moments = 2 if config.use_8bit_adam else 8
-    return counted.trained * (4 + 4 + moments + 4 * config.ema) + counted.held_bytes
-
-
 def disk(config: RunConfig | TrainingConfig, counted: Counted | None, earlier: Measured | None) -> int | None:
-    """Checkpoints that are kept, one that is being written, and the finished model; None when it is not known."""
+    """Checkpoints that are kept, one that is being written, the finished model, and what the run draws for itself; None
+    when it is not known."""
     if earlier and earlier.room:
         one, model = earlier.room
-    elif counted and isinstance(config, RunConfig):
-        moments = 2 if config.use_8bit_adam else 8
-        one, model = counted.trained * (4 + moments + 4 * config.ema), counted.model_bytes
+    elif counted:
+        one, model = counted.checkpoint_bytes, counted.model_bytes
     else:
         return None
     kept = 1
     if isinstance(config, RunConfig):
         kept = min(config.keep_checkpoints + 1, -(-config.max_train_steps // config.save_n_steps))
-    return one * (kept + 1) + model
+    return one * (kept + 1) + model + (counted.data_bytes if counted else 0)
 
 
 def measured(config: RunConfig | TrainingConfig) -> Measured | None:

@@ -234,27 +234,6 @@ def test_steps_of_other_options_or_of_several_processes_forecast_nothing(tmp_pat
     assert forecast(config)["earlier"] is None
 
 
-def test_room_and_memory_of_a_tuned_model_are_those_of_its_files(tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
-    from tests.text2video.tiny import save_tiny_animatediff
-    from training.counting import count
-    from training.finetune.options import MotionLoraConfig, TemporalConfig
-
-    base = save_tiny_animatediff(tmp_path / "base")
-    given = {"output_dir": str(tmp_path / "a"), "data": "x", "pretrained_model_name_or_path": str(base)}
-    every = [tensor for file in base.rglob("*.safetensors") for tensor in load_file(file).values()]
-    whole = sum(tensor.numel() * tensor.element_size() for tensor in every)
-    unet = load_file(base / "unet" / "diffusion_pytorch_model.safetensors")
-    temporal = [tensor for name, tensor in unet.items() if ".motion_modules." in name]
-    counted = count(TemporalConfig(**given))
-    assert counted is not None and counted.model_bytes == whole
-    assert counted.trained == sum(tensor.numel() for tensor in temporal)
-    assert counted.held_bytes == whole - sum(tensor.numel() * tensor.element_size() for tensor in temporal)
-    lora = count(MotionLoraConfig(**given, rank=2))
-    assert lora is not None and lora.model_bytes == 4 * lora.trained and lora.held_bytes == whole
-
-
 def test_the_numbers_that_learn_are_those_the_network_has(tmp_path: Path) -> None:
     from diffscaler.text2video.unet3d.network import Unet3D, Unet3DConfig
 
