@@ -22,7 +22,7 @@ from diffscaler.studio import Studio
 from ui.deliver_tab import DeliverTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
-from ui.queue_panel import QueuePanel
+from ui.queue_panel import UNSHOWN, QueuePanel
 from ui.storyboard_tab import KIND as STORYBOARD
 from ui.storyboard_tab import StoryboardTab
 from ui.text2video_tab import Text2VideoTab
@@ -169,7 +169,7 @@ class Acts:
         self.studio.queue.retry(key)
         job = self.studio.queue.get(key)
         self.studio.keeper_of(job).ensure()
-        return {} if job.kind == "model" or job.looks_up else self.do_open(key, states)
+        return {} if job.kind in UNSHOWN or job.looks_up else self.do_open(key, states)
 
     def do_keep(self, key: str, states: dict[str, Any]) -> Updates:
         job = self.studio.keep_finished(key)

@@ -15,6 +15,7 @@ from ui import monitor, pieces, run_facts
 from ui.compare_pane import ComparePane
 from ui.controls import control, filled
 from ui.curve import loss_curve
+from ui.measure_pane import MeasurePane
 from ui.pane import QUIET
 from ui.prepare_pane import PreparePane
 from ui.recipe_forms import recipe_forms
@@ -23,7 +24,7 @@ from ui.run_file import Table, merged, read
 from ui.run_outlook import outlook
 from ui.training_events import RunSoFar, read_run
 from ui.training_form import TrainRequest, folders, keep_dropped
-from ui.training_table import draft_of, write_config
+from ui.training_table import draft_of, table_of, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
@@ -71,6 +72,7 @@ class TrainingTab:
         self.studio = studio
         self.prepare = PreparePane(studio)
         self.compare = ComparePane(studio)
+        self.measure = MeasurePane(studio)
         self.form = RecipePane(studio)
         self.watch = TrainingWatch(
             studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
@@ -90,7 +92,7 @@ class TrainingTab:
                 self.form.place_folder()
                 self.prepare.place_controls()
                 self.form.place_rest()
-                self.watch.button()
+                self.watch.button(self.measure.place)
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.compare.place()
@@ -105,9 +107,11 @@ class TrainingTab:
         asked = {**self.fields, "text": self.form.text, "before": self.form.before}
         gr.on(
             [self.fields["recipe"].change, self.fields["base"].change, self.form.text.blur, page.load]
+            + [self.measure.ended.change]
             + [self.fields[role].blur for role in ("steps", "size", "num_frames")],
             self.on_outlook, inputs_kwargs=asked, outputs=self.watch.needs, trigger_mode="always_last", **QUIET,
         )  # fmt: skip
+        self.measure.wire(page, asked, self.table_to_measure)
         self.watch.go.click(self.on_train, inputs_kwargs=asked, outputs=self.watch.outputs, **QUIET)
         self.drop.upload(self.on_drop, [self.drop, self.fields["name"]], [self.drop, self.dropped], **QUIET)
         page.load(self.restore, self.watch.state, self.watch.outputs, **QUIET)
@@ -132,6 +136,17 @@ class TrainingTab:
             return outlook(merged(table, before or {}, edited) if same else table, self.studio.settings)
         except DiffScalerError:  # said beside the text, or when the run is started
             return ""
+
+    def table_to_measure(self, text: str | None = "", before: Table | None = None, **values: Any) -> Table:
+        """The configuration of the run as it would start, but for its name, which it may not have yet. Raises
+        InvalidRequest and ValidationError."""
+        request = TrainRequest(**{"name": "new", **filled(values)})
+        table = table_of(request, self.studio.settings)
+        edited = read(text) if text and text.strip() and before else {}
+        if edited.get("recipe") == request.recipe:
+            table = merged(table, before or {}, edited)
+        # Measured beside the models, where every forecast of the same settings finds it.
+        return table | {"output_dir": folders(self.studio.settings, "new")[1].as_posix()}
 
     def on_drop(self, files: list[str], name: str) -> Updates:
         if not (name or "").strip():

@@ -177,7 +177,7 @@ def test_time_and_memory_are_forecast_from_a_run_of_the_same_settings_and_never_
     earlier = tmp_path / "models" / "a"
     earlier.mkdir(parents=True)
     (earlier / "run.toml").write_text(as_toml(config))
-    events = [{"event": "step", "steps_per_second": speed, "memory_bytes": n} for n in (7_000_000, 5_000_000)]
+    events = [{"event": "step", "steps_per_second": speed, "peak_memory_bytes": n} for n in (7_000_000, 5_000_000)]
     (earlier / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     second = forecast(config)
     assert second["seconds"] == pytest.approx(100 / speed) and second["memory_bytes"] == 7_000_000
@@ -193,7 +193,7 @@ def measured_run(folder: Path, config: RunConfig, events: list[dict[str, Any]]) 
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
-STEP = {"event": "step", "steps_per_second": 2.0, "memory_bytes": 9_000_000}
+STEP = {"event": "step", "steps_per_second": 2.0, "peak_memory_bytes": 9_000_000}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_every_option_a_forecast_passes_over_is_one_of_a_recipe() -> None:
 def test_steps_of_other_options_or_of_several_processes_forecast_nothing(tmp_path: Path) -> None:
     config, run = small(tmp_path), tmp_path / "models" / "a"
     begun = {"event": "start", "processes": 1}
-    measured_run(run, config, [begun, {**STEP, "memory_bytes": 99_000_000, "steps_per_second": 1.0}, begun, STEP])
+    measured_run(run, config, [begun, {**STEP, "peak_memory_bytes": 99_000_000, "steps_per_second": 1.0}, begun, STEP])
     assert forecast(config)["memory_bytes"] == 9_000_000 and forecast(config)["seconds"] == config.max_train_steps / 2
     measured_run(run, config, [begun, STEP, begun])
     assert forecast(config)["earlier"] is None
@@ -315,7 +315,7 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
     rows: list[dict[str, Any]] = [{"event": "start", "recipe": "unet3d", "device": "cpu"}]
     for step in (10, 20, 30, 20, 30):
         rows.append({"event": "step", "step": step, "total": 40, "loss": 0.5, "stage": "unet3d", "lr": 1e-4,
-                     "grad_norm": 0.7, "steps_per_second": 0.25, "memory_bytes": 2e9, "seconds_left": 40,
+                     "grad_norm": 0.7, "steps_per_second": 0.25, "peak_memory_bytes": 2e9, "seconds_left": 40,
                      "loading_share": 0.2})  # fmt: skip
         rows.append({"event": "held-out", "step": step, "loss": 0.6 - step / 100})
         rows.append({"event": "sample", "step": step, "path": str(tmp_path / f"s-{step}.png")})
@@ -326,7 +326,14 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
     assert [step for step, _ in run.held_out] == [10, 20, 30]
     assert "held-out loss 0.3000 at step 30" in loss_curve(run)
     line = run_facts.figures(run, running=True)
-    for said in ("learning rate 0.0001", "gradient norm 0.7", "4 s a step", "2.0 GB", "40 s left", "20% of it waiting"):
+    for said in (
+        "learning rate 0.0001",
+        "gradient norm 0.7",
+        "4 s a step",
+        "2.0 GB of memory at its peak",
+        "40 s left",
+        "20% of it waiting",
+    ):
         assert said in line, said
     assert "left" not in run_facts.figures(run, running=False)
     assert "&lt;average&gt;" in run_facts.warnings(run) and "other settings: seed" in run_facts.warnings(run)
