@@ -224,7 +224,7 @@ def words(found: dict[str, Any]) -> str:
     if room is not None and room > found["free_bytes"]:
         said.append(f"Only {bytes_in_words(found['free_bytes'])} are free.")
     if trained is not None:
-        said.append(f"At least {trained:,} numbers learn.".replace(",", " "))
+        said.append(f"At least {trained:,} numbers learn.".replace(",", "\u00a0"))
     return " ".join(said)
 
 

@@ -40,8 +40,7 @@ class TrainingWatch(Watch):
         run = read_run(Path(job.payload["output_dir"]))
         fraction = float(job.progress.get("fraction", 1.0 if job.state == "done" else 0.0))
         if job.state == "done":
-            name = escape(Path(job.payload["output_dir"]).name)
-            line = f'<p class="facts"><span>{name} is in {place_of(run)}.</span></p>'
+            line = self.finished(job, place_of(run))
         elif job.ended:
             kind = "info" if job.state == "stopped" else "error"
             why = pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", kind)
@@ -52,6 +51,23 @@ class TrainingWatch(Watch):
             f'<div class="screen chart">{loss_curve(run)}</div><div class="under"><h2>{escape(job.title)}</h2>{line}'
             f"{run_facts.figures(run, not job.ended)}{run_facts.warnings(run)}"
             f'<div class="samples">{run_facts.samples(run)}</div></div>'
+        )
+
+    def finished(self, job: Job, place: str) -> str:
+        """What was made, where it is, and what can be done with it."""
+        output = Path(job.payload["output_dir"])
+        name = escape(output.name)
+        if not output.is_dir():
+            return f'<p class="facts"><span>{name} was deleted.</span></p>'
+        draws = any(spec.name == output.name for spec in self.studio.catalogue.specs("text2video"))
+        verbs = pieces.do("draw", "Draw with it", key=output.name) if draws else ""
+        verbs += pieces.do(
+            "erase", "Delete", key=job.id, confirm=f"Delete {output.name}, its checkpoints, samples and log?"
+        )
+        where = escape(str(output / "model"))
+        return (
+            f'<p class="facts"><span>{name} is in {place}.</span><span title="{where}">Its folder: {where}</span></p>'
+            f'<div class="verbs">{verbs}</div>'
         )
 
 
@@ -136,6 +152,10 @@ class TrainingTab:
             return outlook(merged(table, before or {}, edited) if same else table, self.studio.settings)
         except DiffScalerError:  # said beside the text, or when the run is started
             return ""
+
+    def keep_models(self, models: gr.State) -> None:
+        """Look for tuned models to compare again when a run has ended."""
+        models.change(self.compare.refresh, self.compare.model, [self.compare.column, self.compare.model], **QUIET)
 
     def table_to_measure(self, text: str | None = "", before: Table | None = None, **values: Any) -> Table:
         """The configuration of the run as it would start, but for its name, which it may not have yet. Raises

@@ -384,3 +384,25 @@ def test_choosing_a_recipe_shows_its_questions_and_writes_its_text(tmp_path: Pat
     assert "snr_gamma" in pane.on_text(edited.replace("snr_gamma = 5.0", "snr_gamma = five"))
     broken = pane.on_form("[run\n", before, **values)
     assert pane.text not in broken and "say" in broken[pane.wrong], "what cannot be read is not overwritten"
+
+
+def test_a_finished_run_can_be_drawn_with_and_deleted_whole(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    output = studio.settings.models_dir / "rain"
+    shutil.copytree(studio.settings.assets_dir / "models" / "mini", output / "model")
+    (output / "events.jsonl").write_text(json.dumps({"event": "start", "recipe": "mini"}) + "\n")
+    job = studio.queue.submit_training("Train rain", tmp_path / "config.toml", output)
+    with pytest.raises(InvalidRequest, match="in the queue already"):
+        studio.remove_run(job)
+    studio.queue.end(job.id, "done", result=str(output / "model"))
+    watch = TrainingWatch(studio, "training", "Train", "")
+    shown = watch.of_job(studio.queue.get(job.id))
+    assert 'data-do="draw" data-key="rain"' in shown and f'data-do="erase" data-key="{job.id}"' in shown
+    assert "its checkpoints" in shown and str(output / "model") in shown
+    studio.remove_run(studio.queue.get(job.id))
+    assert list(studio.settings.models_dir.iterdir()) == []
+    assert "rain was deleted" in watch.of_job(studio.queue.get(job.id))
+    elsewhere = studio.queue.submit_training("Train far", tmp_path / "config.toml", tmp_path / "far")
+    studio.queue.end(elsewhere.id, "done")
+    with pytest.raises(InvalidRequest, match="no training of this studio"):
+        studio.remove_run(studio.queue.get(elsewhere.id))
