@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from diffscaler.jobs.lanes import holder_of, lane_of
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.tokens import TokenBox
 from diffscaler.library.clips import Clip, ClipLibrary
+from diffscaler.library.files import remove_tree
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.hub import hub_of
 from diffscaler.models.shelf import Removal, Shelf
@@ -171,6 +173,21 @@ class Studio:
         if self.queue.needed(removal.name):
             raise InvalidRequest("A job in the queue needs that model.", "Stop the job first.")
         self.shelf.remove(removal)
+
+    def remove_run(self, job: Job) -> None:
+        """Delete all that a training left: its model, checkpoints, samples and log. Raises InvalidRequest while the run
+        goes on, or a job in the queue needs the model."""
+        output = Path(job.payload["output_dir"])
+        if job.kind != "train" or output.parent != self.settings.models_dir:
+            raise InvalidRequest("That is no training of this studio.", "Delete its folder by hand.")
+        self.queue.check_training(output)
+        if self.queue.needed(output.name):
+            raise InvalidRequest("A job in the queue needs that model.", "Stop the job first.")
+        if output.is_dir():
+            gone = output.with_name(f".{output.name}.gone")
+            remove_tree(gone)
+            os.replace(output, gone)  # at once, so that half a model is never listed
+            remove_tree(gone)
 
     def file_of(self, clip: Clip) -> Path | None:
         """The media file of a clip that has one, else None."""

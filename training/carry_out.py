@@ -79,7 +79,8 @@ def _held(accelerator: Any, folder: Path, stop: StopSignal) -> Iterator[None]:
 def export_checkpoint(folder: Path, model: Path) -> None:
     """Make a model folder of a checkpoint, with its averaged weights where it has some.
 
-    Raises RunError when it is damaged, or the model or the clips it began with have gone or changed.
+    Its clips are not needed: what matters of them is in it, but in checkpoints of older versions. Raises RunError when
+    it is damaged, or the model it began with has gone or changed.
     """
     if (damage := damage_of(folder)) is not None:
         raise RunError(f"The checkpoint {folder.name} is damaged: {damage}.", "Use another one of this run.")
@@ -96,7 +97,8 @@ def export_checkpoint(folder: Path, model: Path) -> None:
         raise other from error
     compute = Compute.choose(config.device)
     torch.manual_seed(config.seed)
-    task = RECIPES[config.recipe].make(config, Place(compute.device, Path(config.output_dir), learns=False))
+    place = Place(compute.device, Path(config.output_dir), learns=False, known=snapshot.read_known(folder))
+    task = RECIPES[config.recipe].make(config, place)
     try:
         snapshot.read_tensors(task.trainable(), task.modules(), folder)
         if (average := folder / snapshot.AVERAGE).is_file():

@@ -150,6 +150,13 @@ def export(arguments: list[str]) -> int:
             print(f"{error} {error.hint}".strip(), file=sys.stderr)
             return 1
         return 0
+    if not (options.checkpoint / "unet").is_dir():
+        print(
+            f"{options.checkpoint.name} is no checkpoint that a model can be made of by itself. Start its run again: "
+            "it writes its model when it ends, and when it is stopped.",
+            file=sys.stderr,
+        )
+        return 1
     from training.mini.recipe import load_averaged
 
     load_averaged(options.checkpoint).export(options.model)

@@ -14,7 +14,8 @@ from typing import Any
 from diffscaler.wording import bytes_in_words, seconds_in_words
 from training.config import TrainingConfig, load_config
 from training.counting import Counted, count
-from training.events import RunError, StopSignal
+from training.events import EventLog, RunError, StopSignal
+from training.forms import WITH_OWN_LOOP
 from training.launch import RUN
 from training.options import RunConfig
 from training.rehearsal import PREFIX, ROOM
@@ -49,25 +50,27 @@ UNKNOWN = "not known before the first steps"
 @dataclass(frozen=True)
 class Measured:
     """What an earlier run of the same settings took. seconds: of a step, by the stage it is of; memory_bytes: the most
-    it used; room: bytes of a checkpoint and of the model, where a rehearsal looked at them"""
+    it had at once, 0 where that is not known; room: bytes of a checkpoint and of the model, where a rehearsal looked at
+    them; scenes: how many it drew for itself and had in memory, where those were fewer than the run draws"""
 
     name: str
     seconds: dict[str, float]
     memory_bytes: int
     room: tuple[int, int] | None = None
+    scenes: int = 0
 
 
 def forecast(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     """trained: numbers that are learnt; memory_bytes, memory_is ("measured", "at least"); seconds, seconds_is ("about",
     "at most" where the data's epochs may end before the steps do); disk_bytes; earlier: the run that measured. None
     stands for what is not known. Raises RunError."""
-    counted, earlier = count(config) if isinstance(config, RunConfig) else None, measured(config)
+    counted, earlier = count(config), measured(config)
     stages = steps_of(config)
     found: dict[str, Any] = {"trained": counted.trained if counted else None, "steps": sum(stages.values())}
-    found["memory_bytes"] = (
-        earlier.memory_bytes if earlier else least_memory(config, counted) if counted else None  # type: ignore[arg-type]
-    )
-    found["memory_is"] = "measured" if earlier else "at least"
+    if earlier and earlier.memory_bytes:
+        found["memory_bytes"], found["memory_is"] = earlier.memory_bytes + undrawn(config, counted, earlier), "measured"
+    else:
+        found["memory_bytes"], found["memory_is"] = counted.memory_bytes if counted else None, "at least"
     found["seconds"] = sum(steps * earlier.seconds[stage] for stage, steps in stages.items()) if earlier else None
     # How many clips there are is known once they are read.
     found["seconds_is"] = "at most" if isinstance(config, RunConfig) and config.num_train_epochs else "about"
@@ -77,34 +80,35 @@ def forecast(config: RunConfig | TrainingConfig) -> dict[str, Any]:
     return found | {"words": words(found)}
 
 
+def undrawn(config: RunConfig | TrainingConfig, counted: Counted | None, earlier: Measured) -> int:
+    """Bytes of the scenes a run keeps in memory beyond those that were drawn when it was measured."""
+    if not earlier.scenes or counted is None or isinstance(config, RunConfig):
+        return 0
+    return max(0, counted.data_bytes * (config.num_scenes - earlier.scenes) // config.num_scenes)
+
+
 def steps_of(config: RunConfig | TrainingConfig) -> dict[str, int]:
     """Steps of each stage of a run that has any, by the stage's name in its events."""
     if isinstance(config, RunConfig):
         return {config.recipe: config.max_train_steps}
-    fields = (name for name in type(config).model_fields if name.endswith("_steps"))
+    # Every recipe with a loop of its own has the options of all; its stages are those it reads.
+    fields = (name for name in WITH_OWN_LOOP[config.recipe].options if name.endswith("_steps"))
     return {name.removesuffix("_steps"): steps for name in fields if (steps := getattr(config, name))}
 
 
-def least_memory(config: RunConfig, counted: Counted) -> int:
-    """Weights, gradients and the optimizer's two moments, the average, and what is loaded beside. What a step computes
-    comes on top, and hangs on the network."""
-    moments = 2 if config.use_8bit_adam else 8
-    return counted.trained * (4 + 4 + moments + 4 * config.ema) + counted.held_bytes
-
-
 def disk(config: RunConfig | TrainingConfig, counted: Counted | None, earlier: Measured | None) -> int | None:
-    """Checkpoints that are kept, one that is being written, and the finished model; None when it is not known."""
+    """Checkpoints that are kept, one that is being written, the finished model, and what the run draws for itself; None
+    when it is not known."""
     if earlier and earlier.room:
         one, model = earlier.room
-    elif counted and isinstance(config, RunConfig):
-        moments = 2 if config.use_8bit_adam else 8
-        one, model = counted.trained * (4 + moments + 4 * config.ema), counted.model_bytes
+    elif counted:
+        one, model = counted.checkpoint_bytes, counted.model_bytes
     else:
         return None
     kept = 1
     if isinstance(config, RunConfig):
         kept = min(config.keep_checkpoints + 1, -(-config.max_train_steps // config.save_n_steps))
-    return one * (kept + 1) + model
+    return one * (kept + 1) + model + (counted.data_bytes if counted else 0)
 
 
 def measured(config: RunConfig | TrainingConfig) -> Measured | None:
@@ -147,25 +151,34 @@ def _took(events: Path, stage: str) -> Measured | None:
             if event["event"] == "start":
                 speed, memory, alone = 0.0, 0, event.get("processes", 1) == 1
             elif event["event"] == "step" and alone:
-                speed, memory = float(event["steps_per_second"]), max(memory, int(event["memory_bytes"]))
+                speed, memory = float(event["steps_per_second"]), max(memory, int(event["peak_memory_bytes"]))
         except (ValueError, KeyError, TypeError):
             continue
     return Measured(events.parent.name, {stage: 1 / speed}, memory) if speed > 0 else None
 
 
 def _took_by_stage(events: Path) -> Measured | None:
-    """What a rehearsal of a recipe with a loop of its own took: between the first and the last event of each stage."""
+    """What a run or rehearsal of a recipe with a loop of its own took: between the first and the last event of each
+    stage since its last start."""
     rows: dict[str, list[tuple[int, float]]] = {}
+    memory, resumed = 0, False
     for event in _events(events):
         try:
-            if event["event"] == "step":
+            if event["event"] == "start":
+                rows, memory, resumed = {}, 0, False
+            elif event["event"] == "resumed":
+                resumed = True
+            elif event["event"] == "step":
                 rows.setdefault(str(event["stage"]), []).append((int(event["stage_step"]), float(event["seconds"])))
+                memory = max(memory, int(event.get("peak_memory_bytes", 0)))
         except (ValueError, KeyError, TypeError):
             continue
+    # A stage of a few steps has one event, which counts from its beginning where that was not before.
+    rows = {stage: at if resumed or len(at) > 1 else [(0, 0.0), *at] for stage, at in rows.items()}
     seconds = {
         stage: (at[-1][1] - at[0][1]) / (at[-1][0] - at[0][0]) for stage, at in rows.items() if at[-1][0] > at[0][0]
     }
-    return Measured(events.parent.name, seconds, 0) if seconds else None
+    return Measured(events.parent.name, seconds, memory) if seconds else None
 
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:
@@ -184,7 +197,8 @@ def _with_room(took: Measured, file: Path) -> Measured:
         return took
     said = json.loads(file.read_text(encoding="utf-8"))
     room = int(said["checkpoint_bytes"]), int(said["model_bytes"])
-    return replace(took, room=room, memory_bytes=max(took.memory_bytes, int(said["memory_bytes"])))
+    memory = max(took.memory_bytes, int(said["peak_memory_bytes"]))
+    return replace(took, room=room, memory_bytes=memory, scenes=int(said["scenes"]))
 
 
 def words(found: dict[str, Any]) -> str:
@@ -210,7 +224,7 @@ def words(found: dict[str, Any]) -> str:
     if room is not None and room > found["free_bytes"]:
         said.append(f"Only {bytes_in_words(found['free_bytes'])} are free.")
     if trained is not None:
-        said.append(f"At least {trained:,} numbers learn.".replace(",", " "))
+        said.append(f"At least {trained:,} numbers learn.".replace(",", "\u00a0"))
     return " ".join(said)
 
 
@@ -230,27 +244,65 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("config", type=Path)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--measure", action="store_true", help="carry out a few throw-away steps first; Ctrl-C stops")
+    parser.add_argument("--events", type=Path, help="a file that is told how the measuring goes on, in lines of JSON")
     options = parser.parse_args(arguments)
+    log = EventLog(options.events) if options.events else None
+    stop = StopAtOnce()
+    if options.measure:
+        stop.install()
     try:
         config = load_config(options.config)
-        if options.measure and measured(config) is None and not _rehearsed(config):
+        if options.measure and measured(config) is None and not _rehearsed(config, stop, log):
+            print("Stopped. Nothing is left behind.", file=sys.stderr)
             return STOPPED
         found = forecast(config)
     except RunError as error:
+        if log:
+            log.write("error", message=str(error), hint=error.hint)
         print(f"{error} {error.hint}".strip(), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # asked to stop before or after the steps
+        print("Stopped.", file=sys.stderr)
+        return STOPPED
+    if log:
+        log.write("measured", words=found["words"])
     print(json.dumps(found) if options.json else found["words"])
     return 0
 
 
-def _rehearsed(config: RunConfig | TrainingConfig) -> bool:
+def _rehearsed(config: RunConfig | TrainingConfig, stop: StopSignal, log: EventLog | None) -> bool:
     """Carry out a few steps of a run; False when that was stopped. Raises RunError."""
+    print("A few throw-away steps of each stage, with their data and samples ...", file=sys.stderr, flush=True)
     from diffscaler import compat
 
     compat.install()  # before anything imports diffusers or transformers
-    from training.rehearsal import STEPS, rehearse
+    from training.rehearsal import rehearse
 
-    stop = StopSignal()
-    stop.install()
-    print(f"{STEPS} throw-away steps of each stage, with their data and samples ...", file=sys.stderr, flush=True)
-    return rehearse(config, stop) is not None
+    def told(event: dict[str, Any]) -> None:
+        if said := progress_of(event):
+            print(said["text"], file=sys.stderr, flush=True)
+            if log:
+                log.write("measuring", **said)
+
+    return rehearse(config, stop, told) is not None
+
+
+def progress_of(event: dict[str, Any]) -> dict[str, Any] | None:
+    """An event of throw-away steps for people, {"text", "done", "total"}; None for those that say nothing of how far it
+    is."""
+    if event.get("event") == "step":
+        done, total = int(event["step"]), int(event["total"])
+        return {"text": f"{event.get('stage', 'training')}: step {done} of {total}", "done": done, "total": total}
+    if {"done", "clips"} <= event.keys():  # reading, drawing, encoding
+        text = f"{event['event']}: clip {event['done']} of {event['clips']}"
+        return {"text": text, "done": 0, "total": 0}
+    return None
+
+
+class StopAtOnce(StopSignal):
+    """What is thrown away need not be saved: the first signal interrupts whatever is done at that moment."""
+
+    def _on_signal(self, *_: object) -> None:
+        if not self.requested:  # a second one must not interrupt the tidying up
+            self.requested = True
+            raise KeyboardInterrupt

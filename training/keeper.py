@@ -61,6 +61,7 @@ class Keeper:
         snapshot.write_torch(trainer.optimizer.state_dict(), part / snapshot.OPTIMIZER)
         if trainer.ema:
             save_file({k: snapshot.plain(v) for k, v in trainer.ema.state().items()}, part / snapshot.AVERAGE)
+        snapshot.write_known(part, trainer.task.known())
         config = trainer.config
         scaler = trainer.accelerator.scaler
         state = {

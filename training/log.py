@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import torch
 
 from training.events import EventLog
+from training.peak import peak_bytes
 
 #: At most this many steps, or seconds, between two "step" events.
 LOG_STEPS, LOG_SECONDS = 5, 10.0
@@ -37,7 +36,8 @@ class RunLog:
         self.write("warning", step=step, message=message)
 
     def step(self, step: int, loss: float, lr: float, norm: float, loading: float, seconds: float) -> None:
-        """Note one step; every few of them become an event with their averages, the speed and the memory in use.
+        """Note one step; every few of them become an event with their averages, the speed and the most memory
+        so far.
 
         loading: of the step's `seconds`, those spent on its batches
         """
@@ -59,7 +59,7 @@ class RunLog:
             "grad_norm": round(float(norms[good].mean()), 5),
             "steps_per_second": round(1 / max(self.pace, 1e-9), 3),
             "loading_share": round(float(loads.sum() / max(times.sum(), 1e-9)), 4),
-            "memory_bytes": memory_bytes(self.accelerator.device),
+            "peak_memory_bytes": peak_bytes(self.accelerator.device),
         }
         self.write(
             "step", step=step, total=self.total, stage=self.stage, stage_step=step,
@@ -71,10 +71,3 @@ class RunLog:
     def held_out(self, step: int, loss: float) -> None:
         self.write("held-out", step=step, loss=round(loss, 6))
         self.accelerator.log({"held_out/loss": loss}, step=step)
-
-
-def memory_bytes(device: torch.device) -> int:
-    """The most a card has lent so far; elsewhere what the process holds now."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return psutil.Process().memory_info().rss

@@ -15,6 +15,7 @@ from PIL import Image
 
 from training.checkpoint import newest, replacing
 from training.events import EventLog, RunError, StopSignal
+from training.peak import peak_bytes
 
 
 class Stage(Protocol):
@@ -54,8 +55,8 @@ class Schedule:
     sample_every: int
 
 
-#: Steps between two "step" events.
-LOG_EVERY = 5
+#: At most this many steps, or seconds, between two "step" events.
+LOG_EVERY, LOG_SECONDS = 5, 10.0
 
 
 class Loop:
@@ -104,7 +105,7 @@ class Loop:
 
     def _run_stage(self, stage: Stage, first: int, done: int, total: int) -> bool:
         losses: list[float] = []
-        started = time.monotonic()
+        started = said = time.monotonic()
         for i in range(first, stage.total):
             if self.stop:
                 self._save(stage, i)
@@ -114,7 +115,8 @@ class Loop:
                 raise RunError(f"The loss became {loss} at step {i} of {stage.name}.", "Use a smaller learning rate.")
             losses.append(loss)
             last = i + 1 == stage.total
-            if len(losses) == LOG_EVERY or last:
+            if len(losses) == LOG_EVERY or last or time.monotonic() - said > LOG_SECONDS:
+                said = time.monotonic()
                 self.events.write(
                     "step",
                     step=done + i + 1,
@@ -123,7 +125,8 @@ class Loop:
                     stage_step=i + 1,
                     loss=round(float(np.mean(losses)), 5),
                     lr=lr,
-                    seconds=round(time.monotonic() - started, 3),
+                    seconds=round(said - started, 3),
+                    peak_memory_bytes=peak_bytes(stage.optimizer.param_groups[0]["params"][0].device),
                 )
                 losses.clear()
             if (i + 1) % self.schedule.checkpoint_every == 0 or last:

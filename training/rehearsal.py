@@ -9,9 +9,15 @@ import hashlib
 import json
 import os
 import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from diffscaler.jobs.child import EventFile
 from training.config import TrainingConfig
 from training.events import RunError, StopSignal
 from training.launch import RUN, as_toml
@@ -22,33 +28,45 @@ STEPS = 8
 #: Begins the name of a folder with what was measured; no model is called so.
 PREFIX = ".measured-"
 ROOM = "room.json"
+#: Ends the name of the folder of steps that are under way.
+PART = ".part"
+#: Drawn for them, of as many as the run draws.
+SCENES = 16
+LOOK_S = 0.3
 
 
-def rehearse(config: RunConfig | TrainingConfig, stop: StopSignal) -> Path | None:
+def rehearse(
+    config: RunConfig | TrainingConfig, stop: StopSignal, told: Callable[[dict[str, Any]], None] = lambda event: None
+) -> Path | None:
     """Carry out STEPS steps of a run, with its samples where it draws some, and delete what they made; returns the
     folder of what was measured, None when it was stopped. Encoded clips stay in their cache, for the run itself.
 
+    told: called with every event of the steps, from a thread of its own
     Raises RunError when the run could not begin either.
     """
     from training.commands import run
     from training.compute import Compute
-    from training.log import memory_bytes
+    from training.peak import peak_bytes
 
     settings = config.model_dump_json(exclude={"output_dir"})
     beside = Path(config.output_dir).absolute().parent
     kept = beside / f"{PREFIX}{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
-    folder = beside / f"{kept.name}.part"
-    shutil.rmtree(folder, ignore_errors=True)
+    clear_parts(beside)
+    folder = beside / f"{kept.name}.{os.getpid()}{PART}"
     try:
         short = shortened(config, folder)
-        made = run(short, stop)
+        with following(folder / "events.jsonl", told):
+            made = run(short, stop)
         if made is None or stop:
             return None
+        device = Compute.choose(config.device).device
+        fewer = isinstance(short, TrainingConfig) and device.type != "cuda" and short.num_scenes < config.num_scenes  # type: ignore[union-attr]
         room = {
             # After the samples, which take memory of their own.
-            "memory_bytes": memory_bytes(Compute.choose(config.device).device),
+            "peak_memory_bytes": peak_bytes(device),
             "checkpoint_bytes": _newest(folder),
             "model_bytes": size_of(made) if made.is_dir() else made.stat().st_size,
+            "scenes": short.num_scenes if fewer else 0,  # type: ignore[union-attr]
         }
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
@@ -57,12 +75,44 @@ def rehearse(config: RunConfig | TrainingConfig, stop: StopSignal) -> Path | Non
         (kept / RUN).write_text(as_toml(config), encoding="utf-8")
         os.replace(folder / "events.jsonl", kept / "events.jsonl")
         return kept
+    except KeyboardInterrupt:
+        return None
     except OSError as error:
         raise RunError(
             f"What was measured could not be kept: {error.strerror or error}.", "Make room, or leave --measure away."
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def following(path: Path, told: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Inside, `told` hears every event that is written to a file."""
+    over, events = threading.Event(), EventFile(path)
+
+    def look() -> None:
+        while True:
+            last = over.wait(LOOK_S)
+            for event in events.new():
+                told(event)
+            if last:
+                return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def clear_parts(beside: Path) -> None:
+    """Delete what a rehearsal left that was killed."""
+    for part in beside.glob(f"{PREFIX}*{PART}"):
+        pid = part.name.removesuffix(PART).rpartition(".")[2]
+        if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def shortened(config: RunConfig | TrainingConfig, folder: Path) -> RunConfig | TrainingConfig:
@@ -77,6 +127,8 @@ def shortened(config: RunConfig | TrainingConfig, folder: Path) -> RunConfig | T
         stages = [name for name in type(config).model_fields if name.endswith("_steps")]
         changed = {name: min(STEPS, getattr(config, name)) for name in stages}
         changed |= {"checkpoint_every": STEPS, "sample_every": 0, "num_tests": 4}
+        # How long a step takes does not hang on them, and drawing all of them for nothing takes minutes.
+        changed["num_scenes"] = min(SCENES, config.num_scenes)
     return config.model_copy(update={"output_dir": str(folder), **changed})
 
 

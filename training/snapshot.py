@@ -21,6 +21,8 @@ from training.checkpoints import NotSaved
 
 WEIGHTS, BUFFERS, AVERAGE = "weights.safetensors", "buffers.safetensors", "average.safetensors"
 OPTIMIZER, STATE = "optimizer.pt", "state.json"
+#: What is known of the clips, and the tensors among it.
+KNOWN, KNOWN_TENSORS = "known.json", "known.safetensors"
 
 Parameters = Sequence[tuple[str, nn.Parameter]]
 
@@ -158,6 +160,23 @@ def read_random(folder: Path, process: int) -> bool:
         return False
     set_random_state(torch.load(path, weights_only=True))
     return True
+
+
+def write_known(folder: Path, known: dict[str, Any]) -> None:
+    """What `Task.known` returned."""
+    tensors = {name: plain(value) for name, value in known.items() if isinstance(value, Tensor)}
+    if tensors:
+        save_file(tensors, folder / KNOWN_TENSORS)
+    rest = {name: value for name, value in known.items() if name not in tensors}
+    (folder / KNOWN).write_text(json.dumps(rest), encoding="utf-8")
+
+
+def read_known(folder: Path) -> dict[str, Any]:
+    """What `write_known` wrote; {} of a checkpoint from before it was written."""
+    if not (folder / KNOWN).is_file():
+        return {}
+    tensors = load_file(folder / KNOWN_TENSORS) if (folder / KNOWN_TENSORS).is_file() else {}
+    return json.loads((folder / KNOWN).read_text(encoding="utf-8")) | tensors
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:

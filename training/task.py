@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ class Place:
     warn(sentence): told what goes less well than it could while the task goes on
     learns: whether steps will follow; False for a task that only writes down what a checkpoint holds: its data need not
     be made ready
+    known: what a checkpoint holds of the clips it learnt from, see `Task.known`: such a task reads no clip
     """
 
     device: torch.device
@@ -38,6 +39,7 @@ class Place:
     preparing: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
     warn: Callable[[str], None] = field(default=lambda sentence: print(sentence, file=sys.stderr))
     learns: bool = True
+    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(Protocol):
@@ -59,6 +61,11 @@ class Task(Protocol):
 
     def data_hash(self) -> str:
         """A digest of what is trained on; a resumed run says so when it has changed."""
+        ...
+
+    def known(self) -> dict[str, Any]:
+        """What `export` has to know of the clips, as JSON has it, and tensors: every checkpoint holds it, so that a
+        model can be made of one when the clips have gone."""
         ...
 
     def batch(self, index: int) -> Batch:

@@ -22,7 +22,8 @@ from diffscaler.studio import Studio
 from ui.deliver_tab import DeliverTab
 from ui.faceswap_tab import FaceSwapTab
 from ui.library_tab import LibraryTab
-from ui.queue_panel import QueuePanel
+from ui.models_shelf import choices
+from ui.queue_panel import UNSHOWN, QueuePanel
 from ui.storyboard_tab import KIND as STORYBOARD
 from ui.storyboard_tab import StoryboardTab
 from ui.text2video_tab import Text2VideoTab
@@ -169,11 +170,21 @@ class Acts:
         self.studio.queue.retry(key)
         job = self.studio.queue.get(key)
         self.studio.keeper_of(job).ensure()
-        return {} if job.kind == "model" or job.looks_up else self.do_open(key, states)
+        return {} if job.kind in UNSHOWN or job.looks_up else self.do_open(key, states)
 
     def do_keep(self, key: str, states: dict[str, Any]) -> Updates:
         job = self.studio.keep_finished(key)
         return self.do_open(job.id, states)
+
+    # -- with a model that was trained ----------------------------------------------------------------------------
+
+    def do_draw(self, key: str, states: dict[str, Any]) -> Updates:
+        chosen = gr.Dropdown(choices=choices(self.studio), value=key)
+        return {self.tabs: gr.Tabs(selected=self.words.watch.name), self.words.fields["model"]: chosen}
+
+    def do_erase(self, key: str, states: dict[str, Any]) -> Updates:
+        self.studio.remove_run(self.studio.queue.get(key))
+        return self.training.watch.view(states[self.training.watch.name])
 
     def do_stop(self, key: str, states: dict[str, Any]) -> Updates:
         self.studio.queue.stop(key)

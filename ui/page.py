@@ -39,6 +39,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             part.wire(page)
         for tab in (story, text2video, faceswap, upscale):
             tab.keep_models(queue.models)
+        training.keep_models(queue.models)
         work: dict[type[Request], WorkTab] = {
             Text2VideoRequest: text2video,
             FaceSwapRequest: faceswap,

@@ -23,6 +23,9 @@ ENDED_SHOWN = 6
 #: A film queues hundreds of shots; the strip tells of the next ones and counts the rest.
 WAITING_SHOWN = 8
 
+#: Kinds of jobs whose result is no clip and no run.
+UNSHOWN = ("model", "prepare", "measure")
+
 WORDS = {"running": "running", "queued": "waiting", "done": "done", "failed": "failed", "stopped": "stopped"}
 
 
@@ -93,16 +96,14 @@ class QueuePanel:
 
         if job.state == "running":
             # A download has no picture to show.
-            show = (
-                "" if job.kind in ("model", "prepare") or job.looks_up else button("open", "Show", "Show it in its tab")
-            )
+            show = "" if job.kind in UNSHOWN or job.looks_up else button("open", "Show", "Show it in its tab")
             return show + button("stop", "Stop", "Stop; what is finished is kept")
         if job.state == "queued":
             up = button("up", "↑", "Move up") if job.id != waiting[0] else ""
             down = button("down", "↓", "Move down") if job.id != waiting[-1] else ""
             return up + down + button("stop", "×", "Take out of the queue")
         first = (
-            ("" if job.kind in ("model", "prepare") else button("open", "Show", "Show the result"))
+            ("" if job.kind in UNSHOWN else button("open", "Show", "Show the result"))
             if job.state == "done"
             else button("retry", "Retry", "Continue it")
         )

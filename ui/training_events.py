@@ -10,7 +10,7 @@ from typing import Any
 MAX_BYTES = 4 * 2**20
 
 #: Fields of a "step" event that are shown as figures.
-FIGURES = ("lr", "grad_norm", "steps_per_second", "memory_bytes", "seconds_left", "loading_share")
+FIGURES = ("lr", "grad_norm", "steps_per_second", "peak_memory_bytes", "seconds_left", "loading_share")
 
 
 @dataclass

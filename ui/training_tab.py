@@ -15,6 +15,7 @@ from ui import monitor, pieces, run_facts
 from ui.compare_pane import ComparePane
 from ui.controls import control, filled
 from ui.curve import loss_curve
+from ui.measure_pane import MeasurePane
 from ui.pane import QUIET
 from ui.prepare_pane import PreparePane
 from ui.recipe_forms import recipe_forms
@@ -23,7 +24,7 @@ from ui.run_file import Table, merged, read
 from ui.run_outlook import outlook
 from ui.training_events import RunSoFar, read_run
 from ui.training_form import TrainRequest, folders, keep_dropped
-from ui.training_table import draft_of, write_config
+from ui.training_table import draft_of, table_of, write_config
 from ui.watch import Updates, Watch
 
 KIND = "training"
@@ -39,8 +40,7 @@ class TrainingWatch(Watch):
         run = read_run(Path(job.payload["output_dir"]))
         fraction = float(job.progress.get("fraction", 1.0 if job.state == "done" else 0.0))
         if job.state == "done":
-            name = escape(Path(job.payload["output_dir"]).name)
-            line = f'<p class="facts"><span>{name} is in {place_of(run)}.</span></p>'
+            line = self.finished(job, place_of(run))
         elif job.ended:
             kind = "info" if job.state == "stopped" else "error"
             why = pieces.message(job.sentence or "Stopped.", job.hint or "The last checkpoint is kept.", kind)
@@ -51,6 +51,23 @@ class TrainingWatch(Watch):
             f'<div class="screen chart">{loss_curve(run)}</div><div class="under"><h2>{escape(job.title)}</h2>{line}'
             f"{run_facts.figures(run, not job.ended)}{run_facts.warnings(run)}"
             f'<div class="samples">{run_facts.samples(run)}</div></div>'
+        )
+
+    def finished(self, job: Job, place: str) -> str:
+        """What was made, where it is, and what can be done with it."""
+        output = Path(job.payload["output_dir"])
+        name = escape(output.name)
+        if not output.is_dir():
+            return f'<p class="facts"><span>{name} was deleted.</span></p>'
+        draws = any(spec.name == output.name for spec in self.studio.catalogue.specs("text2video"))
+        verbs = pieces.do("draw", "Draw with it", key=output.name) if draws else ""
+        verbs += pieces.do(
+            "erase", "Delete", key=job.id, confirm=f"Delete {output.name}, its checkpoints, samples and log?"
+        )
+        where = escape(str(output / "model"))
+        return (
+            f'<p class="facts"><span>{name} is in {place}.</span><span title="{where}">Its folder: {where}</span></p>'
+            f'<div class="verbs">{verbs}</div>'
         )
 
 
@@ -71,6 +88,7 @@ class TrainingTab:
         self.studio = studio
         self.prepare = PreparePane(studio)
         self.compare = ComparePane(studio)
+        self.measure = MeasurePane(studio)
         self.form = RecipePane(studio)
         self.watch = TrainingWatch(
             studio, KIND, "Train", "Give it clips of a look or a subject; it draws more of them."
@@ -90,7 +108,7 @@ class TrainingTab:
                 self.form.place_folder()
                 self.prepare.place_controls()
                 self.form.place_rest()
-                self.watch.button()
+                self.watch.button(self.measure.place)
             with gr.Column(elem_classes=["view"]):
                 self.watch.screen()
                 self.compare.place()
@@ -105,9 +123,11 @@ class TrainingTab:
         asked = {**self.fields, "text": self.form.text, "before": self.form.before}
         gr.on(
             [self.fields["recipe"].change, self.fields["base"].change, self.form.text.blur, page.load]
+            + [self.measure.ended.change]
             + [self.fields[role].blur for role in ("steps", "size", "num_frames")],
             self.on_outlook, inputs_kwargs=asked, outputs=self.watch.needs, trigger_mode="always_last", **QUIET,
         )  # fmt: skip
+        self.measure.wire(page, asked, self.table_to_measure)
         self.watch.go.click(self.on_train, inputs_kwargs=asked, outputs=self.watch.outputs, **QUIET)
         self.drop.upload(self.on_drop, [self.drop, self.fields["name"]], [self.drop, self.dropped], **QUIET)
         page.load(self.restore, self.watch.state, self.watch.outputs, **QUIET)
@@ -132,6 +152,21 @@ class TrainingTab:
             return outlook(merged(table, before or {}, edited) if same else table, self.studio.settings)
         except DiffScalerError:  # said beside the text, or when the run is started
             return ""
+
+    def keep_models(self, models: gr.State) -> None:
+        """Look for tuned models to compare again when a run has ended."""
+        models.change(self.compare.refresh, self.compare.model, [self.compare.column, self.compare.model], **QUIET)
+
+    def table_to_measure(self, text: str | None = "", before: Table | None = None, **values: Any) -> Table:
+        """The configuration of the run as it would start, but for its name, which it may not have yet. Raises
+        InvalidRequest and ValidationError."""
+        request = TrainRequest(**{"name": "new", **filled(values)})
+        table = table_of(request, self.studio.settings)
+        edited = read(text) if text and text.strip() and before else {}
+        if edited.get("recipe") == request.recipe:
+            table = merged(table, before or {}, edited)
+        # Measured beside the models, where every forecast of the same settings finds it.
+        return table | {"output_dir": folders(self.studio.settings, "new")[1].as_posix()}
 
     def on_drop(self, files: list[str], name: str) -> Updates:
         if not (name or "").strip():

@@ -69,13 +69,14 @@ class Watch:
         """Place the monitor here."""
         self.monitor = pane(monitor.empty(self.invitation), elem_classes=["monitor"], elem_id=f"{self.name}-monitor")
 
-    def button(self) -> None:
+    def button(self, beside: Callable[[], None] = lambda: None) -> None:
         """Place the primary button here, with Stop in its place while a job runs, what it will need, and what went
-        wrong: always in sight, however long the controls above it are."""
+        wrong: always in sight, however long the controls above it are. beside: places more under what it will need"""
         with gr.Column(elem_classes=["foot"]):
             self.go = gr.Button(self.verb, variant="primary", elem_id=f"{self.name}-go", elem_classes=["go"])
             self.stop = gr.Button("Stop", visible=False, elem_id=f"{self.name}-stop", elem_classes=["go", "stop"])
             self.needs = pane(elem_id=f"{self.name}-needs", elem_classes=["needs"])
+            beside()
             self.said = pane(elem_id=f"{self.name}-said", elem_classes=["said"])
 
     @property

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["plan", "train", "prepare", "model"]
+Kind = Literal["plan", "train", "prepare", "measure", "model"]
 State = Literal["queued", "running", "done", "failed", "stopped"]
 
 #: Requests whose result is read by the page and shown nowhere else.
@@ -20,7 +20,8 @@ class Job:
     """One row of the queue.
 
     progress: {"text", "stage", "index", "count", "done", "total", "fraction", "seconds_left"} of the running job
-    result: the key of the finished clip, or the folder of a data set, a trained or a downloaded model
+    result: the key of the finished clip, or the folder of a data set, a trained or a downloaded model; of
+    a measuring what was found, in words
     """
 
     id: str

@@ -16,7 +16,7 @@ from diffscaler.settings import Settings
 
 Lane = Literal["device", "downloads"]
 
-KINDS: dict[Lane, tuple[Kind, ...]] = {"device": ("plan", "train", "prepare"), "downloads": ("model",)}
+KINDS: dict[Lane, tuple[Kind, ...]] = {"device": ("plan", "train", "prepare", "measure"), "downloads": ("model",)}
 
 
 def lane_of(kind: Kind) -> Lane:

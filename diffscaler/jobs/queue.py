@@ -56,6 +56,14 @@ class JobQueue:
         payload = {"arguments": arguments, "output_dir": str(dataset)}
         return self.get(self._add("prepare", title, payload, None, "output_dir"))
 
+    def submit_measure(self, title: str, config: Path) -> Job:
+        """Queue throw-away steps of a run. The same file waiting or running already is that job.
+
+        config: of the run; the events of the measuring go beside it
+        """
+        payload = {"config": str(config), "output_dir": str(config.parent)}
+        return self.get(self._add("measure", title, payload, None, "output_dir"))
+
     def submit_model(self, name: str, title: str, source: dict[str, Any], endpoint: str) -> Job:
         """Queue the download of a model. The same model waiting or running already is that job.
 

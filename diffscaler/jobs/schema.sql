@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS job (
     id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,                -- plan: run a plan's nodes; train: run the trainer; prepare: data for it; model: download
+    kind TEXT NOT NULL,                -- plan: run a plan's nodes; train: run the trainer; prepare: data for it; measure: throw-away steps of it; model: download
     title TEXT NOT NULL,
     payload TEXT NOT NULL,             -- JSON: all a worker needs, on any machine that shares the library
     request TEXT,                      -- JSON: the request behind it, for "use these settings"

@@ -9,6 +9,7 @@ from diffscaler.jobs.job import Job
 from diffscaler.jobs.lanes import Lane
 from diffscaler.jobs.queue import JobQueue
 from diffscaler.jobs.run_fetch import run_fetch
+from diffscaler.jobs.run_measure import run_measure
 from diffscaler.jobs.run_plan import PlanRunner
 from diffscaler.jobs.run_prepare import run_prepare
 from diffscaler.jobs.run_training import run_training
@@ -65,6 +66,9 @@ class DeviceWork:
         if job.kind == "train":
             self.plans.make_room("training takes the whole machine")
             return run_training(job, self.queue, stopped)
+        if job.kind == "measure":
+            self.plans.make_room("measuring a training takes the whole machine")
+            return run_measure(job, self.queue, stopped)
         if job.kind == "prepare":
             if self.catalogue.specs("caption_scorer"):
                 self.plans.make_room("a network looks at the clips that are prepared")

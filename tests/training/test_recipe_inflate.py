@@ -38,6 +38,10 @@ def image_unet(**changes):
 
 @pytest.fixture(scope="module")
 def image_model(tmp_path_factory) -> Path:
+    return save_image_model(tmp_path_factory.mktemp("inflate") / "image")
+
+
+def save_image_model(folder: Path) -> Path:
     """A tiny folder in the form of Stable Diffusion 2."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 
@@ -51,7 +55,6 @@ def image_model(tmp_path_factory) -> Path:
         **clip(), vae=vae, unet=unet, scheduler=scheduler, safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
-    folder = tmp_path_factory.mktemp("inflate") / "image"
     pipeline.save_pretrained(folder)
     return folder
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.training.tiny_runs import RECIPE_NAMES, tiny_run
 from training.config import load_config
-from training.forecast import UNKNOWN, forecast, main
+from training.forecast import STOPPED, UNKNOWN, forecast, main
+from training.launch import as_toml
 from training.options import RunConfig
-from training.rehearsal import PREFIX, ROOM
+from training.rehearsal import PREFIX, ROOM, SCENES, STEPS, clear_parts, shortened
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 TINY: dict[str, dict[str, Any]] = {
     "unet3d": {
@@ -57,6 +66,78 @@ def test_what_was_tried_is_what_is_forecast(recipe: str, clips_folder: Path, tmp
     assert main([str(file), "--measure", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["seconds"] == pytest.approx(2 * found["seconds"])
     assert list(models.iterdir()) == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPE_NAMES)
+def test_every_recipe_can_be_tried(recipe: str, tmp_path: Path, capsys: Any, request: Any) -> None:
+    if recipe == "judge":
+        request.getfixturevalue("emoji_font")
+    config = tiny_run(recipe, tmp_path)
+    file = tmp_path / "run.toml"
+    file.write_text(as_toml(config), encoding="utf-8")
+    assert main([str(file), "--measure", "--json", "--events", str(tmp_path / "told.jsonl")]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["seconds"] > 0 and found["memory_is"] == "measured" and found["disk_bytes"] > 0
+    assert " of " in said.err and ": step " in said.err
+    assert [path.name.startswith(PREFIX) for path in (tmp_path / "models").iterdir()] == [True]
+    told = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
+    assert told[-1]["event"] == "measured" and told[-1]["words"] == found["words"]
+    steps = [event for event in told if event["event"] == "measuring" and event["total"]]
+    assert steps and steps[-1]["done"] == steps[-1]["total"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Ctrl-C for one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_in_the_middle_of_what_it_does_and_leaves_nothing(number: int, tmp_path: Path) -> None:
+    # Samples of a thousand steps: somebody stops while one is drawn.
+    config = tiny_run("unet3d", tmp_path, validate_every_steps=1, timesteps=1000, sample_steps=1000)
+    file = tmp_path / "run.toml"
+    file.write_text(as_toml(config), encoding="utf-8")
+    command = [sys.executable, "-m", "training", "forecast", str(file), "--measure"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None and child.stdout is not None
+        seen = []
+        for line in child.stderr:
+            seen.append(line)
+            if f"step {STEPS} of {STEPS}" in line:
+                break
+        assert list((tmp_path / "models").iterdir()), "the steps were somewhere"
+        time.sleep(0.5)
+        began = time.monotonic()
+        child.send_signal(number)
+        rest, out = child.stderr.read(), child.stdout.read()
+        assert child.wait(60) == STOPPED
+    print(f"ended {time.monotonic() - began:.2f} s later")
+    assert "Traceback" not in rest and "Stopped. Nothing is left behind." in rest and out == ""
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_what_a_killed_measuring_left_is_cleared_and_what_goes_on_stays(tmp_path: Path) -> None:
+    parts = [tmp_path / f"{PREFIX}abc.{pid}.part" for pid in (os.getpid(), 2**31 - 1)]
+    for part in parts:
+        part.mkdir()
+    clear_parts(tmp_path)
+    assert [part.exists() for part in parts] == [True, False]
+
+
+def test_a_recipe_that_draws_its_scenes_is_tried_with_few_and_forecast_with_all(tmp_path: Path) -> None:
+    config = tiny_run("mini", tmp_path, data="scenes", num_scenes=2000, size=64)
+    assert shortened(config, tmp_path / "short").num_scenes == SCENES  # type: ignore[union-attr]
+    kept = tmp_path / "models" / f"{PREFIX}one"
+    kept.mkdir(parents=True)
+    (kept / "run.toml").write_text(as_toml(config), encoding="utf-8")
+    stages = ("vae", "image", "motion", "decoder", "distil")
+    rows = [{"event": "step", "stage": s, "stage_step": n, "seconds": 0.5 * n} for s in stages for n in (1, 3)]
+    (kept / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    room = {"peak_memory_bytes": 10**8, "checkpoint_bytes": 7, "model_bytes": 5, "scenes": SCENES}
+    (kept / ROOM).write_text(json.dumps(room))
+    pictures = 2000 * config.num_frames * 3 * 64 * 64
+    found = forecast(config)
+    assert found["memory_bytes"] > 10**8 + pictures * (2000 - SCENES) / 2000
+    assert found["disk_bytes"] > pictures and found["seconds"] == pytest.approx(0.5 * 9)
 
 
 #: What names the steps of a run begin with.

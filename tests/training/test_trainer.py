@@ -95,7 +95,7 @@ def test_it_learns_and_says_how_fast_and_in_how_much_memory(tmp_path):
     held = [event["loss"] for event in events(tmp_path, "held-out")]
     step = events(tmp_path, "step")[-1]
     assert held[-1] < held[0]
-    assert step["steps_per_second"] > 0 and step["memory_bytes"] > 2**20 and step["grad_norm"] > 0
+    assert step["steps_per_second"] > 0 and step["peak_memory_bytes"] > 2**20 and step["grad_norm"] > 0
     assert step["seconds_left"] == 0 and 0 <= step["loading_share"] <= 1
     assert Path(events(tmp_path, "sample")[-1]["path"]).is_file()
     assert events(tmp_path, "done")[-1]["model"] == str(tmp_path / "model")

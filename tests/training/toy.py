@@ -58,6 +58,9 @@ class ToyTask:
     def num_examples(self):
         return 64
 
+    def known(self):
+        return {}
+
     def data_hash(self):
         return "rule-1"
 

@@ -177,7 +177,7 @@ def test_time_and_memory_are_forecast_from_a_run_of_the_same_settings_and_never_
     earlier = tmp_path / "models" / "a"
     earlier.mkdir(parents=True)
     (earlier / "run.toml").write_text(as_toml(config))
-    events = [{"event": "step", "steps_per_second": speed, "memory_bytes": n} for n in (7_000_000, 5_000_000)]
+    events = [{"event": "step", "steps_per_second": speed, "peak_memory_bytes": n} for n in (7_000_000, 5_000_000)]
     (earlier / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     second = forecast(config)
     assert second["seconds"] == pytest.approx(100 / speed) and second["memory_bytes"] == 7_000_000
@@ -193,7 +193,7 @@ def measured_run(folder: Path, config: RunConfig, events: list[dict[str, Any]]) 
     (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
-STEP = {"event": "step", "steps_per_second": 2.0, "memory_bytes": 9_000_000}
+STEP = {"event": "step", "steps_per_second": 2.0, "peak_memory_bytes": 9_000_000}
 
 
 @pytest.mark.parametrize(
@@ -226,33 +226,12 @@ def test_every_option_a_forecast_passes_over_is_one_of_a_recipe() -> None:
 def test_steps_of_other_options_or_of_several_processes_forecast_nothing(tmp_path: Path) -> None:
     config, run = small(tmp_path), tmp_path / "models" / "a"
     begun = {"event": "start", "processes": 1}
-    measured_run(run, config, [begun, {**STEP, "memory_bytes": 99_000_000, "steps_per_second": 1.0}, begun, STEP])
+    measured_run(run, config, [begun, {**STEP, "peak_memory_bytes": 99_000_000, "steps_per_second": 1.0}, begun, STEP])
     assert forecast(config)["memory_bytes"] == 9_000_000 and forecast(config)["seconds"] == config.max_train_steps / 2
     measured_run(run, config, [begun, STEP, begun])
     assert forecast(config)["earlier"] is None
     measured_run(run, config, [{**begun, "processes": 2}, STEP])
     assert forecast(config)["earlier"] is None
-
-
-def test_room_and_memory_of_a_tuned_model_are_those_of_its_files(tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
-    from tests.text2video.tiny import save_tiny_animatediff
-    from training.counting import count
-    from training.finetune.options import MotionLoraConfig, TemporalConfig
-
-    base = save_tiny_animatediff(tmp_path / "base")
-    given = {"output_dir": str(tmp_path / "a"), "data": "x", "pretrained_model_name_or_path": str(base)}
-    every = [tensor for file in base.rglob("*.safetensors") for tensor in load_file(file).values()]
-    whole = sum(tensor.numel() * tensor.element_size() for tensor in every)
-    unet = load_file(base / "unet" / "diffusion_pytorch_model.safetensors")
-    temporal = [tensor for name, tensor in unet.items() if ".motion_modules." in name]
-    counted = count(TemporalConfig(**given))
-    assert counted is not None and counted.model_bytes == whole
-    assert counted.trained == sum(tensor.numel() for tensor in temporal)
-    assert counted.held_bytes == whole - sum(tensor.numel() * tensor.element_size() for tensor in temporal)
-    lora = count(MotionLoraConfig(**given, rank=2))
-    assert lora is not None and lora.model_bytes == 4 * lora.trained and lora.held_bytes == whole
 
 
 def test_the_numbers_that_learn_are_those_the_network_has(tmp_path: Path) -> None:
@@ -336,7 +315,7 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
     rows: list[dict[str, Any]] = [{"event": "start", "recipe": "unet3d", "device": "cpu"}]
     for step in (10, 20, 30, 20, 30):
         rows.append({"event": "step", "step": step, "total": 40, "loss": 0.5, "stage": "unet3d", "lr": 1e-4,
-                     "grad_norm": 0.7, "steps_per_second": 0.25, "memory_bytes": 2e9, "seconds_left": 40,
+                     "grad_norm": 0.7, "steps_per_second": 0.25, "peak_memory_bytes": 2e9, "seconds_left": 40,
                      "loading_share": 0.2})  # fmt: skip
         rows.append({"event": "held-out", "step": step, "loss": 0.6 - step / 100})
         rows.append({"event": "sample", "step": step, "path": str(tmp_path / f"s-{step}.png")})
@@ -347,7 +326,14 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
     assert [step for step, _ in run.held_out] == [10, 20, 30]
     assert "held-out loss 0.3000 at step 30" in loss_curve(run)
     line = run_facts.figures(run, running=True)
-    for said in ("learning rate 0.0001", "gradient norm 0.7", "4 s a step", "2.0 GB", "40 s left", "20% of it waiting"):
+    for said in (
+        "learning rate 0.0001",
+        "gradient norm 0.7",
+        "4 s a step",
+        "2.0 GB of memory at its peak",
+        "40 s left",
+        "20% of it waiting",
+    ):
         assert said in line, said
     assert "left" not in run_facts.figures(run, running=False)
     assert "&lt;average&gt;" in run_facts.warnings(run) and "other settings: seed" in run_facts.warnings(run)
@@ -402,3 +388,25 @@ def test_choosing_a_recipe_shows_its_questions_and_writes_its_text(tmp_path: Pat
     assert pane.on_change("[run\n", before, **values)[pane.answer] is None
     broken = pane.on_form("[run\n", before, **values)
     assert pane.text not in broken and "say" in broken[pane.wrong], "what cannot be read is not overwritten"
+
+
+def test_a_finished_run_can_be_drawn_with_and_deleted_whole(tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path / "data"))
+    output = studio.settings.models_dir / "rain"
+    shutil.copytree(studio.settings.assets_dir / "models" / "mini", output / "model")
+    (output / "events.jsonl").write_text(json.dumps({"event": "start", "recipe": "mini"}) + "\n")
+    job = studio.queue.submit_training("Train rain", tmp_path / "config.toml", output)
+    with pytest.raises(InvalidRequest, match="in the queue already"):
+        studio.remove_run(job)
+    studio.queue.end(job.id, "done", result=str(output / "model"))
+    watch = TrainingWatch(studio, "training", "Train", "")
+    shown = watch.of_job(studio.queue.get(job.id))
+    assert 'data-do="draw" data-key="rain"' in shown and f'data-do="erase" data-key="{job.id}"' in shown
+    assert "its checkpoints" in shown and str(output / "model") in shown
+    studio.remove_run(studio.queue.get(job.id))
+    assert list(studio.settings.models_dir.iterdir()) == []
+    assert "rain was deleted" in watch.of_job(studio.queue.get(job.id))
+    elsewhere = studio.queue.submit_training("Train far", tmp_path / "config.toml", tmp_path / "far")
+    studio.queue.end(elsewhere.id, "done")
+    with pytest.raises(InvalidRequest, match="no training of this studio"):
+        studio.remove_run(studio.queue.get(elsewhere.id))

@@ -7,7 +7,7 @@ encoded anew.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from training.cache import TensorCache
+from training.data.manifest import Item
 from training.events import RunError
 from training.finetune.encode import Encoder, drawn_caption, stacked
 from training.finetune.examples import Example, examples_of
@@ -44,11 +45,14 @@ class ClipTask(ABC):
         self.config, self.place, self.pipeline, self.unet, self.sdxl = config, place, pipeline, unet, sdxl
         self.alphas = alphas_of(pipeline.scheduler).to(place.device)
         self.kind = prediction_of(pipeline.scheduler, config.prediction_type)
-        shots = read_shots(config.data, config.fps, getattr(config, "prompt", ""), self.captions_needed)
-        self.hash = data_hash(shots)
-        learnt, apart = held_out_of(shots, config.held_out)
-        self.examples = self._examples(learnt)
-        self.apart = self._examples(apart)[: config.held_out]
+        if place.known:
+            self.hash, self.examples, self.apart = "", [example_of_known(place.known, config.fps)], []
+        else:
+            shots = read_shots(config.data, config.fps, getattr(config, "prompt", ""), self.captions_needed)
+            self.hash = data_hash(shots)
+            learnt, apart = held_out_of(shots, config.held_out)
+            self.examples = self._examples(learnt)
+            self.apart = self._examples(apart)[: config.held_out]
         self.order = BatchOrder(
             [e.bucket for e in self.examples], config.train_batch_size, place.processes, config.seed
         )
@@ -103,6 +107,10 @@ class ClipTask(ABC):
     def data_hash(self) -> str:
         return self.hash
 
+    def known(self) -> dict[str, Any]:
+        first = self.examples[0]
+        return {"width": first.width, "height": first.height, "frames": len(first.frames)}
+
     def prompts(self) -> Sequence[str]:
         shots = dict.fromkeys(example.shot for example in self.examples)
         return [shot.captions[0] for shot in shots if shot.captions][:2]
@@ -154,6 +162,12 @@ class ClipTask(ABC):
     def shared_noise(self) -> float:
         """How much of the noise the frames of a clip share."""
         return 0.0
+
+
+def example_of_known(known: Mapping[str, Any], fps: float) -> Example:
+    """In place of clips that are not read: the shape of one that was learnt."""
+    width, height, frames = (int(known[name]) for name in ("width", "height", "frames"))
+    return Example(Item(Path(), 0, frames, (), fps, width, height, "", ""), tuple(range(frames)), width, height)
 
 
 def alphas_of(scheduler: Any) -> Tensor:

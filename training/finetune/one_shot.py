@@ -91,7 +91,7 @@ class OneShotTask(ClipTask):
 
     def asked(self, prompts: tuple[str, ...], guidance: float = 1.0) -> Any:
         """predict(noisy, timestep) for the clip with these words; two prompts are what guidance goes from and to."""
-        facts = self.encoder.latents(self.clip)["facts"]
+        facts = self.latents_of_clip()["facts"]
         batch: Batch = {"facts": facts.expand(len(prompts), 6).to(self.place.device)}
         for name in self.texts[""]:
             batch[name] = torch.stack([self.texts[prompt][name] for prompt in prompts]).to(self.place.device)
@@ -105,6 +105,18 @@ class OneShotTask(ClipTask):
 
         return predict
 
+    def latents_of_clip(self) -> dict[str, Tensor]:
+        """As `Encoder.latents` gives them: of the clip, or of the checkpoint that remembers them."""
+        known = self.place.known
+        if known:
+            return {name: known[name] for name in ("mean", "facts")}
+        return self.encoder.latents(self.clip)
+
+    def known(self) -> dict[str, Any]:
+        """The noise that the clip comes from is looked for anew for every export, in its latents."""
+        found = self.latents_of_clip()
+        return super().known() | {name: found[name] for name in ("mean", "facts")}
+
     @property
     def walk(self) -> Walk:
         """The noise levels of samples, and of the way back."""
@@ -117,7 +129,7 @@ class OneShotTask(ClipTask):
         """
         weights = digest_of_tensors(self.trainable())
         if self._noise is None or self._noise[0] != weights:
-            mean = self.encoder.latents(self.clip)["mean"][None].to(self.place.device)
+            mean = self.latents_of_clip()["mean"][None].to(self.place.device)
             self._noise = weights, inverted(mean, self.walk, self.asked(("",)))
         return self._noise[1]
 

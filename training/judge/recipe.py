@@ -28,6 +28,9 @@ FIRST_SEED, TEST_SEED = 600_000, 900_000
 #: One scene in so many is of a held-out combination.
 HELD_OUT_ONE_IN = 4
 
+#: The first and the last layers: Muon does not suit them.
+ADAM_NAMES = ("heads", "frame.0.")
+
 #: Scenes are drawn this many at a time, so that only what the judge looks at stays in memory.
 PART = 256
 
@@ -86,7 +89,7 @@ class JudgeStage:
         self.clips, self.truth, self.total, self.batch, self.lr, self.seed = clips, truth, total, batch, lr, seed
         torch.manual_seed(seed)
         self.judge = Judge().to(compute.device).train()
-        self.optimizer = Muon(muon_groups(self.judge.named_parameters(), adam_names=("heads", "frame.0.")), lr=lr)
+        self.optimizer = Muon(muon_groups(self.judge.named_parameters(), adam_names=ADAM_NAMES), lr=lr)
 
     def step(self, index: int) -> tuple[float, float]:
         rng = np.random.default_rng([self.seed, 21, index])

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from training.mini.split import ADAM_NAMES, is_for_adam
+
 #: Quintic Newton-Schulz coefficients of the original implementation.
 NS_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NS_STEPS = 4
@@ -96,14 +98,13 @@ class Muon(torch.optim.Optimizer):
 def muon_groups(
     named: Iterable[tuple[str, Tensor]],
     factor: float = 1.0,
-    adam_names: tuple[str, ...] = ("conv_in", "conv_out", "time_embedding", "quant_conv"),
+    adam_names: tuple[str, ...] = ADAM_NAMES,
 ) -> list[dict]:
     """Split parameters by what suits them. "factor" multiplies the schedule's rate for these groups."""
     groups: dict[str, list[Tensor]] = {"muon": [], "adam": []}
     for name, p in named:
         if p.requires_grad:
-            # The first and last layers and embeddings do not behave like hidden matrices.
-            groups["adam" if p.ndim < 2 or any(a in name for a in adam_names) else "muon"].append(p)
+            groups["adam" if is_for_adam(name, p.ndim, adam_names) else "muon"].append(p)
     return [{"params": params, "kind": kind, "factor": factor} for kind, params in groups.items() if params]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +53,22 @@ class ClipData:
         """What samples are drawn of when nobody says: the first captions, each once."""
         return list(dict.fromkeys(captions[0] for captions in self.captions))[:4]
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """What a model made of them has to know: a clip's shape, and all words, of clips that are held out too."""
+        captions = (*self.captions, *self.apart_captions, *self.unread_captions)
+        return {"shape": list(self.frames[0].shape), "words": words_in(text for said in captions for text in said)}
+
+    @classmethod
+    def of_known(cls, known: Mapping[str, Any]) -> ClipData:
+        """In place of clips that are not read: a black one, with every word."""
+        return cls([np.zeros(tuple(known["shape"]), np.uint8)], [[" ".join(known["words"])]])
+
+
+def words_in(captions: Iterable[str]) -> list[str]:
+    """Every word and mark of some captions once, in order."""
+    return sorted({word for caption in captions for word in re.findall(r"\w+|[^\w\s]", caption.lower())})
+
 
 def read_clips(
     data: str,
@@ -65,12 +83,14 @@ def read_clips(
     captions_needed: bool = True,
 ) -> ClipData:
     """The clips of a data set or folder, resized and cropped to the nearest bucket of size; where nothing will be
-    learnt the first one alone, for its shape, and the words of all.
+    learnt the first one alone, for its shape, and the words of all, or none where a checkpoint holds both.
 
     resolution, aspect_ratio, step: see `examples_of`; legal: the longest length a clip of `count` frames may be cut to,
     0 leaves it out; captions_needed: whether a clip without one is refused
     Raises RunError when there is nothing to train on, or a clip is unreadable.
     """
+    if place.known:
+        return ClipData.of_known(place.known)
     if not data:
         raise RunError("A run needs clips to learn from.", LAYOUT)
     sides = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -54,7 +55,7 @@ def render_scenes(
     records: list[dict[str, Any]] = []
     render = partial(_render, size=size, num_frames=num_frames, fps=fps)
     if processes > 1:
-        with multiprocessing.get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        with multiprocessing.get_context("spawn").Pool(processes, initializer=_begin) as pool:
             results = pool.imap(render, specs, chunksize=8)
             for i, (clip, mask, words, record) in enumerate(results):
                 frames[i], masks[i] = clip, mask
@@ -85,6 +86,12 @@ def cached_scenes(
     if not (home / "captions.json").exists():
         render_scenes(num_clips, size, num_frames, processes, on_clip=on_clip, one_way=True, fps=fps).save(home)
     return ClipSet.load(home)
+
+
+def _begin() -> None:
+    """Of a process that renders. Ctrl-C reaches it too, and is for the one that started it, which ends them all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 def _render(

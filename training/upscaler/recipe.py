@@ -27,6 +27,9 @@ from training.upscaler.photos import training_pictures
 PATCH, DEEP_PATCH = 24, 32
 DEEP = 8
 
+#: The first and the last layer: Muon does not suit them.
+ADAM_NAMES = ("features.0", "detail")
+
 #: Weights of R, G and B in luma (BT.601): what the eye, and the benchmark, see most.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -58,7 +61,7 @@ class UpscalerStage:
         sizes = np.array([p.shape[0] * p.shape[1] for p in self.high], np.float64)
         self.chance = sizes / sizes.sum()
         named = network.named_parameters()
-        self.optimizer = Muon(muon_groups(named, adam_names=("features.0", "detail")), lr=lr, weight_decay=0.0)
+        self.optimizer = Muon(muon_groups(named, adam_names=ADAM_NAMES), lr=lr, weight_decay=0.0)
         self.average = Average({"network": network}, 0.998)
         self.luma = compute.put(torch.tensor(LUMA).view(1, 3, 1, 1))
 

@@ -49,6 +49,9 @@ class DistilTask:
     def data_hash(self) -> str:
         return self.student.task.data_hash()
 
+    def known(self) -> dict[str, Any]:
+        return self.student.task.known()
+
     def batch(self, index: int) -> Batch:
         return self.student.task.batch(index)
 

@@ -75,6 +75,9 @@ class DitTask(Denoising):
             self._known[key] = torch.from_numpy(self.family.encode_text(caption, "")[name][0])
         return self._known[key]
 
+    def known(self) -> dict[str, Any]:
+        return self.clips.known
+
     def prompts(self) -> Sequence[str]:
         return self.clips.prompts
 

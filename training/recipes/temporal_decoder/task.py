@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +75,9 @@ class TemporalDecoderTask:
 
     def data_hash(self) -> str:
         return self.clips.digest
+
+    def known(self) -> dict[str, Any]:
+        return self.clips.known
 
     def batch(self, index: int) -> Batch:
         chosen = self.order.clips(index, self.place.process)

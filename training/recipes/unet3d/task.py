@@ -101,6 +101,9 @@ class Unet3DTask(Denoising):
         focused = batch.get("focused")
         return {} if focused is None or not focused.any() else {"focus_present_mask": focused}
 
+    def known(self) -> dict[str, Any]:
+        return self.clips.known
+
     def prompts(self) -> Sequence[str]:
         return [""] if self.family.encoder is None else self.clips.prompts
 

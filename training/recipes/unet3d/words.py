@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from diffscaler.text2video.unet3d.family import TextEncoder, mean_after_first
+from training.recipes.clip_data import words_in
 
 #: Of an encoder made here. Longer captions are cut.
 MAX_TOKENS, WIDTH = 48, 64
@@ -19,8 +19,8 @@ def caption_encoder(captions: Iterable[str], seed: int) -> TextEncoder:
     """A BERT of one layer and random weights that knows the words of these captions and no others."""
     from transformers import BertConfig, BertModel, BertTokenizer
 
-    words = sorted({word for caption in captions for word in re.findall(r"\w+|[^\w\s]", caption.lower())})
-    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words_in(captions)]
+    vocabulary = {word: i for i, word in enumerate(words)}
     tokenizer = BertTokenizer(vocab=vocabulary, do_lower_case=True, model_max_length=MAX_TOKENS)
     config = BertConfig(
         vocab_size=len(vocabulary),

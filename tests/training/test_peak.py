@@ -1,0 +1,38 @@
+"""The figure for memory is a peak, and this process's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from training.peak import peak_resident_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
+MB = 2**20
+
+
+def test_what_was_given_back_still_counts() -> None:
+    before = psutil.Process().memory_info().rss
+    block = np.ones(200 * MB, np.uint8)
+    assert block.sum() == 200 * MB
+    del block
+    assert peak_resident_bytes() > before + 150 * MB
+    assert psutil.Process().memory_info().rss < before + 150 * MB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone counts a parent's memory in ru_maxrss")
+def test_memory_of_the_process_that_started_this_one_does_not_count() -> None:
+    """As a training run is started by a worker with models in memory."""
+    child = "from training.peak import peak_resident_bytes; print(peak_resident_bytes())"
+    parent = (
+        "import subprocess, sys; block = bytearray(1200 * 2**20); block[:: 4096] = b'1' * len(block[:: 4096]);"
+        f"sys.stdout.write(subprocess.run([sys.executable, '-c', {child!r}], capture_output=True, text=True).stdout)"
+    )
+    done = subprocess.run([sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True)
+    print(done.stdout)
+    assert 10 * MB < int(done.stdout) < 1100 * MB
