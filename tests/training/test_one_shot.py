@@ -15,7 +15,7 @@ from diffscaler.text2video.inversion import Walk, inverted, redrawn
 from tests.text2video.test_frugal import Plain
 from tests.text2video.tiny_encoders import sdxl_text
 from tests.text2video.tiny_families import sdxl_vae
-from tests.training.image_model import COLOURS, GROUND, SIZE, picture, save_image_model
+from tests.training.image_model import GROUND, SIZE, picture, save_image_model
 from tests.training.tuning import write_clip
 from training.carry_out import carry_out
 from training.events import StopSignal
