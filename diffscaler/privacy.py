@@ -17,5 +17,7 @@ QUIET = {
 
 
 def tell_nobody() -> None:
-    """Call it before onnxruntime, gradio or huggingface_hub is imported. Processes started from here inherit it."""
-    os.environ.update(QUIET)
+    """Call it before onnxruntime, gradio or huggingface_hub is imported. Processes started from here inherit it; what
+    the person has set stays."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)

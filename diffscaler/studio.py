@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from diffscaler.library.clips import Clip, ClipLibrary
 from diffscaler.library.files import remove_tree
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.hub import hub_of
+from diffscaler.models.place import INCOMING
 from diffscaler.models.shelf import Removal, Shelf
 from diffscaler.models.web import Hub
 from diffscaler.projects.store import ProjectStore
@@ -170,24 +172,34 @@ class Studio:
 
     def remove_model(self, removal: Removal) -> None:
         """Delete what `shelf.removal` listed. Raises InvalidRequest while a job in the queue needs the model."""
-        if self.queue.needed(removal.name):
-            raise InvalidRequest("A job in the queue needs that model.", "Stop the job first.")
+        self._check_spare(removal.name, removal.paths)
         self.shelf.remove(removal)
 
     def remove_run(self, job: Job) -> None:
-        """Delete all that a training left: its model, checkpoints, samples and log. Raises InvalidRequest while the run
-        goes on, or a job in the queue needs the model."""
+        """Delete a training's folder: its model, checkpoints, samples and log; clips and caches stay. Raises
+        InvalidRequest while the run goes on, a job in the queue needs the model, or another program holds it."""
         output = Path(job.payload["output_dir"])
         if job.kind != "train" or output.parent != self.settings.models_dir:
             raise InvalidRequest("That is no training of this studio.", "Delete its folder by hand.")
         self.queue.check_training(output)
-        if self.queue.needed(output.name):
-            raise InvalidRequest("A job in the queue needs that model.", "Stop the job first.")
+        if not self.queue.is_latest(job):
+            raise InvalidRequest("A later training has taken that folder.", "Delete it from the later one.")
+        self._check_spare(output.name, [output])
         if output.is_dir():
-            gone = output.with_name(f".{output.name}.gone")
+            gone = self.settings.models_dir / INCOMING / f"{uuid.uuid4().hex}.gone"
+            gone.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(output, gone)  # at once, so that half a model is never listed
+            except OSError as error:  # Windows moves nothing that is open
+                raise InvalidRequest(
+                    f"{output.name} is in use: {error.strerror}.", "Close what reads it, or start the studio again."
+                ) from error
             remove_tree(gone)
-            os.replace(output, gone)  # at once, so that half a model is never listed
-            remove_tree(gone)
+
+    def _check_spare(self, name: str, paths: Iterable[Path]) -> None:
+        """Raises InvalidRequest when a job that has not ended needs a model, or trains on from it."""
+        if self.queue.needed(name) or self.queue.begins_with(name, paths):
+            raise InvalidRequest("A job in the queue needs that model.", "Stop the job first.")
 
     def file_of(self, clip: Clip) -> Path | None:
         """The media file of a clip that has one, else None."""

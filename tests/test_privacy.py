@@ -25,6 +25,22 @@ def test_nothing_is_kept_for_a_library_to_send(tmp_path: Path, words: list[str])
     environment = {name: value for name, value in os.environ.items() if name not in {*QUIET, "CI", "GITHUB_ACTIONS"}}
     environment |= {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home" / ".cache")}
     environment |= {"DIFFSCALER_DATA_DIR": str(tmp_path / "data"), "DIFFSCALER_NO_VENV": "1"}
-    subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, check=False, capture_output=True, timeout=300)
-    kept = [str(path) for path in (tmp_path / "home").rglob("*")]
-    assert not [path for path in kept if "onnxruntime" in path or "Microsoft" in path or "deviceid" in path], kept
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0 or (words[-1] == "doctor" and done.stdout), done.stderr[-2000:]
+    assert not traces(tmp_path / "home")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where it is kept on Linux")
+def test_it_would_be_kept_otherwise(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in {*QUIET, "CI", "GITHUB_ACTIONS"}}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache")}
+    subprocess.run([sys.executable, "-c", "import onnxruntime"], env=environment, check=True, timeout=300)
+    if not traces(tmp_path):
+        pytest.skip("this onnxruntime keeps nothing by itself, or takes this machine for one that builds software")
+
+
+def traces(home: Path) -> list[Path]:
+    """What onnxruntime keeps to send."""
+    return [path for path in home.rglob("*") if path.name in ("deviceid", "onnxruntime.db")]

@@ -98,7 +98,14 @@ def export_checkpoint(folder: Path, model: Path) -> None:
     compute = Compute.choose(config.device)
     torch.manual_seed(config.seed)
     place = Place(compute.device, Path(config.output_dir), learns=False, known=snapshot.read_known(folder))
-    task = RECIPES[config.recipe].make(config, place)
+    try:
+        task = RECIPES[config.recipe].make(config, place)
+    except RunError as error:
+        if place.known:
+            raise
+        raise RunError(
+            str(error), "This checkpoint is of an older version: its clips must be where they were."
+        ) from None
     try:
         snapshot.read_tensors(task.trainable(), task.modules(), folder)
         if (average := folder / snapshot.AVERAGE).is_file():

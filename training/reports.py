@@ -45,7 +45,10 @@ def begin_report(accelerator: Any, config: RunConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # Else wandb writes where the program was started, and trackio into the home folder; it settles that as it is
     # imported.
-    own = {"wandb": {"wandb": {"name": name, "dir": str(folder)}}, "trackio": {"trackio": {"name": name}}}
+    own = {
+        "wandb": {"wandb": {"name": name, "dir": os.environ.get("WANDB_DIR", str(folder))}},
+        "trackio": {"trackio": {"name": name}},
+    }
     os.environ.setdefault("TRACKIO_DIR", str(folder / "trackio"))
     # TensorBoard takes nothing else as a run's settings.
     settings = {

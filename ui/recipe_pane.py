@@ -47,7 +47,7 @@ class RecipePane:
         #: The form's values that the text was last written from.
         self.before = gr.JSON({}, visible="hidden")
         #: What the text would be for the form as it stands, and which text it is to be put in the place of.
-        self.answer = gr.JSON(None, visible="hidden")
+        self.answer = gr.JSON(None, visible="hidden", elem_id="training-answer")
         self.fields: dict[str, Any] = {}
 
     def ask(self) -> None:

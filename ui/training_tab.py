@@ -57,6 +57,8 @@ class TrainingWatch(Watch):
         """What was made, where it is, and what can be done with it."""
         output = Path(job.payload["output_dir"])
         name = escape(output.name)
+        if not self.studio.queue.is_latest(job):
+            return f'<p class="facts"><span>{name} was trained again since.</span></p>'
         if not output.is_dir():
             return f'<p class="facts"><span>{name} was deleted.</span></p>'
         draws = any(spec.name == output.name for spec in self.studio.catalogue.specs("text2video"))

@@ -86,6 +86,30 @@ class JobQueue:
             ).fetchone()
         return bool(row[0])
 
+    def begins_with(self, name: str, paths: Iterable[Path]) -> bool:
+        """Whether a training or measuring that has not ended begins with the model `name`, or lies in one of `paths`:
+        its configuration tells."""
+        words = [json.dumps(name), *(json.dumps(path.as_posix())[1:-1] for path in paths)]
+        for job in self.list(ended=False, limit=1000):
+            if job.kind in ("train", "measure"):
+                try:
+                    text = Path(job.payload["config"]).read_text(encoding="utf-8")
+                except OSError:  # it will fail for that
+                    continue
+                if any(word in text for word in words):
+                    return True
+        return False
+
+    def is_latest(self, job: Job) -> bool:
+        """Whether no later job wrote to the same folder."""
+        folder = job.payload["output_dir"]
+        with self.db.reading() as db:
+            row = db.execute(
+                "SELECT COUNT(*) FROM job WHERE json_extract(payload, '$.output_dir') = ? AND created > ?",
+                (folder, job.created),
+            ).fetchone()
+        return not row[0]
+
     def _add(self, kind: Kind, title: str, payload: dict[str, Any], request: Any, same: str) -> str:
         """Insert a job, or find the one with the same payload[same] that waits or runs and was not asked to stop."""
         job_id, now = uuid.uuid4().hex[:12], time.time()

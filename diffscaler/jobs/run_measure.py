@@ -9,6 +9,7 @@ from typing import Any
 from diffscaler.jobs.child import carry_out
 from diffscaler.jobs.job import Job
 from diffscaler.jobs.queue import JobQueue
+from diffscaler.library.files import remove_tree
 
 
 def run_measure(job: Job, queue: JobQueue, stopped: Callable[[], bool]) -> str:
@@ -23,7 +24,9 @@ def run_measure(job: Job, queue: JobQueue, stopped: Callable[[], bool]) -> str:
 
     output = Path(job.payload["output_dir"])
     arguments = ["forecast", job.payload["config"], "--measure", "--events", str(output / "events.jsonl")]
-    return str(carry_out(arguments, output, "measured", told, stopped, "Measuring").get("words", ""))
+    words = str(carry_out(arguments, output, "measured", told, stopped, "Measuring").get("words", ""))
+    remove_tree(output)  # what was measured lies beside the models; one that failed or was stopped may be tried again
+    return words
 
 
 def measure_progress(event: dict[str, Any]) -> dict[str, Any]:

@@ -79,18 +79,18 @@ def test_what_is_typed_while_an_answer_is_on_its_way_stays(browser: Any, address
     shown = "(text) => document.querySelector('#training-toml .cm-content')?.innerText.includes(text)"
     tab.wait_for_function(shown, arg="recipe =")
     asked: list[Any] = []
-    tab.route("**/queue/join*", lambda route: asked.append(route))
+    held = True
+    tab.route("**/queue/join*", lambda route: asked.append(route) if held else route.continue_())
     name, editor = tab.locator("#TrainRequest-name :is(input, textarea)"), tab.locator("#training-toml .cm-content")
-    name.fill("clouds")
-    tab.wait_for_timeout(500)
+    with tab.expect_request("**/queue/join*"):
+        name.fill("clouds")
     editor.click()
     tab.keyboard.press("Control+a")
     tab.keyboard.insert_text('[run]\nrecipe = "mini"\nseed = 7\n')
-    assert asked, "the form's change was not on its way yet"
+    held = False
     for route in asked:
         route.continue_()
-    tab.unroute("**/queue/join*")
-    tab.wait_for_timeout(1500)
+    tab.wait_for_function("document.querySelector('#training-answer')?.textContent.includes('clouds')")
     assert editor.inner_text().split() == ["[run]", "recipe", "=", '"mini"', "seed", "=", "7"]
     name.fill("rain")  # and both come together with the next answer
     tab.wait_for_function(shown, arg="models/rain")

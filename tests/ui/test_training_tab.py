@@ -403,9 +403,22 @@ def test_a_finished_run_can_be_drawn_with_and_deleted_whole(tmp_path: Path) -> N
     shown = watch.of_job(studio.queue.get(job.id))
     assert 'data-do="draw" data-key="rain"' in shown and f'data-do="erase" data-key="{job.id}"' in shown
     assert "its checkpoints" in shown and str(output / "model") in shown
+    config = tmp_path / "again.toml"
+    config.write_text('[run]\nrecipe = "motion-lora"\npretrained_model_name_or_path = "rain"\n')
+    waiting = studio.queue.submit_training("Train more", config, studio.settings.models_dir / "more")
+    with pytest.raises(InvalidRequest, match="needs that model"):
+        studio.remove_run(studio.queue.get(job.id))
+    studio.queue.end(waiting.id, "stopped")
     studio.remove_run(studio.queue.get(job.id))
-    assert list(studio.settings.models_dir.iterdir()) == []
+    assert [path.name for path in studio.settings.models_dir.iterdir() if not path.name.startswith(".")] == []
+    assert not list((studio.settings.models_dir / ".incoming").iterdir())
     assert "rain was deleted" in watch.of_job(studio.queue.get(job.id))
+    later = studio.queue.submit_training("Train rain", tmp_path / "config.toml", output)
+    studio.queue.end(later.id, "done")
+    output.mkdir()
+    assert "trained again" in watch.of_job(studio.queue.get(job.id))
+    with pytest.raises(InvalidRequest, match="later training"):
+        studio.remove_run(studio.queue.get(job.id))
     elsewhere = studio.queue.submit_training("Train far", tmp_path / "config.toml", tmp_path / "far")
     studio.queue.end(elsewhere.id, "done")
     with pytest.raises(InvalidRequest, match="no training of this studio"):
