@@ -74,7 +74,7 @@ class FineTuneConfig(RunConfig):
         bool,
         Field(
             title="Compile",
-            description="Make kernels for the transformer blocks first: a minute or two before the first step, a sixth "
+            description="Make kernels for the transformer blocks first: a minute or two before the first step, a fifth "
             "to a quarter less time for those after. On a CPU this needs a C++ compiler.",
         ),
     ] = False
