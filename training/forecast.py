@@ -123,8 +123,9 @@ def measured(config: RunConfig | TrainingConfig) -> Measured | None:
                 continue
             events = file.parent / "events.jsonl"
             took = _took(events, config.recipe) if isinstance(config, RunConfig) else _took_by_stage(events)
+            took = _with_room(took, file.parent / ROOM) if took else None
             if took and steps_of(config).keys() <= took.seconds.keys():
-                found.append((events.stat().st_mtime, _with_room(took, file.parent / ROOM)))
+                found.append((events.stat().st_mtime, took))
         except (OSError, RunError):
             continue
     return max(found, key=lambda row: row[0])[1] if found else None
@@ -191,14 +192,18 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def _with_room(took: Measured, file: Path) -> Measured:
-    """With what a rehearsal noted besides its events."""
+def _with_room(took: Measured, file: Path) -> Measured | None:
+    """With what a rehearsal noted besides its events; None when that was cut short or an earlier version noted less:
+    without it, what was measured with few scenes would pass for the whole run."""
     if not file.is_file():
         return took
-    said = json.loads(file.read_text(encoding="utf-8"))
-    room = int(said["checkpoint_bytes"]), int(said["model_bytes"])
-    memory = max(took.memory_bytes, int(said["peak_memory_bytes"]))
-    return replace(took, room=room, memory_bytes=memory, scenes=int(said["scenes"]))
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        room = int(said["checkpoint_bytes"]), int(said["model_bytes"])
+        memory = max(took.memory_bytes, int(said["peak_memory_bytes"]))
+        return replace(took, room=room, memory_bytes=memory, scenes=int(said["scenes"]))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
 
 
 def words(found: dict[str, Any]) -> str:
