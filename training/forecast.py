@@ -152,7 +152,9 @@ def _took(events: Path, stage: str) -> Measured | None:
             if event["event"] == "start":
                 speed, memory, alone = 0.0, 0, event.get("processes", 1) == 1
             elif event["event"] == "step" and alone:
-                speed, memory = float(event["steps_per_second"]), max(memory, int(event["peak_memory_bytes"]))
+                speed = float(event["steps_per_second"])
+                # Earlier versions wrote memory_bytes, which off a card was no peak: then only the time is known.
+                memory = max(memory, int(event.get("peak_memory_bytes", 0)))
         except (ValueError, KeyError, TypeError):
             continue
     return Measured(events.parent.name, {stage: 1 / speed}, memory) if speed > 0 else None
