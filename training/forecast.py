@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from diffscaler.jobs.throwaway import PREFIX
 from diffscaler.wording import bytes_in_words, seconds_in_words
 from training.config import TrainingConfig, load_config
 from training.counting import Counted, count
@@ -18,7 +19,7 @@ from training.events import EventLog, RunError, StopSignal
 from training.forms import WITH_OWN_LOOP
 from training.launch import RUN
 from training.options import RunConfig
-from training.rehearsal import PREFIX, ROOM
+from training.rehearsal import ROOM
 
 #: What a step's time and memory do not hang on. Runs that agree in everything else are as fast as each other on one
 #: machine; an option that a recipe gains counts until it is listed here.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from diffscaler.jobs.throwaway import PREFIX
 from tests.training.tiny_runs import RECIPE_NAMES, tiny_run
 from training.config import load_config
 from training.forecast import STOPPED, UNKNOWN, forecast, main, measured
 from training.launch import as_toml
 from training.options import RunConfig
-from training.rehearsal import PREFIX, ROOM, SCENES, STEPS, clear_parts, shortened
+from training.rehearsal import ROOM, SCENES, STEPS, shortened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -113,14 +113,6 @@ def test_ctrl_c_ends_it_in_the_middle_of_what_it_does_and_leaves_nothing(number:
     print(f"ended {time.monotonic() - began:.2f} s later")
     assert "Traceback" not in rest and "Stopped. Nothing is left behind." in rest and out == ""
     assert list((tmp_path / "models").iterdir()) == []
-
-
-def test_what_a_killed_measuring_left_is_cleared_and_what_goes_on_stays(tmp_path: Path) -> None:
-    parts = [tmp_path / f"{PREFIX}abc.{pid}.part" for pid in (os.getpid(), 2**31 - 1)]
-    for part in parts:
-        part.mkdir()
-    clear_parts(tmp_path)
-    assert [part.exists() for part in parts] == [True, False]
 
 
 def test_a_recipe_that_draws_its_scenes_is_tried_with_few_and_forecast_with_all(tmp_path: Path) -> None:
