@@ -8,6 +8,7 @@ from typing import Any
 
 from training.config import TrainingConfig
 from training.counting.counted import Counted
+from training.events import RunError
 from training.options import RunConfig
 
 #: Recipe -> "module:function" of what counts for it, `(config) -> Counted | None`; most of these load torch.
@@ -26,6 +27,10 @@ COUNTERS: dict[str, str] = {
     "pair_tsr": "training.counting.built_in:pair_tsr",
     "judge": "training.counting.built_in:judge",
 }
+#: What the libraries raise for a configuration of a model that says what cannot be.
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RuntimeError)
+#: Options that name a model which a run goes on from.
+MODELS = ("pretrained_model_name_or_path", "init", "vae_from", "text_encoder", "into")
 
 
 def count(config: RunConfig | TrainingConfig) -> Counted | None:
@@ -36,4 +41,13 @@ def count(config: RunConfig | TrainingConfig) -> Counted | None:
         return None
     module, _, name = where.partition(":")
     counter: Callable[[Any], Counted | None] = getattr(import_module(module), name)
-    return counter(config)
+    try:
+        return counter(config)
+    except MALFORMED as error:
+        why = str(error).partition("\n")[0][:200] or type(error).__name__
+        if models := [str(said) for option in MODELS if (said := getattr(config, option, ""))]:
+            raise RunError(
+                f"What {' or '.join(models)} holds cannot be read as a model ({why}).",
+                "Look at the config.json of its parts, or choose another model.",
+            ) from error
+        raise RunError(f"No network can be built of these options ({why}).", "Change its sizes.") from error
