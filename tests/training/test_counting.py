@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from diffscaler.models.sizes import tensors_in
+from diffscaler.settings import ROOT
 from tests.training.tiny_runs import RECIPE_NAMES, tiny_run
 from training import carry_out as carrying
 from training.commands import run
@@ -90,6 +93,12 @@ def test_a_model_folder_that_says_what_cannot_be_is_a_sentence_or_is_not_asked(
     file.unlink()
     with pytest.raises(RunError, match=folder.name):
         count(config)
+
+
+def test_counting_says_nothing_of_its_own_on_the_console() -> None:
+    command = [sys.executable, "-m", "training", "forecast", "presets/training/mini.toml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "" and len(done.stdout.splitlines()) == 1
 
 
 def test_options_no_network_can_be_built_of_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

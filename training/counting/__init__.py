@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -42,7 +44,8 @@ def count(config: RunConfig | TrainingConfig) -> Counted | None:
     module, _, name = where.partition(":")
     counter: Callable[[Any], Counted | None] = getattr(import_module(module), name)
     try:
-        return counter(config)
+        with _hushed():
+            return counter(config)
     except MALFORMED as error:
         why = str(error).partition("\n")[0][:200] or type(error).__name__
         if models := [str(said) for option in MODELS if (said := getattr(config, option, ""))]:
@@ -51,3 +54,18 @@ def count(config: RunConfig | TrainingConfig) -> Counted | None:
                 "Look at the config.json of its parts, or choose another model.",
             ) from error
         raise RunError(f"No network can be built of these options ({why}).", "Change its sizes.") from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Inside, diffusers warns of nothing while it builds networks: none of them will compute."""
+    # Not its topmost logger, whose level its import sets.
+    loggers = [logging.getLogger(name) for name in ("diffusers.models", "diffusers.configuration_utils")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
