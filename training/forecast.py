@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from diffscaler.jobs.throwaway import PREFIX
 from diffscaler.wording import bytes_in_words, seconds_in_words
 from training.config import TrainingConfig, load_config
 from training.counting import Counted, count
@@ -18,7 +19,7 @@ from training.events import EventLog, RunError, StopSignal
 from training.forms import WITH_OWN_LOOP
 from training.launch import RUN
 from training.options import RunConfig
-from training.rehearsal import PREFIX, ROOM
+from training.rehearsal import ROOM
 
 #: What a step's time and memory do not hang on. Runs that agree in everything else are as fast as each other on one
 #: machine; an option that a recipe gains counts until it is listed here.
@@ -123,8 +124,9 @@ def measured(config: RunConfig | TrainingConfig) -> Measured | None:
                 continue
             events = file.parent / "events.jsonl"
             took = _took(events, config.recipe) if isinstance(config, RunConfig) else _took_by_stage(events)
+            took = _with_room(took, file.parent / ROOM) if took else None
             if took and steps_of(config).keys() <= took.seconds.keys():
-                found.append((events.stat().st_mtime, _with_room(took, file.parent / ROOM)))
+                found.append((events.stat().st_mtime, took))
         except (OSError, RunError):
             continue
     return max(found, key=lambda row: row[0])[1] if found else None
@@ -151,7 +153,9 @@ def _took(events: Path, stage: str) -> Measured | None:
             if event["event"] == "start":
                 speed, memory, alone = 0.0, 0, event.get("processes", 1) == 1
             elif event["event"] == "step" and alone:
-                speed, memory = float(event["steps_per_second"]), max(memory, int(event["peak_memory_bytes"]))
+                speed = float(event["steps_per_second"])
+                # Earlier versions wrote memory_bytes, which off a card was no peak: then only the time is known.
+                memory = max(memory, int(event.get("peak_memory_bytes", 0)))
         except (ValueError, KeyError, TypeError):
             continue
     return Measured(events.parent.name, {stage: 1 / speed}, memory) if speed > 0 else None
@@ -191,14 +195,18 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def _with_room(took: Measured, file: Path) -> Measured:
-    """With what a rehearsal noted besides its events."""
+def _with_room(took: Measured, file: Path) -> Measured | None:
+    """With what a rehearsal noted besides its events; None when that was cut short or an earlier version noted less:
+    without it, what was measured with few scenes would pass for the whole run."""
     if not file.is_file():
         return took
-    said = json.loads(file.read_text(encoding="utf-8"))
-    room = int(said["checkpoint_bytes"]), int(said["model_bytes"])
-    memory = max(took.memory_bytes, int(said["peak_memory_bytes"]))
-    return replace(took, room=room, memory_bytes=memory, scenes=int(said["scenes"]))
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        room = int(said["checkpoint_bytes"]), int(said["model_bytes"])
+        memory = max(took.memory_bytes, int(said["peak_memory_bytes"]))
+        return replace(took, room=room, memory_bytes=memory, scenes=int(said["scenes"]))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
 
 
 def words(found: dict[str, Any]) -> str:

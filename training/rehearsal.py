@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from diffscaler.jobs.child import EventFile
+from diffscaler.jobs.throwaway import PREFIX, clear_killed, throwaway_folder
 from training.config import TrainingConfig
 from training.events import RunError, StopSignal
 from training.launch import RUN, as_toml
@@ -25,11 +24,7 @@ from training.options import RunConfig
 
 #: Steps of each stage: the first is slow, and the events of the next few are averaged.
 STEPS = 8
-#: Begins the name of a folder with what was measured; no model is called so.
-PREFIX = ".measured-"
 ROOM = "room.json"
-#: Ends the name of the folder of steps that are under way.
-PART = ".part"
 #: Drawn for them, of as many as the run draws.
 SCENES = 16
 LOOK_S = 0.3
@@ -44,45 +39,54 @@ def rehearse(
     told: called with every event of the steps, from a thread of its own
     Raises RunError when the run could not begin either.
     """
-    from training.commands import run
-    from training.compute import Compute
-    from training.peak import peak_bytes
-
     settings = config.model_dump_json(exclude={"output_dir"})
     beside = Path(config.output_dir).absolute().parent
     kept = beside / f"{PREFIX}{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
-    clear_parts(beside)
-    folder = beside / f"{kept.name}.{os.getpid()}{PART}"
+    clear_killed(beside)
     try:
-        short = shortened(config, folder)
-        with following(folder / "events.jsonl", told):
-            made = run(short, stop)
-        if made is None or stop:
-            return None
-        device = Compute.choose(config.device).device
-        fewer = isinstance(short, TrainingConfig) and device.type != "cuda" and short.num_scenes < config.num_scenes  # type: ignore[union-attr]
-        room = {
-            # After the samples, which take memory of their own.
-            "peak_memory_bytes": peak_bytes(device),
-            "checkpoint_bytes": _newest(folder),
-            "model_bytes": size_of(made) if made.is_dir() else made.stat().st_size,
-            "scenes": short.num_scenes if fewer else 0,  # type: ignore[union-attr]
-        }
-        shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir(parents=True)
-        (kept / ROOM).write_text(json.dumps(room), encoding="utf-8")
-        # As it will be asked for: the short one differs in what a forecast passes over.
-        (kept / RUN).write_text(as_toml(config), encoding="utf-8")
-        os.replace(folder / "events.jsonl", kept / "events.jsonl")
-        return kept
+        with throwaway_folder(beside, kept.name.removeprefix(PREFIX)) as folder:
+            return kept if _carried_out(config, folder, kept, stop, told) else None
     except KeyboardInterrupt:
         return None
     except OSError as error:
         raise RunError(
             f"What was measured could not be kept: {error.strerror or error}.", "Make room, or leave --measure away."
         ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _carried_out(
+    config: RunConfig | TrainingConfig,
+    folder: Path,
+    kept: Path,
+    stop: StopSignal,
+    told: Callable[[dict[str, Any]], None],
+) -> bool:
+    """Carry the steps out in `folder` and write what they took to `kept`; False when that was stopped."""
+    from training.commands import run
+    from training.compute import Compute
+    from training.peak import peak_bytes
+
+    short = shortened(config, folder)
+    with following(folder / "events.jsonl", told):
+        made = run(short, stop)
+    if made is None or stop:
+        return False
+    device = Compute.choose(config.device).device
+    fewer = isinstance(short, TrainingConfig) and device.type != "cuda" and short.num_scenes < config.num_scenes  # type: ignore[union-attr]
+    room = {
+        # After the samples, which take memory of their own.
+        "peak_memory_bytes": peak_bytes(device),
+        "checkpoint_bytes": _newest(folder),
+        "model_bytes": size_of(made) if made.is_dir() else made.stat().st_size,
+        "scenes": short.num_scenes if fewer else 0,  # type: ignore[union-attr]
+    }
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    (kept / ROOM).write_text(json.dumps(room), encoding="utf-8")
+    # As it will be asked for: the short one differs in what a forecast passes over.
+    (kept / RUN).write_text(as_toml(config), encoding="utf-8")
+    os.replace(folder / "events.jsonl", kept / "events.jsonl")
+    return True
 
 
 @contextmanager
@@ -105,14 +109,6 @@ def following(path: Path, told: Callable[[dict[str, Any]], None]) -> Iterator[No
     finally:
         over.set()
         thread.join()
-
-
-def clear_parts(beside: Path) -> None:
-    """Delete what a rehearsal left that was killed."""
-    for part in beside.glob(f"{PREFIX}*{PART}"):
-        pid = part.name.removesuffix(PART).rpartition(".")[2]
-        if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def shortened(config: RunConfig | TrainingConfig, folder: Path) -> RunConfig | TrainingConfig:

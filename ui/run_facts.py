@@ -16,7 +16,7 @@ SLOW_LOADING = 0.05
 
 
 def figures(run: RunSoFar, running: bool) -> str:
-    """One line: losses, learning rate, gradient norm, speed, peak memory and time left, as far as they are known."""
+    """One line: losses, learning rate, gradient norm, speed, memory and time left, as far as they are known."""
     known, parts = run.figures, []
     if run.points:
         step, loss, _ = run.points[-1]
@@ -33,6 +33,8 @@ def figures(run: RunSoFar, running: bool) -> str:
         parts.append(f"{known['loading_share']:.0%} of it waiting for clips")
     if "peak_memory_bytes" in known:
         parts.append(f"{bytes_in_words(known['peak_memory_bytes'])} of memory at its peak")
+    elif "memory_bytes" in known:
+        parts.append(f"{bytes_in_words(known['memory_bytes'])} of memory")
     if running and "seconds_left" in known:
         parts.append(f"{seconds_in_words(known['seconds_left'])} left")
     if run.about.get("device"):

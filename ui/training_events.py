@@ -9,8 +9,8 @@ from typing import Any
 
 MAX_BYTES = 4 * 2**20
 
-#: Fields of a "step" event that are shown as figures.
-FIGURES = ("lr", "grad_norm", "steps_per_second", "peak_memory_bytes", "seconds_left", "loading_share")
+#: Fields of a "step" event that are shown as figures; memory_bytes is what earlier versions wrote, no peak everywhere.
+FIGURES = ("lr", "grad_norm", "steps_per_second", "peak_memory_bytes", "memory_bytes", "seconds_left", "loading_share")
 
 
 @dataclass

@@ -13,6 +13,7 @@ from diffscaler.jobs.run_measure import run_measure
 from diffscaler.jobs.run_plan import PlanRunner
 from diffscaler.jobs.run_prepare import run_prepare
 from diffscaler.jobs.run_training import run_training
+from diffscaler.jobs.throwaway import clear_killed
 from diffscaler.library.clips import ClipLibrary
 from diffscaler.library.files import remove_tree
 from diffscaler.models.catalogue import Catalogue
@@ -51,6 +52,7 @@ class DeviceWork:
     waits_for_clients = True
 
     def __init__(self, settings: Settings, queue: JobQueue) -> None:
+        self.settings = settings
         self.queue = queue
         self.library = ClipLibrary(settings.library_dir)
         self.catalogue = Catalogue(settings)
@@ -58,6 +60,7 @@ class DeviceWork:
 
     def tidy(self) -> None:
         remove_tree(self.library.root / "scratch")
+        clear_killed(self.settings.models_dir)
 
     def warm_up(self) -> None:
         self.plans.warm_up()
@@ -68,7 +71,10 @@ class DeviceWork:
             return run_training(job, self.queue, stopped)
         if job.kind == "measure":
             self.plans.make_room("measuring a training takes the whole machine")
-            return run_measure(job, self.queue, stopped)
+            try:
+                return run_measure(job, self.queue, stopped)
+            finally:
+                clear_killed(self.settings.models_dir)  # one that did not stop in time was ended
         if job.kind == "prepare":
             if self.catalogue.specs("caption_scorer"):
                 self.plans.make_room("a network looks at the clips that are prepared")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,12 @@ import pytest
 import torch
 
 from diffscaler.models.sizes import tensors_in
+from diffscaler.settings import ROOT
 from tests.training.tiny_runs import RECIPE_NAMES, tiny_run
 from training import carry_out as carrying
 from training.commands import run
 from training.counting import COUNTERS, count
-from training.events import StopSignal
+from training.events import RunError, StopSignal
 from training.loop import Loop
 from training.options import RunConfig
 from training.trainer import Trainer
@@ -69,6 +73,41 @@ def test_what_is_counted_is_what_the_built_network_has(
     files = [made] if made.is_file() else [file for file in made.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files)
     assert size == pytest.approx(counted.model_bytes + 4 * words, rel=0.03, abs=ROUND)
+
+
+@pytest.mark.parametrize("said", ["x", [], [0, 0], [-8, -8], {}, None, 7, ["a", "b"]], ids=str)
+@pytest.mark.parametrize(("recipe", "part"), [("inflate", "unet"), ("one-shot", "vae"), ("temporal-decoder", "vae")])
+def test_a_model_folder_that_says_what_cannot_be_is_a_sentence_or_is_not_asked(
+    recipe: str, part: str, said: Any, tmp_path: Path
+) -> None:
+    config = tiny_run(recipe, tmp_path)
+    folder = Path(getattr(config, "pretrained_model_name_or_path", "") or config.init)  # type: ignore[union-attr]
+    file = folder / part / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"block_out_channels": said}))
+    if recipe == "one-shot" and isinstance(said, list) and said:
+        assert count(config) is not None  # how many levels there are is all that counts here
+        return
+    with pytest.raises(RunError, match=folder.name) as caught:
+        count(config)
+    assert caught.value.hint and "\n" not in str(caught.value)
+    file.unlink()
+    with pytest.raises(RunError, match=folder.name):
+        count(config)
+
+
+def test_counting_says_nothing_of_its_own_on_the_console() -> None:
+    command = [sys.executable, "-m", "training", "forecast", "presets/training/mini.toml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "" and len(done.stdout.splitlines()) == 1
+
+
+def test_options_no_network_can_be_built_of_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_: Any, **__: Any) -> None:
+        raise ValueError("7 is not divisible by 2\nmore")
+
+    monkeypatch.setattr("diffscaler.text2video.unet3d.network.Unet3D", cannot)
+    with pytest.raises(RunError, match=r"these options \(7 is not divisible by 2\)"):
+        count(tiny_run("unet3d", tmp_path))
 
 
 def tensor_bytes(output: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from diffscaler.jobs.throwaway import PREFIX
 from tests.training.tiny_runs import RECIPE_NAMES, tiny_run
 from training.config import load_config
-from training.forecast import STOPPED, UNKNOWN, forecast, main
+from training.forecast import STOPPED, UNKNOWN, forecast, main, measured
 from training.launch import as_toml
 from training.options import RunConfig
-from training.rehearsal import PREFIX, ROOM, SCENES, STEPS, clear_parts, shortened
+from training.rehearsal import ROOM, SCENES, STEPS, shortened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -115,14 +115,6 @@ def test_ctrl_c_ends_it_in_the_middle_of_what_it_does_and_leaves_nothing(number:
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_what_a_killed_measuring_left_is_cleared_and_what_goes_on_stays(tmp_path: Path) -> None:
-    parts = [tmp_path / f"{PREFIX}abc.{pid}.part" for pid in (os.getpid(), 2**31 - 1)]
-    for part in parts:
-        part.mkdir()
-    clear_parts(tmp_path)
-    assert [part.exists() for part in parts] == [True, False]
-
-
 def test_a_recipe_that_draws_its_scenes_is_tried_with_few_and_forecast_with_all(tmp_path: Path) -> None:
     config = tiny_run("mini", tmp_path, data="scenes", num_scenes=2000, size=64)
     assert shortened(config, tmp_path / "short").num_scenes == SCENES  # type: ignore[union-attr]
@@ -140,6 +132,34 @@ def test_a_recipe_that_draws_its_scenes_is_tried_with_few_and_forecast_with_all(
     assert found["disk_bytes"] > pictures and found["seconds"] == pytest.approx(0.5 * 9)
 
 
+@pytest.mark.parametrize(
+    "noted",
+    [
+        '{"memory_bytes": 100, "checkpoint_bytes": 7, "model_bytes": 5}',
+        '{"peak_memory_bytes": 1',
+        "[]",
+        "null",
+        "",
+        "\xff",
+    ],
+    ids=["of an earlier version", "cut short", "a list", "nothing", "empty", "not UTF-8"],
+)
+def test_what_an_earlier_version_or_a_full_disk_left_is_measured_anew(noted: str, tmp_path: Path) -> None:
+    config = tiny_run("unet3d", tmp_path)
+    kept = tmp_path / "models" / f"{PREFIX}one"
+    kept.mkdir(parents=True)
+    (kept / "run.toml").write_text(as_toml(config), encoding="utf-8")
+    step = {"event": "step", "steps_per_second": 2.0, "peak_memory_bytes": 9}
+    (kept / "events.jsonl").write_text(json.dumps(step) + "\n")
+    (kept / ROOM).write_text(json.dumps(dict.fromkeys(ROOM_SAID, 1)))
+    assert measured(config) is not None
+    (kept / ROOM).write_bytes(noted.encode("latin-1"))
+    assert measured(config) is None
+    assert forecast(config)["seconds"] is None
+
+
+#: What a rehearsal notes besides its events.
+ROOM_SAID = ("peak_memory_bytes", "checkpoint_bytes", "model_bytes", "scenes")
 #: What names the steps of a run begin with.
 STAGES = ("max", "vae", "image", "motion")
 

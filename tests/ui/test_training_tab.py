@@ -196,6 +196,14 @@ def measured_run(folder: Path, config: RunConfig, events: list[dict[str, Any]]) 
 STEP = {"event": "step", "steps_per_second": 2.0, "peak_memory_bytes": 9_000_000}
 
 
+def test_a_run_of_an_earlier_version_forecasts_its_time_but_no_peak_of_memory(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    old = {"event": "step", "steps_per_second": 2.0, "memory_bytes": 9_000_000}
+    measured_run(tmp_path / "models" / "a", config, [old])
+    found = forecast(config)
+    assert found["seconds"] == config.max_train_steps / 2 and found["memory_is"] == "at least"
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"attn_heads": 4}, {"attn_dim_head": 16}, {"init_kernel_size": 5}, {"use_sparse_linear_attn": False},
@@ -339,6 +347,13 @@ def test_a_run_shows_held_out_loss_figures_and_warnings_and_each_sample_once(tmp
     assert "&lt;average&gt;" in run_facts.warnings(run) and "other settings: seed" in run_facts.warnings(run)
     shown = run_facts.samples(run)
     assert shown.count("<figure>") == 3 and shown.index("step 30") < shown.index("step 10")
+
+
+def test_a_run_of_an_earlier_version_shows_its_memory_without_calling_it_a_peak(tmp_path: Path) -> None:
+    row = {"event": "step", "step": 1, "total": 4, "loss": 0.5, "memory_bytes": 2e9}
+    (tmp_path / "events.jsonl").write_text(json.dumps(row) + "\n")
+    line = run_facts.figures(read_run(tmp_path), running=False)
+    assert "<span>2.0 GB of memory</span>" in line
 
 
 def test_a_stopped_run_offers_to_resume_and_a_done_one_says_where_its_result_is(tmp_path: Path) -> None:

@@ -50,3 +50,15 @@ def config_of(part: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         pass
     raise RunError(f"{part.parent.name} is not a whole model: its {part.name} is missing.", "Choose another folder.")
+
+
+def pixels_of_a_latent(vae: Path, levels: int) -> int:
+    """Pixels that a latent of a model's VAE stands for, each way; levels: where its configuration does not say.
+    Raises RunError."""
+    widths = config_of(vae).get("block_out_channels", [0] * levels)
+    if not isinstance(widths, list) or not widths:
+        raise RunError(
+            f"The VAE of {vae.parent.name} has no levels: its block_out_channels are {str(widths)[:60]}.",
+            "Choose another folder.",
+        )
+    return 2 ** (len(widths) - 1)

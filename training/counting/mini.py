@@ -9,7 +9,7 @@ from typing import Any
 from training.config import TrainingConfig
 from training.counting.built_in import Shapes, drawn_bytes, in_memory, shapes_in, shapes_of, size, state_of
 from training.counting.counted import Counted
-from training.counting.files import config_of
+from training.counting.files import config_of, pixels_of_a_latent
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def parts_of(config: TrainingConfig) -> Parts:
         folder = Path(config.init)
         vae, words, unet = (shapes_in(folder / name) for name in ("vae", "text_encoder", "unet"))
         about = config_of(folder / "unet")
-        cell = 2 ** (len(config_of(folder / "vae").get("block_out_channels", (0,) * 4)) - 1)
+        cell = pixels_of_a_latent(folder / "vae", levels=4)
         moving = unet if about.get("_class_name") == "UNetMotionModel" else _moving(about)
         return Parts(vae, words, unet, moving, cell)
     import torch

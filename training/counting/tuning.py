@@ -7,7 +7,7 @@ from typing import Any
 
 from diffscaler.models.sizes import Held
 from training.counting.counted import LOWER_BYTES, Counted, by_trainer
-from training.counting.files import bytes_of, config_of, folder_of, numbers, numbers_in, tensors_of
+from training.counting.files import bytes_of, config_of, folder_of, numbers, numbers_in, pixels_of_a_latent, tensors_of
 
 #: Parts of tensor names that only layers over time have, in the layouts the trainer reads.
 TEMPORAL = ("temporal", "motion_modules", "temp_conv", "temp_attentions")
@@ -53,7 +53,7 @@ def one_shot(config: Any) -> Counted | None:
     if not trained:
         return None
     vae = config_of(folder / "vae")
-    factor = 2 ** (len(vae.get("block_out_channels", ())) - 1)
+    factor = pixels_of_a_latent(folder / "vae", levels=1)
     clip = 4 * int(vae.get("latent_channels", 4)) * config.num_frames * max(1, config.resolution // factor) ** 2
     model = bytes_of(folder) + LOWER_BYTES[config.mixed_precision] * trained + clip
     return _tuned(config, folder, trained, numbers(unet.values()) + tails + norms, model, kept_bytes=clip)
