@@ -53,9 +53,12 @@ class ClipData:
         """What samples are drawn of when nobody says: the first captions, each once."""
         return list(dict.fromkeys(captions[0] for captions in self.captions))[:4]
 
-    @property
+    @cached_property
     def known(self) -> dict[str, Any]:
-        """What a model made of them has to know: a clip's shape, and all words, of clips that are held out too."""
+        """What a model made of them has to know: a clip's shape, and all words, of clips that are held out too.
+
+        Every checkpoint asks; the captions are gone through once.
+        """
         captions = (*self.captions, *self.apart_captions, *self.unread_captions)
         return {"shape": list(self.frames[0].shape), "words": words_in(text for said in captions for text in said)}
 
