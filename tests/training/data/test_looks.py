@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from diffscaler.datasets import manifest as stored
 from diffscaler.datasets.edits import caption_shot, set_thresholds
-from diffscaler.errors import ModelNotFound
+from diffscaler.errors import MediaError, ModelNotFound
 from diffscaler.settings import Settings, read_settings
 from tests.scorers.tiny import clip_folder, head_file
 from tests.training.data.draw import clip, frames_folder, scene, travelling
@@ -142,6 +143,36 @@ def test_a_data_set_prepared_without_models_is_scored_without_being_measured_aga
     after = prepared(footage, tmp_path / "set", Models.choose(settings))
     assert scores(after) == scores(fresh) and after.clips == fresh.clips
     assert scores(prepared(footage, tmp_path / "set", None)) == scores(before), "gone with the model, kept in the cache"
+
+
+@pytest.mark.parametrize("damage", ["short", "unreadable"])
+def test_shots_that_can_not_be_looked_at_again_are_told_and_their_clip_stays(
+    tmp_path, settings, footage, monkeypatch, damage
+):
+    from training.data import looks
+
+    dataset, real = tmp_path / "set", looks.open_footage
+    before = prepared(footage, dataset, None)
+
+    def frames(found):
+        yield from islice(found, 20)
+        if damage == "unreadable":
+            raise MediaError("It breaks off.")
+
+    def opened(path, fps):
+        found = real(path, fps)
+        return replace(found, frames=frames(found.frames)) if path.name == "a.mp4" else found
+
+    monkeypatch.setattr(looks, "open_footage", opened)
+    made = prepared(footage, dataset, Models.choose(settings))
+    assert [clip.path for clip in made.clips] == [clip.path for clip in before.clips] and made.complete
+    assert scores(made)["a.mp4 0"][0] is not None and scores(made)["a.mp4 14"] == (None, None)
+    (fault,) = stored.read(dataset).faults
+    assert "a.mp4" in fault.where and "1 of its 2 shots could not be looked at" in fault.sentence
+    assert ("fewer frames" if damage == "short" else "It breaks off.") in fault.sentence
+    monkeypatch.setattr(looks, "open_footage", real)
+    mended = prepared(footage, dataset, Models.choose(settings))
+    assert mended.faults == () and scores(mended)["a.mp4 14"][0] is not None
 
 
 def test_an_edit_has_no_score_until_its_words_were_compared(tmp_path, settings, footage):
