@@ -103,7 +103,7 @@ def read_clips(
             for example in examples_of(shot, num_frames, fps, MOST_WINDOWS, resolution, aspect_ratio, step)
             if (cut := cut_to(example, legal(len(example.frames))))
         ]
-        for shots in held_out_of(read_shots(data, fps, captions_needed=captions_needed), held_out)
+        for shots in held_out_of(read_shots(data, fps, captions_needed=captions_needed, warn=place.warn), held_out)
     ]
     if not sides[0]:
         raise RunError("None of the clips is long enough.", "Use longer clips, or ask for fewer frames.")
