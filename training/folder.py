@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def read_folder(folder: Path, size: int, num_frames: int) -> ClipSet:
 
 def _prepared(dataset: Path, size: int) -> Iterator[tuple[str, list[str], Iterator[np.ndarray]]]:
     """(name, captions, frames at 8 fps) of each kept shot of a prepared data set."""
-    for item in read_manifest(dataset):
+    found = read_manifest(dataset)
+    for sentence in found.warnings:
+        print(sentence, file=sys.stderr)
+    for item in found:
         yield item.path.name, list(item.captions), _shot(item, size)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from diffscaler.datasets.manifest import PICTURES, Manifest
 from diffscaler.datasets.selection import Thresholds, reasons
 from diffscaler.datasets.shot import Clip, Shot
+from diffscaler.datasets.unscored import not_applied
 from ui import pieces
 from ui.pictures import url_of
 
@@ -31,6 +32,7 @@ def head(name: str, made: Manifest, at: Thresholds, lacking: str = "") -> str:
         facts.append(f"{fresh} caption{'s' * (fresh > 1)} without a CLIP score: Prepare reads them")
     facts += [f"scored by {', '.join(made.scorers.values())}"] if made.scorers else []
     facts += ([lacking] if lacking else []) if made.complete else ["not finished yet"]
+    facts += not_applied(made, at)
     line = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     use = pieces.do("use", "Use this data", title="The next run learns from the shots that are kept", disabled=not kept)
     return f'<h2>{escape(name)}</h2><p class="facts">{line}</p><div class="verbs">{use}</div>'

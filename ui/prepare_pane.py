@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache, partial
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ LIMITS: dict[str, tuple[str, str, float, float, float, bool]] = {
 }
 
 
-#: Limits on what a network scores -> the field of Scores: their sliders are there where it is.
+#: Limits on what a network scores -> the field of Scores: their sliders are there where it is, or they are set.
 SCORED = {"clip_min": "clip", "aesthetics_min": "aesthetics"}
 
 
@@ -237,13 +238,20 @@ class PreparePane:
         values: Updates = {self.stills: at.stills, self.twice: at.duplicates}
         values |= {slider: stands_at(name, at) for name, slider in self.sliders.items()}
         for name, score in SCORED.items():
-            values[self.sliders[name]] = gr.Slider(value=stands_at(name, at), visible=score in made.scorers)
+            # A limit somebody set can be lifted, whether or not there are scores it applies to.
+            there = score in made.scorers or getattr(at, name) is not None
+            values[self.sliders[name]] = gr.Slider(value=stands_at(name, at), visible=there)
         return values
 
     def _thresholds(self, at: Thresholds, values: tuple[Any, ...]) -> Thresholds:
-        """Limits as the sliders stand; those without a slider stay."""
+        """Limits as the sliders stand; those without a slider stay, and those whose slider nobody moved.
+
+        at: the limits that the sliders were shown for; --limit sets ones beyond a slider's ends too
+        """
         found: dict[str, Any] = {}
         for name, value in zip(LIMITS, values, strict=False):
+            if isclose(value, stands_at(name, at)):
+                continue
             least, most, endless = LIMITS[name][2], LIMITS[name][3], LIMITS[name][5]
             free = value >= most if endless else value <= least
             found[name] = None if free else float(value) / (100 if name == "text_max" else 1)

@@ -131,6 +131,28 @@ def test_scores_of_networks_and_their_sliders_are_there_where_they_were_measured
     assert "1 caption without a CLIP score: Prepare reads them" in edited[pane.head]
 
 
+@pytest.mark.parametrize("beyond", [{"clip_min": 55.0, "aesthetics_min": -1.5}, {"clip_min": -2.0, "text_max": 1.5}])
+def test_a_limit_beyond_its_sliders_ends_stays_until_that_slider_is_moved(pane: PreparePane, beyond) -> None:
+    folder = pane.studio.settings.datasets_dir / "films"
+    before = replace(Thresholds(), **beyond)
+    stored.write(folder, replace(scored(some(3), {"clip": "tiny CLIP", "aesthetics": "beauty"}), thresholds=before))
+    stand = {name: stands_at(name, before) for name in LIMITS}
+    pane.on_keep(STATE, *(stand | {"motion_min": 1.0}).values(), False, False)
+    assert stored.read(folder).thresholds == replace(before, motion_min=1.0)
+    pane.on_keep(STATE, *(stand | {"clip_min": 12.0}).values(), False, False)
+    assert stored.read(folder).thresholds == replace(before, clip_min=12.0)
+    pane.on_keep(STATE, *(stand | {"clip_min": 0.0}).values(), False, False)
+    assert stored.read(folder).thresholds == replace(before, clip_min=None)
+
+
+def test_a_limit_on_a_score_that_is_gone_keeps_its_slider_so_that_it_can_be_lifted(pane: PreparePane) -> None:
+    folder = pane.studio.settings.datasets_dir / "films"
+    stored.write(folder, replace(some(3), thresholds=Thresholds(clip_min=20.0)))
+    shown = pane.show(STATE)
+    assert shown[pane.sliders["clip_min"]].visible and shown[pane.sliders["clip_min"]].value == 20.0
+    assert not shown[pane.sliders["aesthetics_min"]].visible
+
+
 def test_the_page_says_in_a_line_what_is_missing_of_the_scores(pane: PreparePane) -> None:
     settings = pane.studio.settings
     stored.write(settings.datasets_dir / "films", scored(some(2), {"clip": "tiny CLIP"}))

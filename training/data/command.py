@@ -14,6 +14,7 @@ import cv2
 from diffscaler.datasets.edits import set_thresholds
 from diffscaler.datasets.manifest import Manifest
 from diffscaler.datasets.selection import Thresholds, reasons
+from diffscaler.datasets.unscored import not_applied
 from diffscaler.errors import DiffScalerError
 from diffscaler.models.catalogue import Catalogue
 from diffscaler.models.scorers import how_to_get, lacking
@@ -113,6 +114,7 @@ def summary(made: Manifest, lacking: str = "") -> str:
     lines += [f"  {left.count(reason)} left out: {reason}" for reason in dict.fromkeys(left)]
     bare = sum(not clip.captions_of(shot) for clip, shot in made.kept())
     lines += [f"  {bare} without a caption"] if bare else []
+    lines += [f"  {sentence}" for sentence in not_applied(made)]
     lines += [f"  {lacking}"] if lacking else []
     lines += [f"  {fault.where}: {fault.sentence}" for fault in made.faults[:20]]
     more = len(made.faults) - 20 + made.more_faults

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffscaler.datasets.manifest import Manifest
-from diffscaler.datasets.shot import Clip
-from training.data.footage import Picture, open_footage
+from diffscaler.datasets.shot import Clip, Shot
+from diffscaler.errors import MediaError
+from training.data.footage import Frame, Picture, open_footage
 from training.data.scorers import Models, Opened, ScorerFailed
 from training.data.scoring import Spread
 from training.data.seen import Seen, Vector, digest_of
@@ -62,19 +63,33 @@ class Looks:
         if batch:
             self.seen.add_vectors(self.models.ask(lambda opened: means(opened, batch)))
 
-    def see_again(self, path: Path, clip: Clip, folder_fps: float, go_on: Callable[[], None]) -> None:
+    def see_again(self, path: Path, clip: Clip, folder_fps: float, go_on: Callable[[], None]) -> str:
         """Look at those shots of a clip that was measured before which no look was taken at.
 
-        Raises MediaError, ScorerFailed, NotEnoughRoom, and what go_on raises.
+        Returns why some of them could not be looked at, "" when all were: the clip is as usable as it was.
+        Raises ScorerFailed, NotEnoughRoom, and what go_on raises.
         """
         waiting = [shot for shot in clip.shots if shot.key not in self.seen.at]
+        if not waiting:
+            return ""
+        try:
+            self._see_shots(open_footage(path, folder_fps).frames, waiting, go_on)
+        except MediaError as error:
+            return unseen(len(waiting), clip, error.message)
+        if waiting:
+            return unseen(len(waiting), clip, "it has fewer frames now than when it was measured.")
+        return ""
+
+    def _see_shots(self, frames: Iterator[Frame], waiting: list[Shot], go_on: Callable[[], None]) -> None:
+        """Look at shots in their order; those that were looked at leave `waiting`."""
         spread = Spread()
-        for frame in open_footage(path, folder_fps).frames if waiting else ():
+        for frame in frames:
             go_on()
             if waiting[0].start <= frame.index < waiting[0].stop:
                 spread.add(frame)
             if frame.index + 1 == waiting[0].stop:
-                self.see(waiting.pop(0).key, spread.three())
+                self.see(waiting[0].key, spread.three())
+                waiting.pop(0)
                 spread = Spread()
             if not waiting:
                 return
@@ -136,6 +151,11 @@ class Looks:
             return replace(clip, shots=tuple(shots))
 
         return replace(made, scorers=self.models.titles, clips=tuple(map(scores, made.clips)))
+
+
+def unseen(count: int, clip: Clip, why: str) -> str:
+    """That shots of a clip could not be looked at, in a sentence. why: a sentence"""
+    return f"{count} of its {len(clip.shots)} shots could not be looked at, and have no new CLIP score: {why}"
 
 
 def means(opened: Opened, batch: dict[str, Any]) -> dict[str, Vector]:

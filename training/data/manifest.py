@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from diffscaler.datasets import manifest as stored
 from diffscaler.datasets.selection import reasons
+from diffscaler.datasets.unscored import not_applied
 from diffscaler.errors import DiffScalerError
 from training.events import RunError
 
@@ -62,6 +63,7 @@ class Dataset:
     digest: SHA-256 over contents, frames and captions of the items, wherever they lie; store it with checkpoints
     left_out: how many shots are not here, by reason ("blurred", "seen before", ...); a shot may have several
     complete: False when preparing was stopped before the end
+    warnings: what a run should be told of it: limits that shots without a score pass
     """
 
     name: str
@@ -69,6 +71,7 @@ class Dataset:
     digest: str
     left_out: dict[str, int]
     complete: bool
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.items)
@@ -108,7 +111,7 @@ def read_manifest(path: Path, captions_needed: bool = True) -> Dataset:
             f"{len(bare)} of {len(items)} shots of {name} have no caption, the first in {bare[0].path.name}.",
             "Write what they show in the grid, or take them out there.",
         )
-    return Dataset(name, items, made.digest(), dict(left_out), made.complete)
+    return Dataset(name, items, made.digest(), dict(left_out), made.complete, tuple(not_applied(made)))
 
 
 def contents(made: stored.Manifest) -> dict[str, str]:

@@ -65,7 +65,7 @@ def prepare(
     making = Making(folder.absolute(), dataset, listing, options, looks)
     began, looked = time.monotonic(), 0.0
     journal = Journal(dataset, options.digest())
-    for index, clip in measuring(listing.entries, journal, options, stopped, workers, looks):
+    for index, clip in measuring(listing.entries, journal, options, stopped, workers, looks, making.note):
         making.add(index, clip)
         report.clip(clip, stopped())
         now = time.monotonic()
@@ -91,10 +91,15 @@ class Making:
         self.folder, self.dataset, self.listing, self.options = folder, dataset, listing, options
         self.looks = looks
         self.done: dict[int, Clip | Fault] = {}
+        self.notes: list[Fault] = []
 
     def add(self, index: int, made: Clip | Fault) -> None:
         """What came of an entry of the listing."""
         self.done[index] = made
+
+    def note(self, fault: Fault) -> None:
+        """What went wrong with a clip that is used all the same; from any thread."""
+        self.notes.append(fault)
 
     def write(self, complete: bool) -> Manifest:
         """Put what there is in place, with people's edits and limits as they are now."""
@@ -107,7 +112,8 @@ class Making:
     def found(self, complete: bool) -> Manifest:
         """What there is in the folder."""
         made = [self.done[index] for index in sorted(self.done)]
-        faults = [*self.listing.faults, *(one for one in made if isinstance(one, Fault))]
+        notes = sorted(self.notes, key=lambda fault: fault.where)
+        faults = [*self.listing.faults, *(one for one in made if isinstance(one, Fault)), *notes]
         return Manifest(
             folder=str(self.folder),
             layout=self.listing.layout,
@@ -135,8 +141,12 @@ def measuring(
     stopped: Callable[[], bool],
     workers: int,
     looks: Looks | None = None,
+    note: Callable[[Fault], None] = lambda fault: None,
 ) -> Iterator[tuple[int, Clip | Fault]]:
-    """(index, clip or why it is none) of each entry, as they get done; ends early once `stopped`."""
+    """(index, clip or why it is none) of each entry, as they get done; ends early once `stopped`.
+
+    note: told, by the thread that reads it, what went wrong with a clip that is yielded all the same
+    """
 
     def go_on() -> None:
         if stopped():
@@ -150,8 +160,8 @@ def measuring(
             if clip is None:
                 see = looks.see if looks else None
                 clip = measured(entry.path, sha256, options, journal.pictures, go_on, see)
-            elif looks:
-                looks.see_again(entry.path, clip, options.folder_fps, go_on)
+            elif looks and (missed := looks.see_again(entry.path, clip, options.folder_fps, go_on)):
+                note(Fault(entry.where, missed))
             return replace(clip, path=str(entry.path), where=entry.where, captions=entry.captions)
         except (Stopped, NotEnoughRoom, ScorerFailed):
             raise

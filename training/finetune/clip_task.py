@@ -48,7 +48,7 @@ class ClipTask(ABC):
         if place.known:
             self.hash, self.examples, self.apart = "", [example_of_known(place.known, config.fps)], []
         else:
-            shots = read_shots(config.data, config.fps, getattr(config, "prompt", ""), self.captions_needed)
+            shots = read_shots(config.data, config.fps, getattr(config, "prompt", ""), self.captions_needed, place.warn)
             self.hash = data_hash(shots)
             learnt, apart = held_out_of(shots, config.held_out)
             self.examples = self._examples(learnt)

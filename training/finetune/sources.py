@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from diffscaler.datasets.manifest import is_dataset
@@ -16,17 +18,27 @@ from training.events import RunError
 from training.folder import LAYOUT, captioned_clips
 
 
-def read_shots(data: str, folder_fps: float, caption: str = "", captions_needed: bool = True) -> list[Item]:
+def read_shots(
+    data: str,
+    folder_fps: float,
+    caption: str = "",
+    captions_needed: bool = True,
+    warn: Callable[[str], None] = lambda sentence: print(sentence, file=sys.stderr),
+) -> list[Item]:
     """The shots of a data set, folder or clip, in a fixed order.
 
     folder_fps: frames per second of clips that are folders of pictures, which say nothing about it
     caption: what a single clip shows; without it a file beside it says so
     captions_needed: False for recipes that learn without words too: clips may then have none
+    warn: told which limits of a data set shots pass for want of a score
     Raises RunError, naming the file, when there is nothing, a caption is missing or a clip is unreadable.
     """
     path = Path(data).expanduser()
     if is_dataset(path):
-        return list(read_manifest(path, captions_needed))
+        found = read_manifest(path, captions_needed)
+        for sentence in found.warnings:
+            warn(sentence)
+        return list(found)
     if not path.exists():
         raise RunError(f"There is no folder {path}.", LAYOUT)
     if caption or path.is_file() or (path / "prompt.txt").is_file():

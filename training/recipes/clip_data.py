@@ -53,9 +53,12 @@ class ClipData:
         """What samples are drawn of when nobody says: the first captions, each once."""
         return list(dict.fromkeys(captions[0] for captions in self.captions))[:4]
 
-    @property
+    @cached_property
     def known(self) -> dict[str, Any]:
-        """What a model made of them has to know: a clip's shape, and all words, of clips that are held out too."""
+        """What a model made of them has to know: a clip's shape, and all words, of clips that are held out too.
+
+        Every checkpoint asks; the captions are gone through once.
+        """
         captions = (*self.captions, *self.apart_captions, *self.unread_captions)
         return {"shape": list(self.frames[0].shape), "words": words_in(text for said in captions for text in said)}
 
@@ -100,7 +103,7 @@ def read_clips(
             for example in examples_of(shot, num_frames, fps, MOST_WINDOWS, resolution, aspect_ratio, step)
             if (cut := cut_to(example, legal(len(example.frames))))
         ]
-        for shots in held_out_of(read_shots(data, fps, captions_needed=captions_needed), held_out)
+        for shots in held_out_of(read_shots(data, fps, captions_needed=captions_needed, warn=place.warn), held_out)
     ]
     if not sides[0]:
         raise RunError("None of the clips is long enough.", "Use longer clips, or ask for fewer frames.")

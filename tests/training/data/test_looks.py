@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from PIL import Image
 
 from diffscaler.datasets import manifest as stored
 from diffscaler.datasets.edits import caption_shot, set_thresholds
-from diffscaler.errors import ModelNotFound
+from diffscaler.errors import MediaError, ModelNotFound
 from diffscaler.settings import Settings, read_settings
 from tests.scorers.tiny import clip_folder, head_file
 from tests.training.data.draw import clip, frames_folder, scene, travelling
 from training.data import scorers
+from training.data.command import summary
 from training.data.footage import Frame
 from training.data.manifest import read_manifest
 from training.data.options import Options
@@ -28,6 +30,8 @@ from training.data.reporting import Report
 from training.data.scorers import Models, ScorerFailed
 from training.data.scoring import Spread
 from training.events import EventLog, Stopped
+from training.finetune.sources import read_shots
+from ui.prepare_grid import head
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -144,6 +148,36 @@ def test_a_data_set_prepared_without_models_is_scored_without_being_measured_aga
     assert scores(prepared(footage, tmp_path / "set", None)) == scores(before), "gone with the model, kept in the cache"
 
 
+@pytest.mark.parametrize("damage", ["short", "unreadable"])
+def test_shots_that_can_not_be_looked_at_again_are_told_and_their_clip_stays(
+    tmp_path, settings, footage, monkeypatch, damage
+):
+    from training.data import looks
+
+    dataset, real = tmp_path / "set", looks.open_footage
+    before = prepared(footage, dataset, None)
+
+    def frames(found):
+        yield from islice(found, 20)
+        if damage == "unreadable":
+            raise MediaError("It breaks off.")
+
+    def opened(path, fps):
+        found = real(path, fps)
+        return replace(found, frames=frames(found.frames)) if path.name == "a.mp4" else found
+
+    monkeypatch.setattr(looks, "open_footage", opened)
+    made = prepared(footage, dataset, Models.choose(settings))
+    assert [clip.path for clip in made.clips] == [clip.path for clip in before.clips] and made.complete
+    assert scores(made)["a.mp4 0"][0] is not None and scores(made)["a.mp4 14"] == (None, None)
+    (fault,) = stored.read(dataset).faults
+    assert "a.mp4" in fault.where and "1 of its 2 shots could not be looked at" in fault.sentence
+    assert ("fewer frames" if damage == "short" else "It breaks off.") in fault.sentence
+    monkeypatch.setattr(looks, "open_footage", real)
+    mended = prepared(footage, dataset, Models.choose(settings))
+    assert mended.faults == () and scores(mended)["a.mp4 14"][0] is not None
+
+
 def test_an_edit_has_no_score_until_its_words_were_compared(tmp_path, settings, footage):
     dataset = tmp_path / "set"
     made = prepared(footage, dataset, Models.choose(settings))
@@ -167,6 +201,22 @@ def test_limits_leave_out_what_scores_too_low_and_let_in_what_has_no_score(tmp_p
     assert any(item.path.name == "b.mp4" for item in data)
     set_thresholds(tmp_path / "set", replace(made.thresholds, aesthetics_min=max(b for _, b in found.values())))
     assert read_manifest(tmp_path / "set", captions_needed=False).left_out == {"little liked": len(found) - 1}
+
+
+def test_a_limit_that_shots_without_a_score_pass_is_told_wherever_the_data_set_is_read(tmp_path, settings, footage):
+    dataset = tmp_path / "set"
+    made = prepared(footage, dataset, Models.choose(settings))
+    set_thresholds(dataset, replace(made.thresholds, clip_min=99.0))
+    gone = prepared(footage, dataset, None)
+    sentence = "The limit on CLIP score is not applied to 4 shots, which have none"
+    assert sentence in summary(gone) and sentence in head("set", gone, gone.thresholds)
+    told: list[str] = []
+    read_shots(str(dataset), 8.0, captions_needed=False, warn=told.append)
+    assert len(told) == 1 and sentence in told[0]
+    scored = prepared(footage, dataset, Models.choose(settings))
+    assert "is not applied to 1 shot, which has none" in summary(scored), "the one without a caption"
+    set_thresholds(dataset, replace(made.thresholds, clip_min=None))
+    assert "not applied" not in summary(stored.read(dataset))
 
 
 def test_a_head_for_another_clip_ends_the_job_by_name_and_loses_no_edit(tmp_path, settings, footage):
