@@ -83,10 +83,11 @@ def test_a_folder_without_clips_is_a_sentence_and_stop_leaves_nothing(tab: Train
     write_clip(tmp_path / "clips" / "one")
     slow = asked(tab, tmp_path / "clips", {"timesteps": 1000, "sample_steps": 1000, "validate_every_steps": 1})
     state = pane.on_measure(**slow)[pane.state]
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while tab.studio.queue.get(state["job"]).progress.get("done") != 8 and time.monotonic() < end:
         pane.look(state)
         time.sleep(0.1)
+    assert tab.studio.queue.get(state["job"]).progress.get("done") == 8
     stopping = pane.on_stop(state)
     assert stopping[pane.stop].interactive is False
     assert "Stopped." in until_ended(tab, state)[pane.said]
