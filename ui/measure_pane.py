@@ -9,19 +9,21 @@ from typing import Any
 
 import gradio as gr
 
-from diffscaler.errors import DiffScalerError, InvalidRequest
-from diffscaler.jobs.job import Job
+from diffscaler.errors import InvalidRequest
 from diffscaler.studio import Studio
-from ui import monitor, pieces
 from ui.pane import QUIET, pane
 from ui.recipe_forms import mistake_in
 from ui.run_file import Table, written
+from ui.side_job import find_job, line_of
 from ui.training_form import folders
 from ui.training_table import form_of
 from ui.watch import LOOK_S, Updates, remembered, said
 
 #: Where its configurations and logs lie, among those of runs; no model is called so.
 FOLDER = ".measure"
+
+#: What became of a job that was stopped.
+STOPPED = "Nothing was kept of it."
 
 
 class MeasurePane:
@@ -80,7 +82,7 @@ class MeasurePane:
     def look(self, state: dict[str, Any] | None) -> Updates:
         """Everything for a state: how far its job is, or how it ended."""
         state = state or {"job": None}
-        job = self._job(state.get("job"))
+        job = find_job(self.studio, state.get("job"))
         running = job is not None and not job.ended
         if running:
             self.studio.keeper.ensure()
@@ -90,20 +92,5 @@ class MeasurePane:
             self.ended: job.id if job and job.state == "done" else gr.skip(),
             self.go: gr.Button(visible=not running),
             self.stop: gr.Button(visible=running, interactive=not (job and job.stop)),
-            self.said: self._line(job),
+            self.said: line_of(self.studio, job, STOPPED),
         }
-
-    def _line(self, job: Job | None) -> str:
-        if job is None or job.state == "done":
-            return ""
-        if job.state == "failed":
-            return pieces.message(job.sentence, job.hint)
-        if job.state == "stopped":
-            return pieces.message("Stopped.", "Nothing was kept of it.", "info")
-        return monitor.progress_line(self.studio, job, float(job.progress.get("fraction", 0.0)))
-
-    def _job(self, job_id: str | None) -> Job | None:
-        try:
-            return self.studio.queue.get(job_id) if job_id else None
-        except DiffScalerError:
-            return None

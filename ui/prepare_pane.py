@@ -13,12 +13,12 @@ import gradio as gr
 from diffscaler.datasets import changes, edits, manifest
 from diffscaler.datasets.manifest import DatasetError, Manifest
 from diffscaler.datasets.selection import Thresholds
-from diffscaler.errors import DiffScalerError, InvalidRequest
-from diffscaler.jobs.job import Job
+from diffscaler.errors import InvalidRequest
 from diffscaler.models.scorers import lacking
 from diffscaler.studio import Studio
-from ui import monitor, pieces, prepare_grid
+from ui import pieces, prepare_grid
 from ui.pane import QUIET, pane
+from ui.side_job import find_job, line_of
 from ui.training_form import dataset_folder, footage_folder
 from ui.watch import LOOK_S, Updates, remembered, said
 
@@ -46,6 +46,9 @@ LIMITS: dict[str, tuple[str, str, float, float, float, bool]] = {
 
 #: Limits on what a network scores -> the field of Scores: their sliders are there where it is, or they are set.
 SCORED = {"clip_min": "clip", "aesthetics_min": "aesthetics"}
+
+#: What became of a job that was stopped.
+STOPPED = "What is done is kept: Prepare goes on from there."
 
 
 class PreparePane:
@@ -150,7 +153,7 @@ class PreparePane:
     def look(self, state: dict[str, Any] | None) -> Updates:
         """One look at the job. While it runs the sliders stay as they are: somebody may be dragging one."""
         updates = self.show(state)
-        job = self._job((state or NOTHING)["job"])
+        job = find_job(self.studio, (state or NOTHING)["job"])
         if job is None or job.ended:
             return updates
         return {part: update for part, update in updates.items() if part not in self.limits}
@@ -162,14 +165,14 @@ class PreparePane:
         """
         state = NOTHING | (state or {})
         state["set"] = state["set"] or self._latest()
-        job = self._job(state["job"])
+        job = find_job(self.studio, state["job"])
         running = job is not None and not job.ended
         updates: Updates = {
             self.state: state,
             self.timer: gr.Timer(active=running),
             self.go: gr.Button(visible=not running),
             self.stop: gr.Button(visible=running, interactive=not (job and job.stop)),
-            self.said: self._line(job),
+            self.said: line_of(self.studio, job, STOPPED),
         }
         if running:
             self.studio.keeper.ensure()
@@ -256,21 +259,6 @@ class PreparePane:
             free = value >= most if endless else value <= least
             found[name] = None if free else float(value) / (100 if name == "text_max" else 1)
         return replace(at, **found, stills=bool(values[-2]), duplicates=bool(values[-1]))
-
-    def _line(self, job: Job | None) -> str:
-        if job is None or job.state == "done":
-            return ""
-        if job.state == "failed":
-            return pieces.message(job.sentence, job.hint)
-        if job.state == "stopped":
-            return pieces.message("Stopped.", "What is done is kept: Prepare goes on from there.", "info")
-        return monitor.progress_line(self.studio, job, float(job.progress.get("fraction", 0.0)))
-
-    def _job(self, job_id: str | None) -> Job | None:
-        try:
-            return self.studio.queue.get(job_id) if job_id else None
-        except DiffScalerError:
-            return None
 
     def _folder(self, state: dict[str, Any]) -> Path:
         name = str(state["set"])

@@ -21,6 +21,7 @@ from diffscaler.studio import Studio
 from diffscaler.wording import worded
 from ui import monitor, pieces
 from ui.pane import QUIET, pane
+from ui.side_job import find_job
 
 log = logging.getLogger("diffscaler.page")
 
@@ -107,7 +108,7 @@ class Watch:
 
     def source(self, state: dict[str, Any], picked: list[str]) -> Updates:
         """Show the clip just picked to work on, unless a job runs or what is shown was made from it."""
-        job = self._job(state.get("job"))
+        job = find_job(self.studio, state.get("job"))
         key = picked[0] if picked else None
         if (job is not None and not job.ended) or key == state.get("source"):
             return {self.state: gr.skip()}
@@ -125,7 +126,7 @@ class Watch:
 
     def view(self, state: dict[str, Any]) -> Updates:
         """Everything the page shows for a state, which moves from its job to the clip once the job is done."""
-        job = self._job(state.get("job"))
+        job = find_job(self.studio, state.get("job"))
         if job is not None and not job.ended:
             self.studio.keeper.ensure()
         if job is not None and job.state == "done":
@@ -151,12 +152,6 @@ class Watch:
         if state.get("job"):
             self.studio.queue.stop(state["job"])
         return self.look(state)
-
-    def _job(self, job_id: str | None) -> Job | None:
-        try:
-            return self.studio.queue.get(job_id) if job_id else None
-        except DiffScalerError:
-            return None
 
     def _clip(self, key: str | None, source: str | None) -> str:
         """The finished clip, else the one it is to be made from, else what to do first."""
